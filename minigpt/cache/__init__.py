@@ -1,0 +1,39 @@
+"""The caches by name. A new one is a file beside this and a line in the registry."""
+
+import inspect
+
+from minigpt.cache.base import Cache, CacheError, CacheFull, NoCache
+from minigpt.cache.dynamic import ConcatCache, DynamicCache
+from minigpt.cache.static import StaticCache
+from minigpt.config import GPTConfig
+
+CACHES = {
+    "none": NoCache,
+    "concat": ConcatCache,
+    "dynamic": DynamicCache,
+    "static": StaticCache,
+}
+
+
+def make_cache(name: str, config: GPTConfig, **options) -> Cache | NoCache:
+    """An empty cache of that name. Options: batch_size=1, dtype=None, device=None, and those of its kind."""
+    if name not in CACHES:
+        raise ValueError(f"no cache is named {name!r}; there are {', '.join(CACHES)}")
+    known = [option for option in inspect.signature(CACHES[name]).parameters if option != "config"]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ValueError(f"the {name} cache has no option {', '.join(unknown)}; it has {', '.join(known)}")
+    return CACHES[name](config, **options)
+
+
+__all__ = [
+    "CACHES",
+    "Cache",
+    "CacheError",
+    "CacheFull",
+    "ConcatCache",
+    "DynamicCache",
+    "NoCache",
+    "StaticCache",
+    "make_cache",
+]

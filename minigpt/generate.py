@@ -1,0 +1,180 @@
+"""Generation: prefill, decode, streaming. Arguments are named and mean as in transformers' `generate`."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from minigpt.attention import NEVER
+from minigpt.cache import Cache, CacheError, CacheFull, NoCache, make_cache
+from minigpt.sampling import greedy, sampler
+
+
+@torch.no_grad()
+def generate(
+    model,
+    input_ids: Int[Tensor, "B T"],
+    attention_mask: Tensor | None = None,
+    max_new_tokens: int = 20,
+    use_cache: bool = True,
+    cache_implementation: str = "dynamic",
+    cache_config: dict | None = None,
+    max_cache_len: int | None = None,
+    cache: Cache | NoCache | None = None,
+    do_sample: bool = False,
+    temperature: float = 1.0,
+    top_k: int | None = 50,
+    top_p: float = 1.0,
+    eos_token_id: int | list[int] | None = None,
+    pad_token_id: int | None = None,
+    prefill_chunk_size: int | None = None,
+    streamer=None,
+    seed: int | None = None,
+) -> Int[Tensor, "B N"]:
+    """Go on from `input_ids`, a token at a time. Returns (B, T + new): the prompt, then what was generated.
+
+    attention_mask: (B, T), 0 at left padding, 1 elsewhere. None: no padding.
+    use_cache=False, or the name of a cache (see `make_cache`) with its options in cache_config;
+        max_cache_len is the size of a static one (None: just what this call needs).
+    cache: a cache that an earlier call filled. input_ids is the whole text so far, of which the cache
+        must hold a proper prefix.
+    do_sample: draw, as temperature, top_k and top_p say, repeatably with a seed. Otherwise greedy.
+    eos_token_id: a row that generates it is done, and is filled with pad_token_id (None: the first eos).
+    prefill_chunk_size: feed the prompt in pieces of so many tokens.
+    streamer: put(ids) is called with the prompt, then with the (B,) tokens of each step; end() at last.
+
+    Raises ValueError or CacheError, before any work, for what can't be done.
+    """
+    text, positions = plan(model, input_ids, attention_mask, max_new_tokens)
+    B, T = input_ids.shape
+    if cache is None:
+        options = dict(cache_config or {}, **({} if max_cache_len is None else {"max_cache_len": max_cache_len}))
+        cache = new_cache(model, B, text.shape[1] - 1, use_cache, cache_implementation, options)
+    elif (use_cache, cache_implementation, cache_config, max_cache_len) != (True, "dynamic", None, None):
+        raise ValueError("cache= is used as it is: leave out use_cache and the options of a new cache")
+    check_cache(model, cache, input_ids, positions[:, :T], text.shape[1] - 1)
+    if prefill_chunk_size is not None and (prefill_chunk_size < 1 or not use_cache):
+        raise ValueError(f"prefill_chunk_size {prefill_chunk_size}: it must be 1 or more, and a cache in use")
+    if do_sample:
+        pick = sampler(temperature, top_k, top_p, seed, model.device)
+    elif (temperature, top_k, top_p, seed) == (1.0, 50, 1.0, None):
+        pick = greedy
+    else:
+        raise ValueError("temperature, top_k, top_p and seed are for drawing: add do_sample=True")
+    eos, pad = stop_tokens(model, eos_token_id, pad_token_id)
+
+    if streamer is not None:
+        streamer.put(input_ids.cpu())
+    done = torch.zeros(B, dtype=torch.bool, device=text.device)
+    with torch.inference_mode():
+        for end in range(T, text.shape[1]):
+            new = pick(next_logits(model, text[:, :end], positions[:, :end], cache, prefill_chunk_size))
+            if eos is not None:
+                new = new.masked_fill(done, pad)
+                done = done | torch.isin(new, eos)
+            text[:, end] = new
+            if streamer is not None:
+                streamer.put(new.cpu())
+            if eos is not None and done.all():
+                break
+    if streamer is not None:
+        streamer.end()
+    return text[:, : end + 1]
+
+
+def next_logits(
+    model,
+    text: Int[Tensor, "B T"],
+    positions: Int[Tensor, "B T"],
+    cache: Cache | NoCache,
+    chunk_size: int | None = None,
+) -> Float[Tensor, "B V"]:
+    """Logits of the token after `text`, in float32 (as in transformers: a tie there goes to the lowest id).
+
+    Feeds what the cache does not hold yet: a prompt (prefill), one token (decode), or, without a cache,
+    the whole text each time.
+    """
+    T = text.shape[1]
+    step = chunk_size or T
+    for start in range(cache.length, T, step):
+        x = model.hidden(text[:, start : start + step], positions[:, start : start + step], cache)
+    return model.lm_head(x[:, -1]).float()
+
+
+def plan(model, input_ids, attention_mask, max_new_tokens):
+    """The prompt with room for what comes (B, T + new), and the position of each, NEVER at left padding."""
+    if input_ids.ndim != 2 or input_ids.dtype != torch.int64 or not input_ids.numel():
+        raise ValueError(
+            f"input_ids must be int64 of shape (B, T) with at least one token, "
+            f"got {input_ids.dtype} {tuple(input_ids.shape)}"
+        )
+    low, high = input_ids.aminmax()
+    if low < 0 or high >= model.config.vocab_size:
+        raise ValueError(f"input_ids must lie in 0 ... {model.config.vocab_size - 1}, got {int(low)} ... {int(high)}")
+    if not isinstance(max_new_tokens, int) or max_new_tokens < 1:
+        raise ValueError(f"max_new_tokens must be a whole number, 1 or more, got {max_new_tokens!r}")
+    mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask.to(input_ids)
+    if mask.shape != input_ids.shape or ((mask != 0) & (mask != 1)).any():
+        raise ValueError(
+            f"attention_mask must be 0 or 1, of the shape of input_ids {tuple(input_ids.shape)}, "
+            f"got shape {tuple(mask.shape)}"
+        )
+    if (mask.diff(dim=1) < 0).any() or not mask[:, -1].all():
+        raise ValueError("attention_mask has padding on the right, or an empty row: pad on the left")
+
+    counts = torch.cat([mask, mask.new_ones(len(mask), max_new_tokens)], dim=1).cumsum(1)
+    longest = int(counts[:, -1].max()) - 1  # the last token is never fed
+    if longest > model.config.context:
+        raise ValueError(
+            f"{longest + 1 - max_new_tokens} prompt tokens and {max_new_tokens} new ones end at position {longest}, "
+            f"but the context is {model.config.context}: max_new_tokens can be "
+            f"{max(0, max_new_tokens + model.config.context - longest)} at most"
+        )
+    positions = (counts - 1).masked_fill(counts == 0, NEVER)
+    text = torch.cat([input_ids, input_ids.new_zeros(len(input_ids), max_new_tokens)], dim=1)
+    return text, positions
+
+
+def new_cache(model, batch_size, slots, use_cache, name, options):
+    if not use_cache:
+        if name != "dynamic" or options:
+            raise ValueError("use_cache=False leaves no cache for cache_implementation and its options")
+        name = "none"
+    if name == "static":
+        options = {"max_cache_len": slots, **options}
+    return make_cache(
+        name, model.config, **{"batch_size": batch_size, "dtype": model.dtype, "device": model.device, **options}
+    )
+
+
+def check_cache(model, cache, input_ids, positions, slots):
+    """The cache must serve this model, have room, and hold a proper prefix of the text, or nothing."""
+    cache.serve(model.config, model.training, len(input_ids))
+    if cache.capacity is not None and slots > cache.capacity:
+        raise CacheFull(f"needs {slots} slots (the last token takes none), has {cache.capacity}: raise max_cache_len")
+    if not cache.length:
+        return
+    held = cache.length
+    if held >= input_ids.shape[1]:
+        raise CacheError(
+            f"the cache holds {held} tokens, input_ids only {input_ids.shape[1]}: give the whole text so far, "
+            "with at least one token that the cache has not seen, or take tokens back with crop(-n)"
+        )
+    if not torch.equal(cache.positions, positions[:, :held]):
+        raise CacheError("the cache was filled with other left padding than attention_mask says")
+    differs = (cache.ids != input_ids[:, :held]) & (cache.positions != NEVER)
+    if differs.any():
+        row, column = differs.nonzero()[0].tolist()
+        raise CacheError(
+            f"the cache holds another text: row {row}, token {column} is {int(cache.ids[row, column])} in the cache "
+            f"and {int(input_ids[row, column])} in input_ids; reset() it, or crop(-n) to what they share"
+        )
+
+
+def stop_tokens(model, eos_token_id, pad_token_id):
+    """The ids that end a row, as a tensor or None, and the id that fills it afterwards."""
+    eos = [] if eos_token_id is None else [eos_token_id] if isinstance(eos_token_id, int) else list(eos_token_id)
+    for token in eos + ([] if pad_token_id is None else [pad_token_id]):
+        if not 0 <= token < model.config.vocab_size:
+            raise ValueError(f"eos_token_id and pad_token_id must lie in the vocabulary, got {token}")
+    pad = pad_token_id if pad_token_id is not None else eos[0] if eos else None
+    return (torch.tensor(eos, device=model.device) if eos else None), pad

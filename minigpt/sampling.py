@@ -1,0 +1,54 @@
+"""How the next token is picked from its logits: greedy, or drawn."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def greedy(logits: Float[Tensor, "B V"]) -> Int[Tensor, " B"]:
+    """The likeliest token; of several, the one with the lowest id."""
+    return logits.argmax(-1)
+
+
+def sampler(
+    temperature: float, top_k: int | None, top_p: float, seed: int | None, device
+) -> Callable[[Float[Tensor, "B V"]], Int[Tensor, " B"]]:
+    """Draws from softmax(logits / temperature), cut down to the top_k likeliest, then to the nucleus of top_p.
+
+    seed: of a generator of its own (None: torch's global one). Raises ValueError for settings that leave no token.
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature must be above 0, got {temperature}: for the likeliest token use do_sample=False")
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"top_k must be 1 or more, or None for all tokens, got {top_k}")
+    if not 0 < top_p <= 1:
+        raise ValueError(f"top_p must lie in (0, 1], got {top_p}")
+    generator = None if seed is None else torch.Generator(device).manual_seed(seed)
+
+    def draw(logits):
+        logits = keep_top_p(keep_top_k(logits / temperature, top_k), top_p)
+        return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
+
+    return draw
+
+
+def keep_top_k(logits: Float[Tensor, "B V"], top_k: int | None) -> Float[Tensor, "B V"]:
+    """All but the top_k highest at -inf; those equal to the lowest of them stay too."""
+    if top_k is None or top_k >= logits.shape[-1]:
+        return logits
+    lowest = logits.topk(top_k).values[:, -1:]
+    return logits.masked_fill(logits < lowest, -math.inf)
+
+
+def keep_top_p(logits: Float[Tensor, "B V"], top_p: float) -> Float[Tensor, "B V"]:
+    """All but the nucleus at -inf: the fewest tokens whose probabilities reach top_p. (arXiv 1904.09751, section 3.1)"""
+    if top_p == 1:
+        return logits
+    ascending, order = logits.sort(-1)
+    tail = ascending.softmax(-1).cumsum(-1)  # the probability of a token and all less likely ones
+    cut = tail <= 1 - top_p
+    cut[:, -1] = False  # the likeliest token stays
+    return logits.masked_fill(cut.scatter(-1, order, cut), -math.inf)
