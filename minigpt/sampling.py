@@ -44,7 +44,7 @@ def keep_top_k(logits: Float[Tensor, "B V"], top_k: int | None) -> Float[Tensor,
 
 
 def keep_top_p(logits: Float[Tensor, "B V"], top_p: float) -> Float[Tensor, "B V"]:
-    """All but the nucleus at -inf: the fewest tokens whose probabilities reach top_p. (arXiv 1904.09751, section 3.1)"""
+    """All but the nucleus at -inf: the fewest tokens that together reach top_p (arXiv 1904.09751, section 3.1)."""
     if top_p == 1:
         return logits
     ascending, order = logits.sort(-1)

@@ -1,0 +1,278 @@
+"""The conformance suite as plain functions: a test calls them, and the mutants must make one of them fail.
+
+Every cache of the registry is held to its oracle, the uncached model over the same tokens, in float64. A check
+raises AssertionError (or whatever the broken code raises) and says nothing where all is well.
+"""
+
+import copy
+import itertools
+from functools import cache as remember
+
+import torch
+
+from minigpt.attention import NEVER, attend, attend_as_matrices, attend_by_hand, attend_by_rows, sees
+from minigpt.cache import CACHES, CacheError, CacheFull, make_cache
+from minigpt.config import GPTConfig
+from minigpt.model import GPT
+
+NAMES = [name for name in CACHES if name != "none"]
+TOLERANCE = 1e-10
+WINDOW, SINKS = 6, 2
+RULES = {"full": {}, "window": {"window": WINDOW}, "window with sinks": {"window": WINDOW, "sinks": SINKS}}
+HEADS = {"MHA": 4, "GQA": 2}
+PROMPT, DECODE = 21, 6
+SCHEDULES = {
+    "one prefill": [PROMPT],
+    **{f"chunks of {size}": [size] * -(-PROMPT // size) for size in (1, 3, 7, WINDOW - 1, WINDOW, WINDOW + 1)},
+    "mixed": [4, 1, 1, 9, 2, 4],
+}
+PADDING = {"plain": [0, 0, 0], "ragged left padding": [0, 3, 9]}
+
+
+@remember
+def model(rule="full", heads="MHA", dtype=torch.float64) -> GPT:
+    """Random weights, large enough that attention is far from uniform and every position matters."""
+    torch.manual_seed(7)
+    config = GPTConfig(vocab_size=53, context=40, n_layer=2, n_head=4, n_kv_head=HEADS[heads], n_embd=32, **RULES[rule])
+    gpt = GPT(config).double()
+    with torch.no_grad():
+        for parameter in gpt.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    return gpt.to(dtype).eval()
+
+
+def text(pads: list[int], length: int, seed=0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random ids (B, length) and their positions, with so many pads on the left of each row."""
+    ids = torch.randint(53, (len(pads), length), generator=torch.Generator().manual_seed(seed))
+    positions = torch.arange(length) - torch.tensor(pads)[:, None]
+    return ids, positions.masked_fill(positions < 0, NEVER)
+
+
+def assert_same(got, want, positions, note=""):
+    """Equal logits wherever there is a token; what a pad predicts is nobody's business."""
+    real = positions != NEVER
+    difference = (got - want).abs().amax(-1)[real].max() if real.any() else torch.tensor(0.0)
+    assert difference <= TOLERANCE, f"{note}: logits differ by {difference:.3g}"
+
+
+def schedule_equals_uncached(name, rule, heads, padding, schedule):
+    """All logits of a text fed in these chunks, then decoded token by token, equal those of the uncached model."""
+    gpt, pads = model(rule, heads), PADDING[padding]
+    ids, positions = text(pads, PROMPT + DECODE)
+    cache = make_cache(name, gpt.config, batch_size=len(pads), dtype=torch.float64)
+    with torch.no_grad():
+        want = gpt(ids, positions)
+        start = 0
+        for size in [*SCHEDULES[schedule], *[1] * DECODE]:
+            end = min(start + size, PROMPT if start < PROMPT else PROMPT + DECODE)
+            # Without padding the positions are the cache's own to know.
+            given = positions[:, start:end] if padding != "plain" else None
+            got = gpt(ids[:, start:end], given, cache)
+            assert_same(got, want[:, start:end], positions[:, start:end], f"tokens {start} to {end}")
+            start = end
+    assert cache.length == start == PROMPT + DECODE
+    assert torch.equal(cache.positions, positions)
+    assert torch.equal(cache.ids, ids)
+
+
+def padded_rows_go_on_by_themselves(name, rule):
+    """After a left-padded prefill the cache knows where each row goes on."""
+    gpt, pads = model(rule), PADDING["ragged left padding"]
+    ids, positions = text(pads, 16)
+    cache = make_cache(name, gpt.config, batch_size=3, dtype=torch.float64)
+    with torch.no_grad():
+        want = gpt(ids, positions)
+        gpt(ids[:, :12], positions[:, :12], cache)
+        assert_same(gpt(ids[:, 12:], cache=cache), want[:, 12:], positions[:, 12:])
+
+
+def batch_row_equals_its_solo_run(name, rule):
+    """A row of a left-padded batch generates what it generates alone."""
+    gpt, pads = model(rule), PADDING["ragged left padding"]
+    ids, positions = text(pads, 14)
+    mask = (positions != NEVER).long()
+    together = gpt.generate(ids, mask, max_new_tokens=12, cache_implementation=name, prefill_chunk_size=5)
+    for row, pad in enumerate(pads):
+        alone = gpt.generate(ids[row : row + 1, pad:], max_new_tokens=12, use_cache=False)
+        assert torch.equal(together[row, pad:], alone[0]), f"row {row}"
+
+
+def verbs_equal_a_replay(name, rule, seed):
+    """A fixed round of append, crop, select and reset equals the uncached run over the tokens that survive."""
+    gpt = model(rule)
+    ids, positions = text([0, 4, 2], 30, seed)
+    other, _ = text([0, 0, 0], 30, seed + 100)
+    run = Replay(name, gpt, ids[:, :9], positions[:, :9])
+    run.append(ids[:, 9:10])
+    run.crop(3)
+    run.append(other[:, :5])
+    run.select([2, 0])
+    run.append(other[:2, 5:6])
+    run.select([1, 1, 0, 0])
+    run.append(torch.cat([other[:, 6:8], other[:1, 8:10]]))
+    run.crop(1)
+    run.append(torch.cat([other[:, 10:13], other[1:2, 8:11]]))
+    run.refuse()
+    fork = copy.deepcopy(run)
+    fork.append(torch.cat([other[:, 13:17], other[2:3, 8:12]]))
+    run.append(torch.cat([other[:, 20:23], other[1:2, 20:23]]))
+    run.reset()
+    run.append(other[:, :7].repeat(2, 1)[:4])
+    run.append(other[:, 7:8].repeat(2, 1)[:4])
+
+
+class Replay:
+    """A cache beside the plain list of tokens that it should hold; each append is checked uncached."""
+
+    def __init__(self, name, gpt, ids, positions):
+        self.gpt = gpt
+        self.cache = make_cache(name, gpt.config, batch_size=len(ids), dtype=torch.float64)
+        self.ids, self.positions = ids[:, :0], positions[:, :0]
+        self.append(ids, positions)
+
+    def append(self, ids, positions=None):
+        if positions is None:
+            last = self.positions[:, -1:] if self.ids.shape[1] else torch.full((len(ids), 1), -1)
+            positions = torch.where(last == NEVER, -1, last) + 1 + torch.arange(ids.shape[1])
+        with torch.no_grad():
+            got = self.gpt(ids, positions, self.cache)
+            self.ids = torch.cat([self.ids, ids], dim=1)
+            self.positions = torch.cat([self.positions, positions], dim=1)
+            want = self.gpt(self.ids, self.positions)[:, -ids.shape[1] :]
+        assert_same(got, want, positions, f"after {self.ids.shape[1]} tokens")
+        self.check_book()
+
+    def crop(self, count):
+        self.cache.crop(-count)
+        keep = self.ids.shape[1] - count
+        self.ids, self.positions = self.ids[:, :keep], self.positions[:, :keep]
+        self.check_book()
+
+    def select(self, rows):
+        self.cache.select(rows)
+        self.ids, self.positions = self.ids[rows], self.positions[rows]
+        self.check_book()
+
+    def reset(self):
+        self.cache.reset()
+        self.ids, self.positions = self.ids[:, :0], self.positions[:, :0]
+        self.check_book()
+
+    def refuse(self):
+        """Calls that can't be done: each must say so and leave the cache as it was."""
+        before = copy.deepcopy(self.cache.__dict__)
+        rows, length = self.ids.shape
+        shape = (rows, 1, self.gpt.config.n_kv_head, self.gpt.config.head_size)
+        calls = [
+            lambda: self.cache.crop(1),
+            lambda: self.cache.crop(-length - 1),
+            lambda: self.cache.select([rows]),
+            lambda: self.cache.select([-1]),
+            lambda: self.cache.select([]),
+            lambda: self.cache.admit(torch.full((rows, 1), -1)),
+            lambda: self.cache.admit(torch.full((rows + 1, 1), 39)),
+            lambda: self.cache.update(torch.zeros(shape).double(), torch.zeros(shape).double(), 0),
+        ]
+        if length:
+            calls.append(
+                lambda: self.cache.admit(self.positions[:, -1:].masked_fill(self.positions[:, -1:] == NEVER, -1))
+            )
+        if self.cache.capacity is not None:
+            many = torch.arange(length, self.cache.capacity + 1).expand(rows, -1) + 100
+            calls.append(lambda: self.cache.admit(many))
+        for number, call in enumerate(calls):
+            try:
+                call()
+            except CacheError:
+                assert_unchanged(self.cache.__dict__, before, f"refused call {number}")
+            else:
+                raise AssertionError(f"call {number} was not refused")
+
+    def check_book(self):
+        assert self.cache.length == self.ids.shape[1]
+        assert torch.equal(self.cache.positions, self.positions)
+        assert torch.equal(self.cache.ids, self.ids)
+
+
+def assert_unchanged(now, before, note):
+    assert now.keys() == before.keys(), note
+    for key, old in before.items():
+        pairs = zip(now[key], old, strict=True) if isinstance(old, list) else [(now[key], old)]
+        for new, was in pairs:
+            same = torch.equal(new, was) if isinstance(was, torch.Tensor) else new == was
+            assert same, f"{note} changed {key}"
+
+
+def capacity_is_exact(name):
+    """A cache with a limit takes one token less, and just as many; one more is refused before anything changes."""
+    gpt = model()
+    ids, positions = text([0, 2], 14)
+    for size, chunk in itertools.product((-1, 0, 1), (1, 5)):
+        cache = make_cache(name, gpt.config, batch_size=2, dtype=torch.float64)
+        if cache.capacity is None:
+            continue
+        cache = make_cache(name, gpt.config, batch_size=2, dtype=torch.float64, max_cache_len=12)
+        with torch.no_grad():
+            gpt(ids[:, : 12 + size - chunk], positions[:, : 12 + size - chunk], cache)
+            before = copy.deepcopy(cache.__dict__)
+            end = 12 + size
+            try:
+                got = gpt(ids[:, end - chunk : end], positions[:, end - chunk : end], cache)
+            except CacheFull:
+                assert size == 1, "refused what fits"
+                assert_unchanged(cache.__dict__, before, "overflow")
+            else:
+                assert size < 1, "took more than fits"
+                want = gpt(ids[:, :end], positions[:, :end])[:, -chunk:]
+                assert_same(got, want, positions[:, end - chunk : end])
+
+
+def two_conversations_share_nothing(name):
+    """Two caches of one model, filled in turns, each go on as if alone."""
+    gpt = model()
+    ids, positions = text([0], 20)
+    other, _ = text([0], 20, seed=1)
+    a, b = (Replay(name, gpt, start[:, :4], positions[:, :4]) for start in (ids, other))
+    for step in range(4, 12):
+        a.append(ids[:, step : step + 1])
+        b.append(other[:, step : step + 1])
+
+
+def versions_of_attention_agree(heads, rule):
+    """By hand, by rows, as matrices, fused: the same numbers, for fresh and for cached queries."""
+    generator = torch.Generator().manual_seed(3)
+    B, T, S, H, K, D = 2, 4, 11, 4, HEADS[heads], 5
+    q = torch.randn(B, T, H, D, dtype=torch.float64, generator=generator)
+    k = torch.randn(B, S, K, D, dtype=torch.float64, generator=generator)
+    v = torch.randn(B, S, K, D, dtype=torch.float64, generator=generator)
+    _, k_pos = text([0, 3], S)
+    mask = sees(k_pos[:, -T:], k_pos, **RULES[rule])
+    by_hand = attend_by_hand(q, k, v, mask)
+    for attention in (attend_by_rows, attend_as_matrices, attend):
+        difference = (attention(q, k, v, mask) - by_hand).abs().max()
+        assert difference < 1e-12, f"{attention.__name__} differs by {difference:.3g}"
+
+
+def rule_is_what_it_says(rule):
+    """`sees`, entry by entry, against the sentence: itself and before, in the window or a sink, never a pad."""
+    window, sinks = RULES[rule].get("window"), RULES[rule].get("sinks", 0)
+    _, k_pos = text([0, 3], 12)
+    mask = sees(k_pos[:, 5:], k_pos, window, sinks)
+    for b, t, s in itertools.product(range(2), range(7), range(12)):
+        query, key = k_pos[b, 5 + t].item(), k_pos[b, s].item()
+        near = window is None or query - key < window or key < sinks
+        assert mask[b, 0, t, s].item() == (key != NEVER and key <= query and near), (query, key)
+
+
+def all_checks():
+    """(name, function, arguments) of every check of the suite, the quick ones first."""
+    product = itertools.product
+    yield from (("rule", rule_is_what_it_says, (rule,)) for rule in RULES)
+    yield from (("attention", versions_of_attention_agree, case) for case in product(HEADS, RULES))
+    yield from (("capacity", capacity_is_exact, (name,)) for name in NAMES)
+    yield from (("conversations", two_conversations_share_nothing, (name,)) for name in NAMES)
+    yield from (("goes on", padded_rows_go_on_by_themselves, case) for case in product(NAMES, RULES))
+    yield from (("verbs", verbs_equal_a_replay, case) for case in product(NAMES, RULES, range(3)))
+    yield from (("solo", batch_row_equals_its_solo_run, case) for case in product(NAMES, RULES))
+    matrix = product(NAMES, RULES, HEADS, PADDING, SCHEDULES)
+    yield from (("schedule", schedule_equals_uncached, case) for case in matrix)

@@ -1,0 +1,75 @@
+"""Every cache of the registry against its uncached oracle. A new cache joins by its line in the registry."""
+
+import conformance
+import pytest
+import torch
+from conformance import NAMES, RULES, Replay, all_checks, model, text
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+CASES = list(all_checks())
+
+
+@pytest.mark.parametrize(
+    ("check", "arguments"),
+    [pytest.param(check, args, id="-".join([name, *map(str, args)])) for name, check, args in CASES],
+)
+def test_conformance(check, arguments):
+    check(*arguments)
+
+
+def test_the_oracle_sees_every_token():
+    """Changing any one token changes the last logits: an oracle that is blind somewhere would prove nothing there."""
+    ids, positions = text([0], 12)
+    with torch.no_grad():
+        want = model()(ids, positions)[0, -1]
+        for column in range(12):
+            changed = ids.clone()
+            changed[0, column] = (changed[0, column] + 1) % 53
+            assert (model()(changed, positions)[0, -1] - want).abs().max() > 1e-3, f"token {column} does not matter"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("attention_rule", RULES)
+def test_random_verbs_equal_a_replay(name, attention_rule):
+    class Machine(RuleBasedStateMachine):
+        @initialize(pads=st.lists(st.integers(0, 3), min_size=1, max_size=3), seed=st.integers(0, 99))
+        def start(self, pads, seed):
+            self.seed = seed
+            ids, positions = text(pads, max(pads) + 1, seed)
+            self.run = Replay(name, model(attention_rule), ids, positions)
+
+        @property
+        def length(self):
+            return self.run.ids.shape[1]
+
+        @precondition(lambda self: self.length < 32)
+        @rule(count=st.integers(1, 8))
+        def append(self, count):
+            self.seed += 1
+            self.run.append(text([0] * len(self.run.ids), count, self.seed)[0])
+
+        @rule(data=st.data())
+        def crop(self, data):
+            self.run.crop(data.draw(st.integers(0, self.length)))
+
+        @rule(data=st.data())
+        def select(self, data):
+            rows = st.lists(st.integers(0, len(self.run.ids) - 1), min_size=1, max_size=4)
+            self.run.select(data.draw(rows))
+
+        @rule()
+        def reset(self):
+            self.run.reset()
+
+        @rule()
+        def refused(self):
+            self.run.refuse()
+
+    Machine.TestCase.settings = settings(max_examples=25, stateful_step_count=12, deadline=None, derandomize=True)
+    Machine.TestCase().runTest()
+
+
+def test_the_suite_covers_every_cache_of_the_registry():
+    assert {args[0] for name, _, args in CASES if name == "schedule"} == set(conformance.CACHES) - {"none"}

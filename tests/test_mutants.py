@@ -1,0 +1,136 @@
+"""Seeded bugs, each seen in public code or a character away from right: the conformance suite must catch every one."""
+
+import inspect
+import textwrap
+
+import conformance
+import pytest
+
+import minigpt.attention
+import minigpt.generate
+import minigpt.model
+from minigpt.cache import Cache, ConcatCache, DynamicCache, StaticCache
+from minigpt.cache import base as book
+from minigpt.model import GPT
+
+KEYS = "self.keys = [self.zeros(self.capacity or 0, *heads) for _ in range(self.config.n_layer)]"
+SHARED_KEYS = (
+    KEYS.replace("= [", "= SHARED.setdefault((type(self), self.batch_size, self.capacity, self.config), [") + ")"
+)
+SHELVES = "keys, values = self.keys[layer], self.values[layer]"
+
+# What goes wrong: (where the function lives, its name, what stands there, what the bug makes of it).
+MUTANTS = {
+    "a chunk after a prefill attends to its own future": (
+        minigpt.attention, "sees", "mask = k <= q", "mask = k <= q.amax(2, keepdim=True)"),
+    "the causal mask is aligned to the upper left": (
+        minigpt.attention, "sees", "mask = k <= q", "mask = (k <= q - q[:, :, :1]) | (q == k)"),
+    "a token does not see itself": (
+        minigpt.attention, "sees", "mask = k <= q", "mask = (k < q) | (k == 0)"),
+    "the window is one too wide": (
+        minigpt.attention, "sees", "k > q - window", "k >= q - window"),
+    "the window is one too narrow": (
+        minigpt.attention, "sees", "k > q - window", "k > q - window + 1"),
+    "sinks that decode sees and the rows of a chunk don't": (
+        minigpt.attention, "sees", "(k < sinks)", "((k < sinks) & (q.shape[2] == 1))"),
+    "one sink too few": (
+        minigpt.attention, "sees", "k < sinks", "k < sinks - 1"),
+    "a mask that hides something is dropped": (
+        GPT, "hidden", "mask.all()", "mask[:, :, -1].all()"),
+    "query heads read the key heads in turns": (
+        minigpt.attention, "attend", "q.view(B, T, K, G, D)", "q.view(B, T, G, K, D).transpose(2, 3)"),
+    "the heads come back in another order": (
+        minigpt.attention, "attend", "out.view(B, K, T, G, D).transpose(1, 2)",
+        "out.view(B, K, T, G, D).permute(0, 2, 3, 1, 4)"),
+    "positions restart at 0 with each call": (
+        Cache, "next_position", "return (last + 1)", "return (last * 0)"),
+    "padding counts as a position": (
+        Cache, "next_position", "(last + 1).masked_fill(last == NEVER, 0)", "last * 0 + self.length"),
+    "ragged rows get the positions of row 0": (
+        Cache, "admit", "[:, start:end] = positions", "[:, start:end] = positions[:1]"),
+    "padding is seen": (
+        minigpt.generate, "plan", "masked_fill(counts == 0, NEVER)", "clamp(min=0)"),
+    "overflow is noticed one token late": (
+        StaticCache, "make_room", "slots > self.capacity", "slots > self.capacity + 1"),
+    "the last slot is never used": (
+        StaticCache, "make_room", "slots > self.capacity", "slots >= self.capacity"),
+    "overflow moves the counter before it raises": (
+        StaticCache, "make_room", "if slots >", "self.length += 1\n    if slots >"),
+    "the newest token overwrites the one before it": (
+        DynamicCache, "store", "keys[:, self.length - self.chunk : self.length] = k",
+        "keys[:, max(self.length - self.chunk - 1, 0) :][:, : self.chunk] = k"),
+    "the values are written over the keys": (
+        StaticCache, "store", "values[:, self.length - self.chunk : self.length] = v",
+        "keys[:, self.length - self.chunk : self.length] = v"),
+    "all layers share the shelf of layer 0": (
+        StaticCache, "store", SHELVES, SHELVES.replace("[layer]", "[0]")),
+    "the oldest token is overwritten by the newest": (
+        DynamicCache, "store", SHELVES, SHELVES + "\n    keys[:, 0] = k[:, -1]"),
+    "trimmed tokens come back with the next append": (
+        ConcatCache, "store", "[:, :old], k], dim=1)", ", k], dim=1)[:, -self.length :]"),
+    "crop takes back one token too few": (
+        Cache, "crop", "self.length += count", "self.length += min(0, count + 1)"),
+    "a crop past the start is taken": (
+        book, "_check_crop", "if -count > length:", "if -count > length + 1:"),
+    "a positive crop is taken": (
+        book, "_check_crop", "or count > 0", "or count > 1"),
+    "growing loses the oldest token": (
+        book, "grow", "longer[:, :used] = buffer[:, :used]", "longer[:, 1:used] = buffer[:, 1:used]"),
+    "growing loses the newest token": (
+        book, "grow", "longer[:, :used] = buffer[:, :used]", "longer[:, : used - 1] = buffer[:, : used - 1]"),
+    "select forgets the values": (
+        Cache, "select", "[shelf[rows] for shelf in self.values]",
+        "[shelf[rows.sort().values] for shelf in self.values]"),
+    "select forgets where the padding is": (
+        Cache, "select", "self._positions[rows]", "self._positions[rows.sort().values]"),
+    "select reorders the first layer only": (
+        Cache, "select", "[shelf[rows] for shelf in self.keys]",
+        "[shelf[rows if shelf is self.keys[0] else rows.sort().values] for shelf in self.keys]"),
+    "reset keeps the tokens": (
+        Cache, "reset", "self.length = 0", "self.length = getattr(self, 'length', 0)"),
+    "two conversations share their keys": (
+        Cache, "reset", KEYS, SHARED_KEYS),
+}  # fmt: skip
+
+NAMESPACES = minigpt.attention, minigpt.model, minigpt.generate, book, minigpt.cache.dynamic, conformance
+
+
+def mutate(monkeypatch, owner, name, old, new):
+    """Rebuild a function from its own source with one thing changed, and put it wherever the original was."""
+    original = inspect.getattr_static(owner, name)
+    is_property = isinstance(original, property)
+    function = inspect.unwrap(original.fget if is_property else original)
+    source = textwrap.dedent(inspect.getsource(function))
+    assert old in source, f"{name} no longer says {old!r}: the mutant needs a new place"
+    scope = dict(function.__globals__, SHARED={})
+    exec("from __future__ import annotations\n" + source.replace(old, new), scope)  # noqa: S102
+    mutant = property(scope[name].fget) if is_property else scope[name]
+    monkeypatch.setattr(owner, name, mutant)
+    for namespace in NAMESPACES:
+        if vars(namespace).get(name) is original:
+            monkeypatch.setattr(namespace, name, mutant)
+
+
+def first_failure():
+    """The first check of the suite that fails, or None where it sees nothing wrong."""
+    for name, check, arguments in conformance.all_checks():
+        try:
+            check(*arguments)
+        except (NameError, AttributeError):
+            raise  # the mutant itself is broken, and proves nothing
+        except Exception as error:
+            return f"{name}{arguments}: {type(error).__name__}: {error}"
+    return None
+
+
+@pytest.mark.parametrize("bug", MUTANTS)
+def test_the_suite_catches(bug, monkeypatch):
+    mutate(monkeypatch, *MUTANTS[bug])
+    assert first_failure() is not None, f"nothing noticed that {bug}"
+
+
+def test_the_suite_lets_a_harmless_change_pass(monkeypatch):
+    """Else a suite that fails at everything would catch every mutant."""
+    mutate(monkeypatch, book, "grow", "2 * buffer.shape[1]", "3 * buffer.shape[1]")
+    mutate(monkeypatch, Cache, "next_position", "(last + 1)", "(1 + last)")
+    assert first_failure() is None
