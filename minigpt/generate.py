@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from minigpt.attention import NEVER
-from minigpt.cache import Cache, CacheError, CacheFull, NoCache, make_cache
+from minigpt.cache import CacheError, CacheFull, KVCache, make_cache
 from minigpt.sampling import greedy, sampler
 
 
@@ -19,7 +19,7 @@ def generate(
     cache_implementation: str = "dynamic",
     cache_config: dict | None = None,
     max_cache_len: int | None = None,
-    cache: Cache | NoCache | None = None,
+    cache: KVCache | None = None,
     do_sample: bool = False,
     temperature: float = 1.0,
     top_k: int | None = 50,
@@ -85,7 +85,7 @@ def next_logits(
     model,
     text: Int[Tensor, "B T"],
     positions: Int[Tensor, "B T"],
-    cache: Cache | NoCache,
+    cache: KVCache,
     chunk_size: int | None = None,
 ) -> Float[Tensor, "B V"]:
     """Logits of the token after `text`, in float32 (as in transformers: a tie there goes to the lowest id).

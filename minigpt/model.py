@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from minigpt.attention import NEVER, attend, sees
-from minigpt.cache import Cache, NoCache
+from minigpt.cache import KVCache, NoCache
 from minigpt.config import GPTConfig
 from minigpt.generate import generate
 from minigpt.pretrained import from_pretrained, save_pretrained
@@ -97,7 +97,7 @@ class GPT(Module):
         self,
         ids: Int[Tensor, "B T"],
         positions: Int[Tensor, "B T"] | None = None,
-        cache: Cache | NoCache | None = None,
+        cache: KVCache | None = None,
     ) -> Float[Tensor, "B T V"]:
         """Logits of the token after each of `ids`.
 
@@ -114,9 +114,7 @@ class GPT(Module):
         self._check("positions", positions.masked_fill(positions == NEVER, 0), self.config.context, ids.shape)
         return self.lm_head(self.hidden(ids, positions, cache))
 
-    def hidden(
-        self, ids: Int[Tensor, "B T"], positions: Int[Tensor, "B T"], cache: Cache | NoCache
-    ) -> Float[Tensor, "B T C"]:
+    def hidden(self, ids: Int[Tensor, "B T"], positions: Int[Tensor, "B T"], cache: KVCache) -> Float[Tensor, "B T C"]:
         """The forward pass without its checks and its head."""
         k_pos = cache.admit(positions, ids)  # refuses here, before anything has changed
         mask = sees(positions, k_pos, self.config.window, self.config.sinks)

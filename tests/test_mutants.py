@@ -9,11 +9,11 @@ import pytest
 import minigpt.attention
 import minigpt.generate
 import minigpt.model
-from minigpt.cache import Cache, ConcatCache, DynamicCache, StaticCache
-from minigpt.cache import base as book
+from minigpt.cache import Cache, ConcatCache, DynamicCache, StaticCache, base, book
+from minigpt.cache.book import Book
 from minigpt.model import GPT
 
-KEYS = "self.keys = [self.zeros(self.capacity or 0, *heads) for _ in range(self.config.n_layer)]"
+KEYS = "self.keys = [self.zeros(self.capacity or 0, *heads, dtype=self.dtype) for _ in layers]"
 SHARED_KEYS = (
     KEYS.replace("= [", "= SHARED.setdefault((type(self), self.batch_size, self.capacity, self.config), [") + ")"
 )
@@ -43,11 +43,11 @@ MUTANTS = {
         minigpt.attention, "attend", "out.view(B, K, T, G, D).transpose(1, 2)",
         "out.view(B, K, T, G, D).permute(0, 2, 3, 1, 4)"),
     "positions restart at 0 with each call": (
-        Cache, "next_position", "return (last + 1)", "return (last * 0)"),
+        Book, "next_position", "return (last + 1)", "return (last * 0)"),
     "padding counts as a position": (
-        Cache, "next_position", "(last + 1).masked_fill(last == NEVER, 0)", "last * 0 + self.length"),
+        Book, "next_position", "(last + 1).masked_fill(last == NEVER, 0)", "last * 0 + self.length"),
     "ragged rows get the positions of row 0": (
-        Cache, "admit", "[:, start:end] = positions", "[:, start:end] = positions[:1]"),
+        Book, "admit", "[:, start:end] = positions", "[:, start:end] = positions[:1]"),
     "padding is seen": (
         minigpt.generate, "plan", "masked_fill(counts == 0, NEVER)", "clamp(min=0)"),
     "overflow is noticed one token late": (
@@ -69,11 +69,11 @@ MUTANTS = {
     "trimmed tokens come back with the next append": (
         ConcatCache, "store", "[:, :old], k], dim=1)", ", k], dim=1)[:, -self.length :]"),
     "crop takes back one token too few": (
-        Cache, "crop", "self.length += count", "self.length += min(0, count + 1)"),
+        Book, "crop", "self.length += count", "self.length += min(0, count + 1)"),
     "a crop past the start is taken": (
-        book, "_check_crop", "if -count > length:", "if -count > length + 1:"),
+        base, "check_crop", "if -count > length:", "if -count > length + 1:"),
     "a positive crop is taken": (
-        book, "_check_crop", "or count > 0", "or count > 1"),
+        base, "check_crop", "or count > 0", "or count > 1"),
     "growing loses the oldest token": (
         book, "grow", "longer[:, :used] = buffer[:, :used]", "longer[:, 1:used] = buffer[:, 1:used]"),
     "growing loses the newest token": (
@@ -82,17 +82,17 @@ MUTANTS = {
         Cache, "select", "[shelf[rows] for shelf in self.values]",
         "[shelf[rows.sort().values] for shelf in self.values]"),
     "select forgets where the padding is": (
-        Cache, "select", "self._positions[rows]", "self._positions[rows.sort().values]"),
+        Book, "select", "self._positions[rows]", "self._positions[rows.sort().values]"),
     "select reorders the first layer only": (
         Cache, "select", "[shelf[rows] for shelf in self.keys]",
         "[shelf[rows if shelf is self.keys[0] else rows.sort().values] for shelf in self.keys]"),
     "reset keeps the tokens": (
-        Cache, "reset", "self.length = 0", "self.length = getattr(self, 'length', 0)"),
+        Book, "reset", "self.length = 0", "self.length = getattr(self, 'length', 0)"),
     "two conversations share their keys": (
         Cache, "reset", KEYS, SHARED_KEYS),
 }  # fmt: skip
 
-NAMESPACES = minigpt.attention, minigpt.model, minigpt.generate, book, minigpt.cache.dynamic, conformance
+NAMESPACES = minigpt.attention, minigpt.model, minigpt.generate, base, book, minigpt.cache.dynamic, conformance
 
 
 def mutate(monkeypatch, owner, name, old, new):
@@ -132,5 +132,5 @@ def test_the_suite_catches(bug, monkeypatch):
 def test_the_suite_lets_a_harmless_change_pass(monkeypatch):
     """Else a suite that fails at everything would catch every mutant."""
     mutate(monkeypatch, book, "grow", "2 * buffer.shape[1]", "3 * buffer.shape[1]")
-    mutate(monkeypatch, Cache, "next_position", "(last + 1)", "(1 + last)")
+    mutate(monkeypatch, Book, "next_position", "(last + 1)", "(1 + last)")
     assert first_failure() is None

@@ -2,8 +2,9 @@
 
 import inspect
 
-from minigpt.cache.base import Cache, CacheError, CacheFull, NoCache
+from minigpt.cache.base import CacheError, CacheFull, KVCache, NoCache
 from minigpt.cache.dynamic import ConcatCache, DynamicCache
+from minigpt.cache.shelves import Cache
 from minigpt.cache.static import StaticCache
 from minigpt.config import GPTConfig
 
@@ -15,7 +16,7 @@ CACHES = {
 }
 
 
-def make_cache(name: str, config: GPTConfig, **options) -> Cache | NoCache:
+def make_cache(name: str, config: GPTConfig, **options) -> KVCache:
     """An empty cache of that name. Options: batch_size=1, dtype=None, device=None, and those of its kind."""
     if name not in CACHES:
         raise ValueError(f"no cache is named {name!r}; there are {', '.join(CACHES)}")
@@ -33,6 +34,7 @@ __all__ = [
     "CacheFull",
     "ConcatCache",
     "DynamicCache",
+    "KVCache",
     "NoCache",
     "StaticCache",
     "make_cache",

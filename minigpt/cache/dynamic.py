@@ -2,7 +2,8 @@
 
 import torch
 
-from minigpt.cache.base import Cache, grow
+from minigpt.cache.book import grow
+from minigpt.cache.shelves import Cache
 
 
 class ConcatCache(Cache):

@@ -1,6 +1,7 @@
 """Preallocate: every slot is there from the start and stays at its address; what doesn't fit is refused."""
 
-from minigpt.cache.base import Cache, CacheFull
+from minigpt.cache.base import CacheFull
+from minigpt.cache.shelves import Cache
 from minigpt.config import GPTConfig
 
 
