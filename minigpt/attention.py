@@ -117,8 +117,9 @@ def attend(
     B, T, H, D = q.shape
     K = k.shape[2]
     G = H // K
-    q = q.view(B, T, K, G, D).transpose(1, 2).reshape(B, K, T * G, D)
-    if G > 1 and mask is not None:
-        mask = mask.repeat_interleave(G, dim=2)  # (B, 1, T G, S)
-    out = F.scaled_dot_product_attention(q, k.transpose(1, 2), v.transpose(1, 2), attn_mask=mask)  # (B, K, T G, D)
-    return out.view(B, K, T, G, D).transpose(1, 2).reshape(B, T, H, D)
+    if G > 1:
+        q = q.reshape(B, T, K, G, D).transpose(2, 3).reshape(B, T * G, K, D)
+        mask = None if mask is None else mask.repeat_interleave(G, dim=2)  # (B, 1, T G, S)
+    out = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=mask)
+    out = out.transpose(1, 2)  # (B, T G, K, D)
+    return out if G == 1 else out.reshape(B, T, G, K, D).transpose(2, 3).reshape(B, T, H, D)

@@ -67,7 +67,7 @@ def generate(
     done = torch.zeros(B, dtype=torch.bool, device=text.device)
     with torch.inference_mode():
         for end in range(T, text.shape[1]):
-            new = pick(next_logits(model, text[:, :end], positions[:, :end], cache, prefill_chunk_size))
+            new = pick(next_logits(model, text, positions, end, cache, prefill_chunk_size))
             if eos is not None:
                 new = new.masked_fill(done, pad)
                 done = done | torch.isin(new, eos)
@@ -83,20 +83,21 @@ def generate(
 
 def next_logits(
     model,
-    text: Int[Tensor, "B T"],
-    positions: Int[Tensor, "B T"],
+    text: Int[Tensor, "B N"],
+    positions: Int[Tensor, "B N"],
+    end: int,
     cache: KVCache,
     chunk_size: int | None = None,
 ) -> Float[Tensor, "B V"]:
-    """Logits of the token after `text`, in float32 (as in transformers: a tie there goes to the lowest id).
+    """Logits of the token after text[:, :end], in float32 (as in transformers: a tie there goes to the lowest id).
 
     Feeds what the cache does not hold yet: a prompt (prefill), one token (decode), or, without a cache,
     the whole text each time.
     """
-    T = text.shape[1]
-    step = chunk_size or T
-    for start in range(cache.length, T, step):
-        x = model.hidden(text[:, start : start + step], positions[:, start : start + step], cache)
+    step = chunk_size or end
+    for start in range(cache.length, end, step):
+        piece = slice(start, min(start + step, end))
+        x = model.hidden(text[:, piece], positions[:, piece], cache)
     return model.lm_head(x[:, -1]).float()
 
 

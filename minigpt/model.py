@@ -40,7 +40,7 @@ class Attention(Module):
         qkv = F.linear(x, self.c_attn_weight, self.c_attn_bias).view(B, T, -1, self.head_size)
         q, k, v = qkv.split_with_sizes(self.heads, dim=2)  # (B, T, H, D), (B, T, K, D), (B, T, K, D)
         k, v = cache.update(k, v, self.layer)  # (B, S, K, D): the only line that touches a cache
-        return F.linear(attend(q, k, v, mask).view(B, T, C), self.c_proj_weight, self.c_proj_bias)
+        return F.linear(attend(q, k, v, mask).reshape(B, T, C), self.c_proj_weight, self.c_proj_bias)
 
 
 class MLP(Module):
@@ -66,8 +66,8 @@ class Block(Module):
         self.mlp = MLP(config)
 
     def forward(self, x, mask, cache):
-        x = x + self.attn(F.layer_norm(x, self.width, self.ln_1_weight, self.ln_1_bias, self.eps), mask, cache)
-        return x + self.mlp(F.layer_norm(x, self.width, self.ln_2_weight, self.ln_2_bias, self.eps))
+        x = x + self.attn(torch.layer_norm(x, self.width, self.ln_1_weight, self.ln_1_bias, self.eps), mask, cache)
+        return x + self.mlp(torch.layer_norm(x, self.width, self.ln_2_weight, self.ln_2_bias, self.eps))
 
 
 class GPT(Module):
@@ -124,7 +124,7 @@ class GPT(Module):
         x = F.embedding(ids, self.wte_weight) + F.embedding(places, self.wpe_weight)
         for block in self.blocks:
             x = block(x, mask, cache)
-        return F.layer_norm(x, (self.config.n_embd,), self.ln_f_weight, self.ln_f_bias, self.config.layer_norm_epsilon)
+        return torch.layer_norm(x, (self.config.n_embd,), self.ln_f_weight, self.ln_f_bias, self.config.layer_norm_epsilon)
 
     def lm_head(self, x: Float[Tensor, "*B C"]) -> Float[Tensor, "*B V"]:
         """Logits, by the token embedding itself."""

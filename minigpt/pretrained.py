@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from tokenizers import Tokenizer
 
 from minigpt.config import GPTConfig
 
@@ -94,6 +95,17 @@ def save_pretrained(model, folder: str | os.PathLike) -> None:
     os.replace(part, folder / "config.json")
 
 
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer beside a model. Raises ModelFileError where there is none."""
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no such file, so text can't be turned into tokens")
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing more precise
+        raise ModelFileError(f"{path}: not a tokenizer ({error})") from error
+
+
 def model_folder(name: str | os.PathLike) -> Path:
     """The folder that holds a model: a bundled one, a folder as it stands, or one of the hub's."""
     if name in BUNDLED:
@@ -109,8 +121,8 @@ def model_folder(name: str | os.PathLike) -> Path:
         folder = Path(snapshot_download(name, allow_patterns=files, local_files_only=True))
         if (folder / WEIGHTS).exists() or (folder / INDEX).exists():
             return folder
-    except OSError:
-        pass  # not in the local cache
+    except (OSError, ValueError):
+        pass  # not in the local cache, or not a name at all
     try:
         return Path(snapshot_download(name, allow_patterns=files))
     except Exception as error:  # whatever the network or the hub raises: a dozen unrelated types
@@ -137,11 +149,12 @@ def read_config(path: Path) -> GPTConfig:
     try:
         return GPTConfig(**{ours: settings[theirs] for theirs, ours in SIZES.items() if theirs in settings})
     except (ValueError, TypeError) as error:
-        raise ModelFileError(f"{path}: {error}") from error
+        raise ModelFileError(f"{path}: {re.sub('^context', 'n_positions', str(error))}") from error
 
 
 def read_tensors(folder: Path, wanted: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
     """The tensors of a folder under this model's names; each that is wanted, of its shape, and no others."""
+    keys = {file_name(name) for name in wanted} | {"lm_head.weight"}
     found, files = {}, {}
     for path in weight_files(folder):
         try:
@@ -149,28 +162,28 @@ def read_tensors(folder: Path, wanted: dict[str, tuple[int, ...]]) -> dict[str, 
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
         except (SafetensorError, OSError) as error:
             raise ModelFileError(f"{path}: not a whole safetensors file ({error})") from error
-        for key, tensor in tensors.items():
-            name = model_name(key)
-            if re.fullmatch(r"blocks\.\d+\.attn(_bias|\.masked_bias)", name):
+        for stored, tensor in tensors.items():
+            key = stored.removeprefix("transformer.")  # the original checkpoint goes without
+            if re.fullmatch(r"h\.\d+\.attn\.(bias|masked_bias)", key):
                 continue  # the causal mask, which the original checkpoint carries as a buffer
-            if name != "lm_head_weight" and name not in wanted:
-                raise ModelFileError(f"{path}: tensor {key} has no place in this model")
+            if key not in keys:
+                raise ModelFileError(f"{path}: tensor {stored} has no place in this model")
+            if key in found:
+                raise ModelFileError(f"{path}: tensor {stored} is here for the second time, the first in {files[key]}")
             if not tensor.is_floating_point():
-                raise ModelFileError(f"{path}: tensor {key} is {tensor.dtype}, not floating point")
-            found[name] = tensor.T if is_conv1d(name) else tensor
-            files[name] = path
+                raise ModelFileError(f"{path}: tensor {stored} is {tensor.dtype}, not floating point")
+            found[key], files[key] = tensor, path
     for name, shape in wanted.items():
-        key = file_name(name)
-        if name not in found:
+        key, shape = file_name(name), shape[::-1] if is_conv1d(name) else shape
+        if key not in found:
             raise ModelFileError(f"{folder}: tensor {key} is missing")
-        if tuple(found[name].shape) != shape:
-            stored = tuple(reversed(shape)) if is_conv1d(name) else shape
-            got = tuple(reversed(found[name].shape)) if is_conv1d(name) else tuple(found[name].shape)
-            raise ModelFileError(f"{files[name]}: tensor {key} has shape {got}, config.json says {stored}")
-    head = found.pop("lm_head_weight", None)
-    if head is not None and not torch.equal(head, found["wte_weight"]):
-        raise ModelFileError(f"{files['lm_head_weight']}: lm_head.weight is not wte.weight; only a tied head")
-    return found
+        if found[key].shape != shape:
+            got = tuple(found[key].shape)
+            raise ModelFileError(f"{files[key]}: tensor {key} has shape {got}, config.json says {shape}")
+    head = found.get("lm_head.weight")
+    if head is not None and not torch.equal(head, found["wte.weight"]):
+        raise ModelFileError(f"{files['lm_head.weight']}: lm_head.weight is not wte.weight; only a tied head")
+    return {name: found[file_name(name)].T if is_conv1d(name) else found[file_name(name)] for name in wanted}
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -194,19 +207,15 @@ def read_json(path: Path) -> dict:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelFileError(f"{path}: can't be read ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: not JSON ({error})") from error
     if not isinstance(content, dict):
         raise ModelFileError(f"{path}: not a JSON object")
     return content
 
 
-def model_name(key: str) -> str:
-    """h.0.attn.c_attn.weight, with or without `transformer.` before it, is blocks.0.attn.c_attn_weight here."""
-    return re.sub(r"\.(weight|bias)$", r"_\1", re.sub(r"^h\.", "blocks.", key.removeprefix("transformer.")))
-
-
 def file_name(name: str) -> str:
+    """blocks.0.attn.c_attn_weight is h.0.attn.c_attn.weight in a file, mostly with `transformer.` before it."""
     return re.sub(r"_(weight|bias)$", r".\1", re.sub(r"^blocks\.", "h.", name))
 
 

@@ -13,7 +13,7 @@ from minigpt.cache import Cache, ConcatCache, DynamicCache, StaticCache, base, b
 from minigpt.cache.book import Book
 from minigpt.model import GPT
 
-KEYS = "self.keys = [self.zeros(self.capacity or 0, *heads, dtype=self.dtype) for _ in layers]"
+KEYS = "self.keys = [self.zeros(self.capacity or 0, *self.heads, dtype=self.dtype) for _ in layers]"
 SHARED_KEYS = (
     KEYS.replace("= [", "= SHARED.setdefault((type(self), self.batch_size, self.capacity, self.config), [") + ")"
 )
@@ -38,10 +38,9 @@ MUTANTS = {
     "a mask that hides something is dropped": (
         GPT, "hidden", "mask.all()", "mask[:, :, -1].all()"),
     "query heads read the key heads in turns": (
-        minigpt.attention, "attend", "q.view(B, T, K, G, D)", "q.view(B, T, G, K, D).transpose(2, 3)"),
+        minigpt.attention, "attend", "q.reshape(B, T, K, G, D).transpose(2, 3)", "q.reshape(B, T, G, K, D)"),
     "the heads come back in another order": (
-        minigpt.attention, "attend", "out.view(B, K, T, G, D).transpose(1, 2)",
-        "out.view(B, K, T, G, D).permute(0, 2, 3, 1, 4)"),
+        minigpt.attention, "attend", "out.reshape(B, T, G, K, D)", "out.reshape(B, T, K, G, D).transpose(2, 3)"),
     "positions restart at 0 with each call": (
         Book, "next_position", "return (last + 1)", "return (last * 0)"),
     "padding counts as a position": (

@@ -51,8 +51,8 @@ class Book(KVCache):
         self.check(positions)
         start, end = self.length, self.length + positions.shape[1]
         self.make_room(end)
-        self._positions = grow(self._positions, start, end)
-        self._ids = grow(self._ids, start, end)
+        if end > self._positions.shape[1]:
+            self._positions, self._ids = grow(self._positions, start, end), grow(self._ids, start, end)
         self._positions[:, start:end] = positions
         self._ids[:, start:end] = UNKNOWN if ids is None else ids
         self.length, self.chunk = end, end - start
@@ -90,7 +90,7 @@ class Book(KVCache):
             raise CacheError(f"positions must be int64 of shape (B, T), got {positions.dtype} {tuple(positions.shape)}")
         if positions.shape[0] != self.batch_size:
             raise CacheError(f"the cache was made for batch_size {self.batch_size}, got {positions.shape[0]} rows")
-        befores = self.positions[:, -1].tolist() if self.length else [NEVER] * self.batch_size
+        befores = self._positions[:, self.length - 1].tolist() if self.length else [NEVER] * self.batch_size
         for row, before in zip(positions.tolist(), befores, strict=True):
             for position in row:
                 # NEVER before: so far there was only padding, and more may follow.
@@ -103,12 +103,10 @@ class Book(KVCache):
 
 
 def grow(buffer: Tensor, used: int, slots: int) -> Tensor:
-    """The buffer (B, slots, ...), where it has room; else one at least twice as long with the used part copied.
+    """A buffer (B, slots or more, ...), at least twice as long as this one, with the used part copied.
 
     Doubling keeps the copying cheap: over a run, the lengths copied add up to less than twice the last one.
     """
-    if slots <= buffer.shape[1]:
-        return buffer
     slots = max(slots, 2 * buffer.shape[1])
     with torch.inference_mode(False):
         longer = buffer.new_zeros(buffer.shape[0], slots, *buffer.shape[2:])

@@ -23,6 +23,8 @@ class DynamicCache(Cache):
     """Grows by doubling: a step writes one token in place, and all the copying is O(T) in total."""
 
     def make_room(self, slots):
+        if slots <= self.keys[0].shape[1]:
+            return
         self.keys = [grow(shelf, self.length, slots) for shelf in self.keys]
         self.values = [grow(shelf, self.length, slots) for shelf in self.values]
 

@@ -19,6 +19,7 @@ class Cache(Book):
 
     def __init__(self, config: GPTConfig, batch_size: int = 1, dtype=None, device=None):
         self.config = config
+        self.heads = config.n_kv_head, config.head_size
         self.dtype = dtype or torch.get_default_dtype()
         super().__init__(batch_size, device)
 
@@ -29,10 +30,9 @@ class Cache(Book):
     def reset(self):
         super().reset()
         self.layers_written = self.config.n_layer  # how many layers have written the last chunk
-        heads = self.config.n_kv_head, self.config.head_size
         layers = range(self.config.n_layer)
-        self.keys = [self.zeros(self.capacity or 0, *heads, dtype=self.dtype) for _ in layers]
-        self.values = [self.zeros(self.capacity or 0, *heads, dtype=self.dtype) for _ in layers]
+        self.keys = [self.zeros(self.capacity or 0, *self.heads, dtype=self.dtype) for _ in layers]
+        self.values = [self.zeros(self.capacity or 0, *self.heads, dtype=self.dtype) for _ in layers]
 
     @property
     def nbytes(self) -> int:
@@ -84,7 +84,7 @@ class Cache(Book):
         if layer != self.layers_written:
             due = "admit" if self.layers_written == self.config.n_layer else f"layer {self.layers_written}"
             raise CacheError(f"update for layer {layer} out of turn: {due} comes next")
-        wanted = (self.batch_size, self.chunk, self.config.n_kv_head, self.config.head_size)
+        wanted = (self.batch_size, self.chunk, *self.heads)
         for new in (k, v):
             if new.shape != wanted or new.dtype != self.dtype or new.device != self.device:
                 if layer == 0:  # nothing of the chunk is written yet: take it out of the book again

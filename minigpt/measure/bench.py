@@ -1,0 +1,83 @@
+"""Tokens a second, cache by cache and against transformers, in turns so that all meet the same machine."""
+
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+
+def bench(contestants: dict[str, Callable[[], Tensor]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each call, `rounds` times in turns after one round to warm up."""
+    seconds = {name: [] for name in contestants}
+    for number in range(rounds + 1):
+        for name, call in contestants.items():
+            begin = time.perf_counter()
+            call()
+            if number:
+                seconds[name].append(time.perf_counter() - begin)
+    return seconds
+
+
+def contestants(
+    model, folder: Path, ids: Int[Tensor, "B T"], new_tokens: int, names: list[str], peer: str | None
+) -> dict[str, Callable[[], Tensor]]:
+    """A greedy generation for each cache, and one by the peer with the same weights.
+
+    Raises ValueError where they don't generate the same tokens: then a race would say nothing.
+    """
+    calls = {}
+    for name in names:
+        how = {"use_cache": False} if name == "none" else {"cache_implementation": name}
+        calls[name] = lambda how=how: model.generate(ids, max_new_tokens=new_tokens, **how)
+    if peer == "transformers":
+        calls["transformers"] = transformers_peer(folder, model, ids, new_tokens)
+    want = calls[names[0]]()
+    for name, call in calls.items():
+        if not torch.equal(call(), want):
+            raise ValueError(f"{name} generates other tokens than {names[0]}: there is nothing to compare")
+    return calls
+
+
+def transformers_peer(folder: Path, model, ids: Int[Tensor, "B T"], new_tokens: int) -> Callable[[], Tensor]:
+    """transformers' GPT-2 with the same weights and its default (dynamic) cache, eager."""
+    try:
+        from transformers import GPT2LMHeadModel, logging
+    except ImportError as error:
+        raise ValueError("--peer transformers needs it installed: pip install transformers") from error
+    logging.disable_progress_bar()
+    theirs = GPT2LMHeadModel.from_pretrained(folder, dtype=model.dtype).to(model.device).eval()
+    how = {"max_new_tokens": new_tokens, "min_new_tokens": new_tokens, "do_sample": False, "pad_token_id": 0}
+    return lambda: theirs.generate(ids, attention_mask=torch.ones_like(ids), **how)
+
+
+def summary(seconds: dict[str, list[float]], new_tokens: int, rows: int, versus: str) -> list[dict]:
+    """Median tokens a second of each, and how `versus` compares: the median, lowest and highest of the rounds' ratios."""
+    lines = []
+    for name, took in seconds.items():
+        ratios = [theirs / ours for theirs, ours in zip(seconds[versus], took, strict=True)]
+        lines.append(
+            {
+                "name": name,
+                "tokens_per_second": rows * new_tokens / statistics.median(took),
+                "ratio": statistics.median(ratios),
+                "ratio_low": min(ratios),
+                "ratio_high": max(ratios),
+            }
+        )
+    return lines
+
+
+def machine() -> dict:
+    """What a measured time depends on."""
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,49 @@
+"""One greedy generation through one cache: what came out, how long it took, what it computed and held."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from minigpt.generate import new_cache, next_logits, plan
+from minigpt.measure.meter import Meter
+
+
+@dataclass(frozen=True)
+class Run:
+    """tokens: (B, T + new). logits: those behind each new token. seconds: of each step, the first being the prefill.
+    nbytes: held by the cache at the end. times: how often each position's K/V row was computed, in each layer."""
+
+    tokens: Int[Tensor, "B N"]
+    logits: Float[Tensor, "B new V"]
+    seconds: list[float]
+    nbytes: int
+    times: Int[Tensor, "L N_1"]
+
+
+@torch.inference_mode()
+def run(model, ids: Int[Tensor, "B T"], new_tokens: int, name: str, on_step: Callable[[], None] = lambda: None) -> Run:
+    """Generate greedily through the named cache, step by step. on_step is called after each."""
+    text, positions = plan(model, ids, None, new_tokens)
+    T, fed = ids.shape[1], text.shape[1] - 1  # the last token is never fed
+    implementation = "dynamic" if name == "none" else name
+    cache = Meter(new_cache(model, len(ids), fed, name != "none", implementation, {}), model.config)
+    logits, seconds = [], []
+    for end in range(T, T + new_tokens):
+        synchronize(model.device)
+        begin = time.perf_counter()
+        logits.append(next_logits(model, text, positions, end, cache))
+        text[:, end] = logits[-1].argmax(-1)
+        synchronize(model.device)
+        seconds.append(time.perf_counter() - begin)
+        on_step()
+    return Run(text, torch.stack(logits, dim=1), seconds, cache.nbytes, cache.times[:, :fed])
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for what was asked of a GPU, which answers before it is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,1 @@
+"""What people see: the tables, the stream of text, the figures."""

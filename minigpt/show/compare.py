@@ -1,0 +1,153 @@
+"""The main job: one prompt continued under every cache, and what each saved."""
+
+import statistics
+import sys
+from dataclasses import asdict, dataclass
+
+import torch
+from jaxtyping import Int
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from torch import Tensor
+
+from minigpt.measure.run import Run, run
+
+ROUNDS = 3  # of timing; the table shows medians
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table. Times in milliseconds, of the median round; the rest is the same in every round.
+
+    tokens_equal: to those of `none`; first_difference: else the first new token that is not.
+    largest_logit_difference: to `none`, over all steps up to there. decode_ms: a token after the first.
+    kv_rows_computed, kv_rows_needed: one row is the key and the value of one token in one layer.
+    most_times, mean_times: how often the same row was computed.
+    """
+
+    cache: str
+    tokens_equal: bool
+    first_difference: int | None
+    largest_logit_difference: float
+    prefill_ms_per_token: float
+    decode_ms_per_token: float
+    speedup: float
+    nbytes: int
+    kv_rows_computed: int
+    kv_rows_needed: int
+    most_times: int
+    mean_times: float
+
+
+def compare(model, ids: Int[Tensor, "1 T"], new_tokens: int, names: list[str]) -> tuple[list[Line], Run]:
+    """A line for each named cache, and the run of `none` that all are held against. Shows progress on a terminal."""
+    names = ["none", *(name for name in names if name != "none")]
+    runs = {name: [] for name in names}
+    with progress_bar() as bar:
+        tasks = {name: bar.add_task(name, total=ROUNDS * new_tokens) for name in names}
+        for _ in range(ROUNDS):  # in turns, so that a busy minute of the machine hits all of them
+            for name, task in tasks.items():
+                runs[name].append(run(model, ids, new_tokens, name, on_step=lambda task=task: bar.advance(task)))
+    uncached = runs["none"][0]
+    prompt = ids.shape[1]
+    slow = decode_ms(runs["none"])
+    return [line(name, runs[name], uncached, prompt, slow) for name in names], uncached
+
+
+def line(name: str, runs: list[Run], uncached: Run, prompt: int, slow: float) -> Line:
+    cached = runs[0]
+    differ = (cached.tokens != uncached.tokens)[0].nonzero().flatten().tolist()
+    first = differ[0] - prompt if differ else None
+    same_text = slice(None if first is None else first + 1)  # from there on they continue different texts
+    difference = (cached.logits - uncached.logits)[:, same_text].abs().max().item()
+    fast = decode_ms(runs)
+    needed = cached.times.numel()
+    return Line(
+        cache=name,
+        tokens_equal=not differ,
+        first_difference=first,
+        largest_logit_difference=difference,
+        prefill_ms_per_token=1000 * statistics.median(each.seconds[0] for each in runs) / prompt,
+        decode_ms_per_token=fast,
+        speedup=slow / fast,
+        nbytes=cached.nbytes,
+        kv_rows_computed=int(cached.times.sum()),
+        kv_rows_needed=needed,
+        most_times=int(cached.times.max()),
+        mean_times=cached.times.sum().item() / needed,
+    )
+
+
+def decode_ms(runs: list[Run]) -> float:
+    """Milliseconds a token after the first, in the median round (of the first token, where it is the only one)."""
+    return 1000 * statistics.median(statistics.mean(each.seconds[1:] or each.seconds) for each in runs)
+
+
+def report(lines: list[Line], uncached: Run, tokenizer, prompt: int, console: Console) -> None:
+    """Print the text, the table, and what they say in a sentence."""
+    tokens = uncached.tokens[0].tolist()
+    plain = {"markup": False, "highlight": False, "soft_wrap": True}
+    console.print(tokenizer.decode(tokens[:prompt]), style="dim", end="", **plain)
+    console.print(continuation(tokenizer, tokens, prompt), style="bold", **plain)
+    console.print()
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("cache", no_wrap=True)
+    for heading in (
+        "tokens\nequal",
+        "logits\ndiffer by",
+        "prefill\nms/token",
+        "decode\nms/token",
+        "faster",
+        "bytes\nheld",
+        "K/V rows\ncomputed",
+        "K/V rows\nneeded",
+    ):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for each in lines:
+        table.add_row(
+            each.cache,
+            "yes" if each.tokens_equal else f"to {each.first_difference}",
+            f"{each.largest_logit_difference:.1e}" if each.largest_logit_difference else "0",
+            f"{each.prefill_ms_per_token:.3f}",
+            f"{each.decode_ms_per_token:.2f}",
+            f"{each.speedup:.1f} x",
+            f"{each.nbytes:,}",
+            f"{each.kv_rows_computed:,}",
+            f"{each.kv_rows_needed:,}",
+        )
+    console.print(table)
+    none, new = lines[0], len(tokens) - prompt
+    console.print(
+        f"{prompt} prompt tokens, {new} new ones, {torch.get_num_threads()} thread(s). Equal, differ, faster: against "
+        f"none, the uncached run.\nA K/V row is the key and the value of one token in one layer. Without a cache the "
+        f"first token's was computed\n{none.most_times} times in each layer, an average token's {none.mean_times:.1f} "
+        "times; with a cache, once.",
+        **plain,
+    )
+
+
+def as_json(lines: list[Line], uncached: Run, tokenizer, prompt: int, setting: dict) -> dict:
+    """The same as one object."""
+    tokens = uncached.tokens[0].tolist()
+    return {
+        "setting": setting | {"threads": torch.get_num_threads(), "torch": torch.__version__},
+        "prompt": tokenizer.decode(tokens[:prompt]),
+        "continuation": continuation(tokenizer, tokens, prompt),
+        "prompt_tokens": prompt,
+        "new_tokens": len(tokens) - prompt,
+        "caches": [asdict(each) for each in lines],
+    }
+
+
+def continuation(tokenizer, tokens: list[int], prompt: int) -> str:
+    """What the new tokens add to the text; decoded together, since a character may be split between tokens."""
+    return tokenizer.decode(tokens)[len(tokenizer.decode(tokens[:prompt])) :]
+
+
+def progress_bar() -> Progress:
+    """A live line for each task, on stderr, and only on a terminal."""
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description:>18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    return Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty())
