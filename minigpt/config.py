@@ -48,8 +48,8 @@ class GPTConfig:
             _check_count("window", self.window, least=1)
         elif self.sinks:
             raise ValueError(f"sinks {self.sinks} without a window: full attention already sees the first tokens")
-        if not self.layer_norm_epsilon > 0:
-            raise ValueError(f"layer_norm_epsilon must be positive, got {self.layer_norm_epsilon}")
+        if not isinstance(self.layer_norm_epsilon, int | float) or not self.layer_norm_epsilon > 0:
+            raise ValueError(f"layer_norm_epsilon must be a positive number, got {self.layer_norm_epsilon!r}")
 
     @property
     def head_size(self) -> int:

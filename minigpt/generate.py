@@ -6,6 +6,7 @@ from torch import Tensor
 
 from minigpt.attention import NEVER
 from minigpt.cache import CacheError, CacheFull, KVCache, make_cache
+from minigpt.cache.book import UNKNOWN
 from minigpt.sampling import greedy, sampler
 
 
@@ -52,8 +53,10 @@ def generate(
     elif (use_cache, cache_implementation, cache_config, max_cache_len) != (True, "dynamic", None, None):
         raise ValueError("cache= is used as it is: leave out use_cache and the options of a new cache")
     check_cache(model, cache, input_ids, positions[:, :T], text.shape[1] - 1)
-    if prefill_chunk_size is not None and (prefill_chunk_size < 1 or not use_cache):
-        raise ValueError(f"prefill_chunk_size {prefill_chunk_size}: it must be 1 or more, and a cache in use")
+    if prefill_chunk_size is not None and (not is_count(prefill_chunk_size) or not cache.keeps):
+        raise ValueError(
+            f"prefill_chunk_size {prefill_chunk_size!r} must be 1 or more, with a cache that keeps the pieces"
+        )
     if do_sample:
         pick = sampler(temperature, top_k, top_p, seed, model.device)
     elif (temperature, top_k, top_p, seed) == (1.0, 50, 1.0, None):
@@ -103,22 +106,28 @@ def next_logits(
 
 def plan(model, input_ids, attention_mask, max_new_tokens):
     """The prompt with room for what comes (B, T + new), and the position of each, NEVER at left padding."""
-    if input_ids.ndim != 2 or input_ids.dtype != torch.int64 or not input_ids.numel():
+    if (
+        not isinstance(input_ids, Tensor)
+        or input_ids.ndim != 2
+        or input_ids.dtype != torch.int64
+        or not input_ids.numel()
+    ):
         raise ValueError(
-            f"input_ids must be int64 of shape (B, T) with at least one token, "
-            f"got {input_ids.dtype} {tuple(input_ids.shape)}"
+            "input_ids must be an int64 tensor of shape (B, T) with at least one token, got "
+            + (f"{input_ids.dtype} {tuple(input_ids.shape)}" if isinstance(input_ids, Tensor) else repr(input_ids))
         )
     low, high = input_ids.aminmax()
     if low < 0 or high >= model.config.vocab_size:
         raise ValueError(f"input_ids must lie in 0 ... {model.config.vocab_size - 1}, got {int(low)} ... {int(high)}")
-    if not isinstance(max_new_tokens, int) or max_new_tokens < 1:
+    if not is_count(max_new_tokens):
         raise ValueError(f"max_new_tokens must be a whole number, 1 or more, got {max_new_tokens!r}")
-    mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask.to(input_ids)
+    mask = torch.ones_like(input_ids) if attention_mask is None else torch.as_tensor(attention_mask)
     if mask.shape != input_ids.shape or ((mask != 0) & (mask != 1)).any():
         raise ValueError(
             f"attention_mask must be 0 or 1, of the shape of input_ids {tuple(input_ids.shape)}, "
             f"got shape {tuple(mask.shape)}"
         )
+    mask = mask.to(input_ids)
     if (mask.diff(dim=1) < 0).any() or not mask[:, -1].all():
         raise ValueError("attention_mask has padding on the right, or an empty row: pad on the left")
 
@@ -149,7 +158,7 @@ def new_cache(model, batch_size, slots, use_cache, name, options):
 
 def check_cache(model, cache, input_ids, positions, slots):
     """The cache must serve this model, have room, and hold a proper prefix of the text, or nothing."""
-    cache.serve(model.config, model.training, len(input_ids))
+    cache.serve(model, len(input_ids))
     if cache.capacity is not None and slots > cache.capacity:
         raise CacheFull(f"needs {slots} slots (the last token takes none), has {cache.capacity}: raise max_cache_len")
     if not cache.length:
@@ -162,6 +171,8 @@ def check_cache(model, cache, input_ids, positions, slots):
         )
     if not torch.equal(cache.positions, positions[:, :held]):
         raise CacheError("the cache was filled with other left padding than attention_mask says")
+    if (cache.ids == UNKNOWN).any():
+        raise CacheError("the cache was filled by admit without ids, so its text can't be checked against input_ids")
     differs = (cache.ids != input_ids[:, :held]) & (cache.positions != NEVER)
     if differs.any():
         row, column = differs.nonzero()[0].tolist()
@@ -175,7 +186,11 @@ def stop_tokens(model, eos_token_id, pad_token_id):
     """The ids that end a row, as a tensor or None, and the id that fills it afterwards."""
     eos = [] if eos_token_id is None else [eos_token_id] if isinstance(eos_token_id, int) else list(eos_token_id)
     for token in eos + ([] if pad_token_id is None else [pad_token_id]):
-        if not 0 <= token < model.config.vocab_size:
-            raise ValueError(f"eos_token_id and pad_token_id must lie in the vocabulary, got {token}")
+        if not isinstance(token, int) or not 0 <= token < model.config.vocab_size:
+            raise ValueError(f"eos_token_id and pad_token_id must be ids of the vocabulary, got {token!r}")
     pad = pad_token_id if pad_token_id is not None else eos[0] if eos else None
     return (torch.tensor(eos, device=model.device) if eos else None), pad
+
+
+def is_count(number) -> bool:
+    return isinstance(number, int) and number >= 1

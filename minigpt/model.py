@@ -14,18 +14,7 @@ from minigpt.generate import generate
 from minigpt.pretrained import from_pretrained, save_pretrained
 
 
-class Module(nn.Module):
-    """An nn.Module whose parameters and children are ordinary attributes too.
-
-    nn.Module finds them by a detour (`__getattr__`), which at 50 look-ups a token is a tenth of a small model's time.
-    """
-
-    def __setattr__(self, name, value):
-        super().__setattr__(name, value)
-        self.__dict__[name] = value
-
-
-class Attention(Module):
+class Attention(nn.Module):
     def __init__(self, config: GPTConfig, layer: int):
         super().__init__()
         self.layer, self.head_size = layer, config.head_size
@@ -36,14 +25,15 @@ class Attention(Module):
         self.c_proj_bias = parameter(config.n_embd)
 
     def forward(self, x, mask, cache):
+        p = self._parameters  # an nn.Module's attributes are looked up by a detour: a tenth of a small model's time
         B, T, C = x.shape
-        qkv = F.linear(x, self.c_attn_weight, self.c_attn_bias).view(B, T, -1, self.head_size)
+        qkv = F.linear(x, p["c_attn_weight"], p["c_attn_bias"]).view(B, T, -1, self.head_size)
         q, k, v = qkv.split_with_sizes(self.heads, dim=2)  # (B, T, H, D), (B, T, K, D), (B, T, K, D)
         k, v = cache.update(k, v, self.layer)  # (B, S, K, D): the only line that touches a cache
-        return F.linear(attend(q, k, v, mask).reshape(B, T, C), self.c_proj_weight, self.c_proj_bias)
+        return F.linear(attend(q, k, v, mask).reshape(B, T, C), p["c_proj_weight"], p["c_proj_bias"])
 
 
-class MLP(Module):
+class MLP(nn.Module):
     def __init__(self, config: GPTConfig):
         super().__init__()
         self.c_fc_weight = parameter(config.n_inner, config.n_embd)
@@ -52,11 +42,12 @@ class MLP(Module):
         self.c_proj_bias = parameter(config.n_embd)
 
     def forward(self, x):
-        x = F.gelu(F.linear(x, self.c_fc_weight, self.c_fc_bias), approximate="tanh")
-        return F.linear(x, self.c_proj_weight, self.c_proj_bias)
+        p = self._parameters
+        x = F.gelu(F.linear(x, p["c_fc_weight"], p["c_fc_bias"]), approximate="tanh")
+        return F.linear(x, p["c_proj_weight"], p["c_proj_bias"])
 
 
-class Block(Module):
+class Block(nn.Module):
     def __init__(self, config: GPTConfig, layer: int):
         super().__init__()
         self.width, self.eps = (config.n_embd,), config.layer_norm_epsilon
@@ -66,11 +57,12 @@ class Block(Module):
         self.mlp = MLP(config)
 
     def forward(self, x, mask, cache):
-        x = x + self.attn(torch.layer_norm(x, self.width, self.ln_1_weight, self.ln_1_bias, self.eps), mask, cache)
-        return x + self.mlp(torch.layer_norm(x, self.width, self.ln_2_weight, self.ln_2_bias, self.eps))
+        p = self._parameters
+        x = x + self.attn(torch.layer_norm(x, self.width, p["ln_1_weight"], p["ln_1_bias"], self.eps), mask, cache)
+        return x + self.mlp(torch.layer_norm(x, self.width, p["ln_2_weight"], p["ln_2_bias"], self.eps))
 
 
-class GPT(Module):
+class GPT(nn.Module):
     """A GPT-2 language model. Its output head is the token embedding (tied)."""
 
     from_pretrained = classmethod(from_pretrained)
@@ -108,7 +100,7 @@ class GPT(Module):
         cache = NoCache() if cache is None else cache
         self._check("ids", ids, self.config.vocab_size)
         B, T = ids.shape
-        cache.serve(self.config, self.training, B)
+        cache.serve(self, B)
         if positions is None:
             positions = (cache.next_position + torch.arange(T, device=ids.device)).expand(B, T)
         self._check("positions", positions.masked_fill(positions == NEVER, 0), self.config.context, ids.shape)
@@ -124,7 +116,9 @@ class GPT(Module):
         x = F.embedding(ids, self.wte_weight) + F.embedding(places, self.wpe_weight)
         for block in self.blocks:
             x = block(x, mask, cache)
-        return torch.layer_norm(x, (self.config.n_embd,), self.ln_f_weight, self.ln_f_bias, self.config.layer_norm_epsilon)
+        return torch.layer_norm(
+            x, (self.config.n_embd,), self.ln_f_weight, self.ln_f_bias, self.config.layer_norm_epsilon
+        )
 
     def lm_head(self, x: Float[Tensor, "*B C"]) -> Float[Tensor, "*B V"]:
         """Logits, by the token embedding itself."""

@@ -22,7 +22,7 @@ def sampler(
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be above 0, got {temperature}: for the likeliest token use do_sample=False")
-    if top_k is not None and top_k < 1:
+    if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
         raise ValueError(f"top_k must be 1 or more, or None for all tokens, got {top_k}")
     if not 0 < top_p <= 1:
         raise ValueError(f"top_p must lie in (0, 1], got {top_p}")

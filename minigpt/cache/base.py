@@ -19,16 +19,18 @@ class KVCache:
 
     length: tokens taken in so far, padding too. next_position: (B, 1), where each row goes on.
     capacity: the most tokens that it can take in, None where there is no limit.
+    keeps: whether it keeps tokens at all; where not, every step must be fed the whole text.
     nbytes: bytes of keys and values held, used or not.
     """
 
     length: int
     next_position: Int[Tensor, "B 1"] | int
     capacity: int | None = None
+    keeps: bool = True
     nbytes: int
 
-    def serve(self, config: GPTConfig, training: bool, batch_size: int) -> None:
-        """The door: refuse a model or a batch that this cache can't serve."""
+    def serve(self, model, batch_size: int) -> None:
+        """The door: refuse a model (by its config, dtype, device, training) or a batch that this cache can't serve."""
         raise NotImplementedError
 
     def admit(self, positions: Int[Tensor, "B T"], ids: Int[Tensor, "B T"] | None = None) -> Int[Tensor, "B S"]:
@@ -65,11 +67,12 @@ class NoCache(KVCache):
     length = 0
     next_position = 0
     nbytes = 0
+    keeps = False
 
     def __init__(self, config: GPTConfig | None = None, batch_size: int = 1, dtype=None, device=None):
         """Takes what every cache takes, so that it can stand in for any; holding nothing, it needs none of it."""
 
-    def serve(self, config, training, batch_size):
+    def serve(self, model, batch_size):
         pass
 
     def admit(self, positions, ids=None):

@@ -48,7 +48,7 @@ class Book(KVCache):
         return (last + 1).masked_fill(last == NEVER, 0)
 
     def admit(self, positions, ids=None):
-        self.check(positions)
+        self.check(positions, ids)
         start, end = self.length, self.length + positions.shape[1]
         self.make_room(end)
         if end > self._positions.shape[1]:
@@ -84,12 +84,17 @@ class Book(KVCache):
             raise CacheError(f"select({rows.tolist()}): this cache has rows 0 to {self.batch_size - 1}")
         return rows
 
-    def check(self, positions: Int[Tensor, "B T"]) -> None:
+    def check(self, positions: Int[Tensor, "B T"], ids: Int[Tensor, "B T"] | None) -> None:
         """Positions must go on from what is there: padding first, then rising."""
         if positions.ndim != 2 or positions.dtype != torch.int64 or not positions.shape[1]:
             raise CacheError(f"positions must be int64 of shape (B, T), got {positions.dtype} {tuple(positions.shape)}")
         if positions.shape[0] != self.batch_size:
-            raise CacheError(f"the cache was made for batch_size {self.batch_size}, got {positions.shape[0]} rows")
+            raise CacheError(
+                f"the cache was made for batch_size {self.batch_size}, got {positions.shape[0]} rows: "
+                f"make_cache(..., batch_size={positions.shape[0]}), or select(rows)"
+            )
+        if ids is not None and ids.shape != positions.shape:
+            raise CacheError(f"ids must have the shape of positions, {tuple(positions.shape)}, got {tuple(ids.shape)}")
         befores = self._positions[:, self.length - 1].tolist() if self.length else [NEVER] * self.batch_size
         for row, before in zip(positions.tolist(), befores, strict=True):
             for position in row:

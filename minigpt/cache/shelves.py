@@ -38,20 +38,27 @@ class Cache(Book):
     def nbytes(self) -> int:
         return sum(shelf.nbytes for shelf in self.keys + self.values)
 
-    def serve(self, config, training, batch_size):
-        if training or torch.is_grad_enabled():
-            what = "the model is in training mode" if training else "gradients are on"
+    def serve(self, model, batch_size):
+        if model.training or torch.is_grad_enabled():
+            what = "the model is in training mode" if model.training else "gradients are on"
             raise CacheError(
                 f"a KV cache is for inference, and {what}: its keys and values come from earlier calls, and no "
                 "gradient flows back to them. Call model.eval() and use torch.no_grad(), or train without a cache"
             )
-        if config != self.config:
-            raise CacheError(f"the cache was made for {self.config}, not for this model's {config}")
+        if model.config != self.config:
+            raise CacheError(f"the cache was made for {self.config}, not for this model's {model.config}")
+        if (model.dtype, model.device) != (self.dtype, self.device):
+            raise CacheError(
+                f"the cache keeps {self.dtype} on {self.device}, the model is {model.dtype} on {model.device}: "
+                "make_cache(..., dtype=model.dtype, device=model.device)"
+            )
         if batch_size != self.batch_size:
             raise CacheError(
                 f"the cache was made for batch_size {self.batch_size}, got {batch_size} rows: "
                 f"make_cache(..., batch_size={batch_size}), or select(rows)"
             )
+        if self.layers_written < self.config.n_layer:
+            raise CacheError(self.cut_short())
 
     def admit(self, positions, ids=None):
         if self.layers_written < self.config.n_layer:

@@ -56,7 +56,7 @@ def transformers_peer(folder: Path, model, ids: Int[Tensor, "B T"], new_tokens: 
 
 
 def summary(seconds: dict[str, list[float]], new_tokens: int, rows: int, versus: str) -> list[dict]:
-    """Median tokens a second of each, and how `versus` compares: the median, lowest and highest of the rounds' ratios."""
+    """Of each: median tokens a second; and how many times `versus` that is, by the median of the rounds' ratios."""
     lines = []
     for name, took in seconds.items():
         ratios = [theirs / ours for theirs, ours in zip(seconds[versus], took, strict=True)]

@@ -20,9 +20,10 @@ class Meter(KVCache):
     next_position = property(lambda self: self.cache.next_position)
     capacity = property(lambda self: self.cache.capacity)
     nbytes = property(lambda self: self.cache.nbytes)
+    keeps = property(lambda self: self.cache.keeps)
 
-    def serve(self, config, training, batch_size):
-        self.cache.serve(config, training, batch_size)
+    def serve(self, model, batch_size):
+        self.cache.serve(model, batch_size)
 
     def admit(self, positions, ids=None):
         k_pos = self.cache.admit(positions, ids)

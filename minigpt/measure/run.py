@@ -15,13 +15,14 @@ from minigpt.measure.meter import Meter
 @dataclass(frozen=True)
 class Run:
     """tokens: (B, T + new). logits: those behind each new token. seconds: of each step, the first being the prefill.
-    nbytes: held by the cache at the end. times: how often each position's K/V row was computed, in each layer."""
+    nbytes: held by the cache at the end. times: how often the K/V row of each position that was fed had been
+    computed, in each layer, after each step."""
 
     tokens: Int[Tensor, "B N"]
     logits: Float[Tensor, "B new V"]
     seconds: list[float]
     nbytes: int
-    times: Int[Tensor, "L N_1"]
+    times: Int[Tensor, "new L fed"]
 
 
 @torch.inference_mode()
@@ -31,7 +32,7 @@ def run(model, ids: Int[Tensor, "B T"], new_tokens: int, name: str, on_step: Cal
     T, fed = ids.shape[1], text.shape[1] - 1  # the last token is never fed
     implementation = "dynamic" if name == "none" else name
     cache = Meter(new_cache(model, len(ids), fed, name != "none", implementation, {}), model.config)
-    logits, seconds = [], []
+    logits, seconds, times = [], [], []
     for end in range(T, T + new_tokens):
         synchronize(model.device)
         begin = time.perf_counter()
@@ -39,8 +40,9 @@ def run(model, ids: Int[Tensor, "B T"], new_tokens: int, name: str, on_step: Cal
         text[:, end] = logits[-1].argmax(-1)
         synchronize(model.device)
         seconds.append(time.perf_counter() - begin)
+        times.append(cache.times[:, :fed].clone())
         on_step()
-    return Run(text, torch.stack(logits, dim=1), seconds, cache.nbytes, cache.times[:, :fed])
+    return Run(text, torch.stack(logits, dim=1), seconds, cache.nbytes, torch.stack(times))
 
 
 def synchronize(device: torch.device) -> None:

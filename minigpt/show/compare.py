@@ -63,7 +63,7 @@ def line(name: str, runs: list[Run], uncached: Run, prompt: int, slow: float) ->
     same_text = slice(None if first is None else first + 1)  # from there on they continue different texts
     difference = (cached.logits - uncached.logits)[:, same_text].abs().max().item()
     fast = decode_ms(runs)
-    needed = cached.times.numel()
+    times = cached.times[-1]
     return Line(
         cache=name,
         tokens_equal=not differ,
@@ -73,10 +73,10 @@ def line(name: str, runs: list[Run], uncached: Run, prompt: int, slow: float) ->
         decode_ms_per_token=fast,
         speedup=slow / fast,
         nbytes=cached.nbytes,
-        kv_rows_computed=int(cached.times.sum()),
-        kv_rows_needed=needed,
-        most_times=int(cached.times.max()),
-        mean_times=cached.times.sum().item() / needed,
+        kv_rows_computed=int(times.sum()),
+        kv_rows_needed=times.numel(),
+        most_times=int(times.max()),
+        mean_times=times.sum().item() / times.numel(),
     )
 
 
