@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from minigpt.attention import NEVER
-from minigpt.cache import CacheError, CacheFull, KVCache, make_cache
+from minigpt.cache import CacheError, CacheFull, KVCache, cache_options, make_cache
 from minigpt.cache.book import UNKNOWN
 from minigpt.sampling import greedy, sampler
 
@@ -149,11 +149,9 @@ def new_cache(model, batch_size, slots, use_cache, name, options):
         if name != "dynamic" or options:
             raise ValueError("use_cache=False leaves no cache for cache_implementation and its options")
         name = "none"
-    if name == "static":
-        options = {"max_cache_len": slots, **options}
-    return make_cache(
-        name, model.config, **{"batch_size": batch_size, "dtype": model.dtype, "device": model.device, **options}
-    )
+    sizes = {"batch_size": batch_size, "dtype": model.dtype, "device": model.device, "max_cache_len": slots}
+    known = {option: size for option, size in sizes.items() if option in cache_options(name)}
+    return make_cache(name, model.config, **(known | options))
 
 
 def check_cache(model, cache, input_ids, positions, slots):
@@ -184,7 +182,7 @@ def check_cache(model, cache, input_ids, positions, slots):
 
 def stop_tokens(model, eos_token_id, pad_token_id):
     """The ids that end a row, as a tensor or None, and the id that fills it afterwards."""
-    eos = [] if eos_token_id is None else [eos_token_id] if isinstance(eos_token_id, int) else list(eos_token_id)
+    eos = eos_token_id if isinstance(eos_token_id, list) else [] if eos_token_id is None else [eos_token_id]
     for token in eos + ([] if pad_token_id is None else [pad_token_id]):
         if not isinstance(token, int) or not 0 <= token < model.config.vocab_size:
             raise ValueError(f"eos_token_id and pad_token_id must be ids of the vocabulary, got {token!r}")

@@ -18,13 +18,18 @@ CACHES = {
 
 def make_cache(name: str, config: GPTConfig, **options) -> KVCache:
     """An empty cache of that name. Options: batch_size=1, dtype=None, device=None, and those of its kind."""
-    if name not in CACHES:
-        raise ValueError(f"no cache is named {name!r}; there are {', '.join(CACHES)}")
-    known = [option for option in inspect.signature(CACHES[name]).parameters if option != "config"]
+    known = cache_options(name)
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise ValueError(f"the {name} cache has no option {', '.join(unknown)}; it has {', '.join(known)}")
     return CACHES[name](config, **options)
+
+
+def cache_options(name: str) -> list[str]:
+    """The options that the cache of that name knows."""
+    if name not in CACHES:
+        raise ValueError(f"no cache is named {name!r}; there are {', '.join(CACHES)}")
+    return [option for option in inspect.signature(CACHES[name]).parameters if option != "config"]
 
 
 __all__ = [
@@ -37,5 +42,6 @@ __all__ = [
     "KVCache",
     "NoCache",
     "StaticCache",
+    "cache_options",
     "make_cache",
 ]
