@@ -15,6 +15,7 @@ from torch import Tensor
 from minigpt.measure.run import Run, run
 
 ROUNDS = 3  # of timing; the table shows medians
+WIDTH = 82  # columns that the table needs: a narrower terminal wraps its lines, but no number is cut
 
 
 @dataclass(frozen=True)
@@ -92,17 +93,16 @@ def report(lines: list[Line], uncached: Run, tokenizer, prompt: int, console: Co
     console.print(tokenizer.decode(tokens[:prompt]), style="dim", end="", **plain)
     console.print(continuation(tokenizer, tokens, prompt), style="bold", **plain)
     console.print()
-    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("cache", no_wrap=True)
     for heading in (
         "tokens\nequal",
         "logits\ndiffer by",
-        "prefill\nms/token",
-        "decode\nms/token",
+        "prefill\nms/tok.",
+        "decode\nms/tok.",
         "faster",
         "bytes\nheld",
-        "K/V rows\ncomputed",
-        "K/V rows\nneeded",
+        "K/V rows\ncomputed / needed",
     ):
         table.add_column(heading, justify="right", no_wrap=True)
     for each in lines:
@@ -114,16 +114,16 @@ def report(lines: list[Line], uncached: Run, tokenizer, prompt: int, console: Co
             f"{each.decode_ms_per_token:.2f}",
             f"{each.speedup:.1f} x",
             f"{each.nbytes:,}",
-            f"{each.kv_rows_computed:,}",
-            f"{each.kv_rows_needed:,}",
+            f"{each.kv_rows_computed:,} / {each.kv_rows_needed:,}",
         )
-    console.print(table)
+    console.print(table, width=max(console.width, WIDTH), crop=False)
     none, new = lines[0], len(tokens) - prompt
+    console.print()
     console.print(
-        f"{prompt} prompt tokens, {new} new ones, {torch.get_num_threads()} thread(s). Equal, differ, faster: against "
-        f"none, the uncached run.\nA K/V row is the key and the value of one token in one layer. Without a cache the "
-        f"first token's was computed\n{none.most_times} times in each layer, an average token's {none.mean_times:.1f} "
-        "times; with a cache, once.",
+        f"{prompt} prompt tokens, {new} new ones. Equal, differ, faster: than none, the uncached run.\n"
+        "A K/V row is the key and the value of one token in one layer. Without a cache the\n"
+        f"first token's was computed {none.most_times} times in each layer, an average token's {none.mean_times:.1f} "
+        "times.\nWith a cache: once.",
         **plain,
     )
 
