@@ -116,7 +116,8 @@ def report(lines: list[Line], uncached: Run, tokenizer, prompt: int, console: Co
             f"{each.nbytes:,}",
             f"{each.kv_rows_computed:,} / {each.kv_rows_needed:,}",
         )
-    console.print(table, width=max(console.width, WIDTH), crop=False)
+    console.width = max(console.width, WIDTH)
+    console.print(table)
     none, new = lines[0], len(tokens) - prompt
     console.print()
     console.print(
