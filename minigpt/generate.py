@@ -35,7 +35,8 @@ def generate(
 
     attention_mask: (B, T), 0 at left padding, 1 elsewhere. None: no padding.
     use_cache=False, or the name of a cache (see `make_cache`) with its options in cache_config;
-        max_cache_len is the size of a static one (None: just what this call needs).
+        max_cache_len is the size of a static one (None: just what this call needs). cache_config may also set
+        `window` and `sinks` for this call, as `with_window` does; the text still ends at the context.
     cache: a cache that an earlier call filled. input_ids is the whole text so far, of which the cache
         must hold a proper prefix.
     do_sample: draw, as temperature, top_k and top_p say, repeatably with a seed. Otherwise greedy.
@@ -45,10 +46,13 @@ def generate(
 
     Raises ValueError or CacheError, before any work, for what can't be done.
     """
+    options = dict(cache_config or {})
+    if "window" in options:
+        model = model.with_window(options.pop("window"), options.pop("sinks", 0))
     text, positions = plan(model, input_ids, attention_mask, max_new_tokens)
     B, T = input_ids.shape
     if cache is None:
-        options = dict(cache_config or {}, **({} if max_cache_len is None else {"max_cache_len": max_cache_len}))
+        options |= {} if max_cache_len is None else {"max_cache_len": max_cache_len}
         cache = new_cache(model, B, text.shape[1] - 1, use_cache, cache_implementation, options)
     elif (use_cache, cache_implementation, cache_config, max_cache_len) != (True, "dynamic", None, None):
         raise ValueError("cache= is used as it is: leave out use_cache and the options of a new cache")
@@ -97,7 +101,7 @@ def next_logits(
     Feeds what the cache does not hold yet: a prompt (prefill), one token (decode), or, without a cache,
     the whole text each time.
     """
-    step = chunk_size or end
+    step = min(chunk_size or end, cache.largest_chunk or end)
     for start in range(cache.length, end, step):
         piece = slice(start, min(start + step, end))
         x = model.hidden(text[:, piece], positions[:, piece], cache)

@@ -1,5 +1,7 @@
 """GPT-2's architecture (Radford et al., 2019), with grouped heads and windows as options of its config."""
 
+import copy
+import dataclasses
 import math
 
 import torch
@@ -123,6 +125,15 @@ class GPT(nn.Module):
     def lm_head(self, x: Float[Tensor, "*B C"]) -> Float[Tensor, "*B V"]:
         """Logits, by the token embedding itself."""
         return F.linear(x, self.wte_weight)
+
+    def with_window(self, window: int, sinks: int = 0) -> "GPT":
+        """This model, seeing only the last `window` tokens and the first `sinks`. It shares the weights.
+
+        The learned positions are what they were: the text still ends at the context.
+        """
+        windowed = copy.copy(self)
+        windowed.config = dataclasses.replace(self.config, window=window, sinks=sinks)
+        return windowed
 
     @property
     def dtype(self) -> torch.dtype:

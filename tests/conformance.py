@@ -11,11 +11,33 @@ from functools import cache as remember
 import torch
 
 from minigpt.attention import NEVER, attend, attend_as_matrices, attend_by_hand, attend_by_rows, sees
-from minigpt.cache import CACHES, CacheError, CacheFull, make_cache
+from minigpt.cache import CACHES, CacheError, CacheFull, cache_options, make_cache
 from minigpt.config import GPTConfig
 from minigpt.model import GPT
 
 NAMES = [name for name in CACHES if name != "none"]
+FULL = [name for name in NAMES if not CACHES[name].needs_window]  # those that serve a model that sees everything
+
+
+LIMITED = [name for name in NAMES if "max_cache_len" in cache_options(name)]
+
+
+def rule_for(name: str) -> str:
+    """The simplest rule that the cache can serve."""
+    return "window" if CACHES[name].needs_window else "full"
+
+
+def pairs() -> list[tuple[str, str]]:
+    """Each cache with each rule that it can serve."""
+    return [(name, rule) for name in NAMES for rule in RULES if rule != "full" or not CACHES[name].needs_window]
+
+
+def pieces(cache, start: int, end: int) -> list[slice]:
+    """start to end, in as few pieces as the cache can take at once."""
+    step = cache.largest_chunk or end - start
+    return [slice(at, min(at + step, end)) for at in range(start, end, step)]
+
+
 TOLERANCE = 1e-10
 WINDOW, SINKS = 6, 2
 RULES = {"full": {}, "window": {"window": WINDOW}, "window with sinks": {"window": WINDOW, "sinks": SINKS}}
@@ -65,10 +87,10 @@ def schedule_equals_uncached(name, rule, heads, padding, schedule):
         start = 0
         for size in [*SCHEDULES[schedule], *[1] * DECODE]:
             end = min(start + size, PROMPT if start < PROMPT else PROMPT + DECODE)
-            # Without padding the positions are the cache's own to know.
-            given = positions[:, start:end] if padding != "plain" else None
-            got = gpt(ids[:, start:end], given, cache)
-            assert_same(got, want[:, start:end], positions[:, start:end], f"tokens {start} to {end}")
+            for piece in pieces(cache, start, end):
+                # Without padding the positions are the cache's own to know.
+                given = positions[:, piece] if padding != "plain" else None
+                assert_same(gpt(ids[:, piece], given, cache), want[:, piece], positions[:, piece], f"tokens {piece}")
             start = end
     assert cache.length == start == PROMPT + DECODE
     assert torch.equal(cache.positions, positions)
@@ -82,7 +104,8 @@ def padded_rows_go_on_by_themselves(name, rule):
     cache = make_cache(name, gpt.config, batch_size=3, dtype=torch.float64)
     with torch.no_grad():
         want = gpt(ids, positions)
-        gpt(ids[:, :12], positions[:, :12], cache)
+        for piece in pieces(cache, 0, 12):
+            gpt(ids[:, piece], positions[:, piece], cache)
         assert_same(gpt(ids[:, 12:], cache=cache), want[:, 12:], positions[:, 12:])
 
 
@@ -124,18 +147,20 @@ def verbs_equal_a_replay(name, rule, seed):
 class Replay:
     """A cache beside the plain list of tokens that it should hold; each append is checked uncached."""
 
-    def __init__(self, name, gpt, ids, positions):
+    def __init__(self, name, gpt, ids, positions, **options):
         self.gpt = gpt
-        self.cache = make_cache(name, gpt.config, batch_size=len(ids), dtype=torch.float64)
+        self.cache = make_cache(name, gpt.config, batch_size=len(ids), dtype=torch.float64, **options)
         self.ids, self.positions = ids[:, :0], positions[:, :0]
-        self.append(ids, positions)
+        if ids.shape[1]:
+            self.append(ids, positions)
 
     def append(self, ids, positions=None):
         if positions is None:
             last = self.positions[:, -1:] if self.ids.shape[1] else torch.full((len(ids), 1), -1)
             positions = torch.where(last == NEVER, -1, last) + 1 + torch.arange(ids.shape[1])
         with torch.no_grad():
-            got = self.gpt(ids, positions, self.cache)
+            fed = pieces(self.cache, 0, ids.shape[1])
+            got = torch.cat([self.gpt(ids[:, piece], positions[:, piece], self.cache) for piece in fed], dim=1)
             self.ids = torch.cat([self.ids, ids], dim=1)
             self.positions = torch.cat([self.positions, positions], dim=1)
             want = self.gpt(self.ids, self.positions)[:, -ids.shape[1] :]
@@ -147,6 +172,14 @@ class Replay:
         keep = self.ids.shape[1] - count
         self.ids, self.positions = self.ids[:, :keep], self.positions[:, :keep]
         self.check_book()
+
+    def crop_or_be_refused(self, count):
+        """Beyond its slack a ring may have overwritten what the next token would see: then nothing changes."""
+        before = copy.deepcopy(self.cache.__dict__)
+        try:
+            self.crop(count)
+        except CacheError:
+            assert_unchanged(self.cache.__dict__, before, f"refused crop of {count}")
 
     def select(self, rows):
         self.cache.select(rows)
@@ -208,9 +241,6 @@ def capacity_is_exact(name):
     gpt = model()
     ids, positions = text([0, 2], 14)
     for size, chunk in itertools.product((-1, 0, 1), (1, 5)):
-        cache = make_cache(name, gpt.config, batch_size=2, dtype=torch.float64)
-        if cache.capacity is None:
-            continue
         cache = make_cache(name, gpt.config, batch_size=2, dtype=torch.float64, max_cache_len=12)
         with torch.no_grad():
             gpt(ids[:, : 12 + size - chunk], positions[:, : 12 + size - chunk], cache)
@@ -229,7 +259,7 @@ def capacity_is_exact(name):
 
 def two_conversations_share_nothing(name):
     """Two caches of one model, filled in turns, each go on as if alone."""
-    gpt = model()
+    gpt = model(rule_for(name))
     ids, positions = text([0], 20)
     other, _ = text([0], 20, seed=1)
     a, b = (Replay(name, gpt, start[:, :4], positions[:, :4]) for start in (ids, other))
@@ -269,10 +299,10 @@ def all_checks():
     product = itertools.product
     yield from (("rule", rule_is_what_it_says, (rule,)) for rule in RULES)
     yield from (("attention", versions_of_attention_agree, case) for case in product(HEADS, RULES))
-    yield from (("capacity", capacity_is_exact, (name,)) for name in NAMES)
+    yield from (("capacity", capacity_is_exact, (name,)) for name in LIMITED)
     yield from (("conversations", two_conversations_share_nothing, (name,)) for name in NAMES)
-    yield from (("goes on", padded_rows_go_on_by_themselves, case) for case in product(NAMES, RULES))
-    yield from (("verbs", verbs_equal_a_replay, case) for case in product(NAMES, RULES, range(3)))
-    yield from (("solo", batch_row_equals_its_solo_run, case) for case in product(NAMES, RULES))
-    matrix = product(NAMES, RULES, HEADS, PADDING, SCHEDULES)
+    yield from (("goes on", padded_rows_go_on_by_themselves, case) for case in pairs())
+    yield from (("verbs", verbs_equal_a_replay, (*case, seed)) for case in pairs() for seed in range(3))
+    yield from (("solo", batch_row_equals_its_solo_run, case) for case in pairs())
+    matrix = ((*pair, *rest) for pair in pairs() for rest in product(HEADS, PADDING, SCHEDULES))
     yield from (("schedule", schedule_equals_uncached, case) for case in matrix)

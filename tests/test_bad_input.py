@@ -22,7 +22,7 @@ from minigpt.config import GPTConfig
 from minigpt.model import GPT
 from minigpt.pretrained import WEIGHTS, ModelFileError
 
-NAMES = [name for name in CACHES if name != "none"]
+NAMES = [name for name in CACHES if name != "none" and not CACHES[name].needs_window]
 V, CONTEXT = SIZES["vocab_size"], SIZES["context"]
 PADS, T = [0, 3], 13
 HELD = T - 1

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conformance import NAMES, model, text
+from conformance import FULL, model, text
 
 from minigpt.cache import dynamic as dynamic_module
 from minigpt.cache import make_cache
@@ -60,7 +60,7 @@ def test_a_static_cache_without_a_size_takes_the_whole_context():
     fill(cache, model().config.context, chunk=7)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FULL)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_a_cache_keeps_the_dtype_of_its_model(name, dtype):
     gpt = model(dtype=dtype)
@@ -71,7 +71,7 @@ def test_a_cache_keeps_the_dtype_of_its_model(name, dtype):
     assert {shelf.dtype for shelf in cache.keys + cache.values} == {dtype}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FULL)
 def test_a_forward_pass_that_was_cut_short_is_noticed_and_can_be_taken_back(name, monkeypatch):
     """Ctrl-C in the middle of a chunk: some layers have it, some don't. Going on would compute something else."""
     gpt, (ids, positions) = model(), text([0], 12)
@@ -95,7 +95,7 @@ def test_a_cache_filled_in_inference_mode_goes_on_outside_it_and_the_other_way_r
     gpt, (ids, positions) = model(), text([0, 2], 12)
     with torch.no_grad():
         want = gpt(ids, positions)
-    for name in NAMES:
+    for name in FULL:
         for first, second in [(torch.inference_mode, torch.no_grad), (torch.no_grad, torch.inference_mode)]:
             cache = make_cache(name, gpt.config, batch_size=2, dtype=torch.float64)
             with first():

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast, TextIteratorStreamer, TextStre
 
 from minigpt.cache import CACHES, CacheError, CacheFull, make_cache
 
-NAMES = [name for name in CACHES if name != "none"]
+NAMES = [name for name in CACHES if name != "none" and not CACHES[name].needs_window]
 T, NEW = 9, 14
 PADS = [0, 4, 7]
 SEED = 31  # of a model whose texts vary

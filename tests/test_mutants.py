@@ -9,11 +9,11 @@ import pytest
 import minigpt.attention
 import minigpt.generate
 import minigpt.model
-from minigpt.cache import Cache, ConcatCache, DynamicCache, StaticCache, base, book
+from minigpt.cache import Cache, ConcatCache, DynamicCache, SlidingWindowCache, StaticCache, base, book
 from minigpt.cache.book import Book
 from minigpt.model import GPT
 
-KEYS = "self.keys = [self.zeros(self.capacity or 0, *self.heads, dtype=self.dtype) for _ in layers]"
+KEYS = "self.keys = [self.zeros(self.slots, *self.heads, dtype=self.dtype) for _ in layers]"
 SHARED_KEYS = (
     KEYS.replace("= [", "= SHARED.setdefault((type(self), self.batch_size, self.capacity, self.config), [") + ")"
 )
@@ -87,6 +87,21 @@ MUTANTS = {
         "[shelf[rows if shelf is self.keys[0] else rows.sort().values] for shelf in self.keys]"),
     "reset keeps the tokens": (
         Book, "reset", "self.length = 0", "self.length = getattr(self, 'length', 0)"),
+    "the ring is one slot short": (
+        SlidingWindowCache, "__init__", "config.window + self.largest_chunk - 1",
+        "max(1, config.window + self.largest_chunk - 2)"),
+    "the ring goes by position, not by arrival": (
+        SlidingWindowCache, "admit", "arrivals % self.ring",
+        "torch.where(positions == NEVER, arrivals, positions) % self.ring"),
+    "a sink is seen only by the token that decodes": (
+        SlidingWindowCache, "sinks_held", "torch.where(come, sinks, NEVER)",
+        "torch.where(come & (self.chunk == 1), sinks, NEVER)"),
+    "a sink stands in the ring as well": (
+        SlidingWindowCache, "ring_held", " | (held < self.config.sinks)", ""),
+    "a token that was overwritten is reported": (
+        SlidingWindowCache, "crop", "first_seen < min(left, self.oldest)", "False"),
+    "taking back more than the slack is taken": (
+        SlidingWindowCache, "crop", "first_seen < min(left, self.oldest)", "first_seen + 1 < min(left, self.oldest)"),
     "two conversations share their keys": (
         Cache, "reset", KEYS, SHARED_KEYS),
 }  # fmt: skip

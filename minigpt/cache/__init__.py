@@ -5,6 +5,7 @@ import inspect
 from minigpt.cache.base import CacheError, CacheFull, KVCache, NoCache
 from minigpt.cache.dynamic import ConcatCache, DynamicCache
 from minigpt.cache.shelves import Cache
+from minigpt.cache.sliding import SlidingWindowCache
 from minigpt.cache.static import StaticCache
 from minigpt.config import GPTConfig
 
@@ -13,6 +14,7 @@ CACHES = {
     "concat": ConcatCache,
     "dynamic": DynamicCache,
     "static": StaticCache,
+    "sliding_window": SlidingWindowCache,
 }
 
 
@@ -41,6 +43,7 @@ __all__ = [
     "DynamicCache",
     "KVCache",
     "NoCache",
+    "SlidingWindowCache",
     "StaticCache",
     "cache_options",
     "make_cache",

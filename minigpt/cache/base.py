@@ -20,6 +20,8 @@ class KVCache:
     length: tokens taken in so far, padding too. next_position: (B, 1), where each row goes on.
     capacity: the most tokens that it can take in, None where there is no limit.
     keeps: whether it keeps tokens at all; where not, every step must be fed the whole text.
+    largest_chunk: the most tokens that it can take in at once, None where there is no limit.
+    needs_window: whether it serves only models that see through a window.
     nbytes: bytes of keys and values held, used or not.
     """
 
@@ -27,6 +29,8 @@ class KVCache:
     next_position: Int[Tensor, "B 1"] | int
     capacity: int | None = None
     keeps: bool = True
+    largest_chunk: int | None = None
+    needs_window: bool = False
     nbytes: int
 
     def serve(self, model, batch_size: int) -> None:

@@ -13,9 +13,12 @@ class Cache(Book):
 
     A kind of cache says how its shelves get room (`make_room`) and how they are written and read (`store`).
 
+    slots: how many the shelves have from the start.
     config: of the model to be served. batch_size: rows of a batch. dtype, device: of the keys and
     values (None: torch's defaults).
     """
+
+    slots = 0
 
     def __init__(self, config: GPTConfig, batch_size: int = 1, dtype=None, device=None):
         self.config = config
@@ -31,8 +34,8 @@ class Cache(Book):
         super().reset()
         self.layers_written = self.config.n_layer  # how many layers have written the last chunk
         layers = range(self.config.n_layer)
-        self.keys = [self.zeros(self.capacity or 0, *self.heads, dtype=self.dtype) for _ in layers]
-        self.values = [self.zeros(self.capacity or 0, *self.heads, dtype=self.dtype) for _ in layers]
+        self.keys = [self.zeros(self.slots, *self.heads, dtype=self.dtype) for _ in layers]
+        self.values = [self.zeros(self.slots, *self.heads, dtype=self.dtype) for _ in layers]
 
     @property
     def nbytes(self) -> int:

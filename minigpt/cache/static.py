@@ -14,6 +14,7 @@ class StaticCache(Cache):
         self.capacity = config.context if max_cache_len is None else max_cache_len
         if not isinstance(self.capacity, int) or self.capacity < 1:
             raise ValueError(f"max_cache_len must be a whole number, 1 or more, got {max_cache_len!r}")
+        self.slots = self.capacity
         super().__init__(config, batch_size, dtype, device)
 
     def make_room(self, slots):

@@ -21,6 +21,8 @@ class Meter(KVCache):
     capacity = property(lambda self: self.cache.capacity)
     nbytes = property(lambda self: self.cache.nbytes)
     keeps = property(lambda self: self.cache.keeps)
+    largest_chunk = property(lambda self: self.cache.largest_chunk)
+    needs_window = property(lambda self: self.cache.needs_window)
 
     def serve(self, model, batch_size):
         self.cache.serve(model, batch_size)

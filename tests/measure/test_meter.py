@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conformance import NAMES, model, text
+from conformance import FULL, model, text
 
 from minigpt.attention import NEVER
 from minigpt.cache import NoCache, make_cache
@@ -10,7 +10,7 @@ from minigpt.measure.meter import Meter
 from minigpt.measure.run import run
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FULL)
 @pytest.mark.parametrize("chunk", [1, 4, 12])
 def test_with_a_cache_each_row_is_computed_once_and_padding_is_not_counted(name, chunk):
     gpt, (ids, positions) = model(), text([0, 3], 12)
@@ -30,7 +30,7 @@ def test_without_a_cache_the_token_at_p_is_computed_in_every_step_from_its_own_o
     assert result.times[:, 0, 0].tolist() == [1, 2, 3, 4, 5, 6, 7]
 
 
-@pytest.mark.parametrize("name", ["none", *NAMES])
+@pytest.mark.parametrize("name", ["none", *FULL])
 def test_a_measured_run_is_the_run_that_generate_makes(name):
     gpt, (ids, _) = model(), text([0], 5)
     result = run(gpt, ids, 9, name)
