@@ -116,6 +116,8 @@ def add_model(command):
     )
     types = ["float32", "float64", "bfloat16", "float16"]
     command.add_argument("--dtype", choices=types, default="float32", help="of weights and cache (%(default)s)")
+    command.add_argument("--window", type=count, metavar="N", help="let the model see only the last N tokens")
+    command.add_argument("--sinks", type=int, default=0, metavar="N", help="... and the first N (%(default)s)")
     command.add_argument("--device", default="cpu", help="cpu, cuda, ... (%(default)s)")
     command.add_argument(
         "--threads", type=count, metavar="N", help="of the CPU (1 for a small model, else torch's choice)"
@@ -145,6 +147,8 @@ def open_model(options):
     from minigpt.pretrained import model_folder
 
     model = GPT.from_pretrained(options.model, dtype=getattr(torch, options.dtype), device=options.device)
+    if options.window or options.sinks:
+        model = model.with_window(options.window, options.sinks)
     small = sum(parameter.numel() for parameter in model.parameters()) < SMALL
     if options.threads or small:
         torch.set_num_threads(options.threads or 1)
@@ -190,10 +194,12 @@ def compare(options) -> int:
 
 
 def generate(options) -> int:
+    from minigpt.measure.run import served_by
     from minigpt.show.stream import TextStream
 
     (name,) = chosen_caches(argparse.Namespace(cache=[options.cache]))
     model, folder = open_model(options)
+    model = served_by(name, model)
     tokenizer, ids = open_prompt(options, model, folder)
     how = {"use_cache": False} if name == "none" else {"cache_implementation": name}
     for argument in ("do_sample", "temperature", "top_k", "top_p", "seed"):
@@ -207,10 +213,12 @@ def recall(options) -> int:
     from rich.console import Console
 
     from minigpt.measure.quality import bits_per_byte, chance_by_distance, recall_by_distance
+    from minigpt.measure.run import served_by
     from minigpt.show.quality import report
 
     (name,) = chosen_caches(argparse.Namespace(cache=[options.cache]))
     model, _ = open_model(options)
+    model = served_by(name, model)
     shares = recall_by_distance(model, name, options.questions, options.seed)
     chance = chance_by_distance(options.questions, options.seed)
     bits = bits_per_byte(model, name)

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from minigpt.measure.run import served_by
+
 
 def bench(contestants: dict[str, Callable[[], Tensor]], rounds: int) -> dict[str, list[float]]:
     """Seconds of each call, `rounds` times in turns after one round to warm up."""
@@ -28,18 +30,18 @@ def contestants(
 ) -> dict[str, Callable[[], Tensor]]:
     """A greedy generation for each cache, and one by the peer with the same weights.
 
-    Raises ValueError where they don't generate the same tokens: then a race would say nothing.
+    Raises ValueError where one doesn't generate the tokens of its uncached model: then a race would say nothing.
     """
-    calls = {}
+    calls, served = {}, {}
     for name in names:
+        served[name] = served_by(name, model)
         how = {"use_cache": False} if name == "none" else {"cache_implementation": name}
-        calls[name] = lambda how=how: model.generate(ids, max_new_tokens=new_tokens, **how)
+        calls[name] = lambda gpt=served[name], how=how: gpt.generate(ids, max_new_tokens=new_tokens, **how)
     if peer == "transformers":
-        calls["transformers"] = transformers_peer(folder, model, ids, new_tokens)
-    want = calls[names[0]]()
+        served[peer], calls[peer] = model, transformers_peer(folder, model, ids, new_tokens)
     for name, call in calls.items():
-        if not torch.equal(call(), want):
-            raise ValueError(f"{name} generates other tokens than {names[0]}: there is nothing to compare")
+        if not torch.equal(call(), served[name].generate(ids, max_new_tokens=new_tokens, use_cache=False)):
+            raise ValueError(f"{name} generates other tokens than its uncached model: there is nothing to compare")
     return calls
 
 

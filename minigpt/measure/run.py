@@ -8,8 +8,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minigpt.cache import CACHES
 from minigpt.generate import new_cache, next_logits, plan
 from minigpt.measure.meter import Meter
+
+WINDOW, SINKS = 64, 4  # for a cache that wants a window, where the model has none
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,13 @@ def run(model, ids: Int[Tensor, "B T"], new_tokens: int, name: str, on_step: Cal
         times.append(cache.times[:, :fed].clone())
         on_step()
     return Run(text, torch.stack(logits, dim=1), seconds, cache.nbytes, torch.stack(times))
+
+
+def served_by(name: str, model):
+    """The model that the named cache serves: where that wants a window and the model has none, one with a window."""
+    if CACHES[name].needs_window and model.config.window is None:
+        return model.with_window(WINDOW, SINKS)
+    return model
 
 
 def synchronize(device: torch.device) -> None:

@@ -12,26 +12,32 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from torch import Tensor
 
-from minigpt.measure.run import Run, run
+from minigpt.config import GPTConfig
+from minigpt.measure.run import Run, run, served_by
 
 ROUNDS = 3  # of timing; the table shows medians
-WIDTH = 82  # columns that the table needs: a narrower terminal wraps its lines, but no number is cut
+WIDTH = 95  # columns that the table needs: a narrower terminal wraps its lines, but no number is cut
 
 
 @dataclass(frozen=True)
 class Line:
     """One line of the table. Times in milliseconds, of the median round; the rest is the same in every round.
 
-    tokens_equal: to those of `none`; first_difference: else the first new token that is not.
-    largest_logit_difference: to `none`, over all steps up to there. decode_ms: a token after the first.
+    window, sinks: what the model saw through, where the cache wants a window; its oracle is the uncached model that
+    sees as much. tokens_equal: to those of the oracle; first_difference: else the first new token that is not.
+    largest_logit_difference: to the oracle, over all steps up to there. exact_tokens: how many new tokens, from the
+    first on, are those of `none`. decode_ms: a token after the first.
     kv_rows_computed, kv_rows_needed: one row is the key and the value of one token in one layer.
     most_times, mean_times: how often the same row was computed.
     """
 
     cache: str
+    window: int | None
+    sinks: int
     tokens_equal: bool
     first_difference: int | None
     largest_logit_difference: float
+    exact_tokens: int
     prefill_ms_per_token: float
     decode_ms_per_token: float
     speedup: float
@@ -45,31 +51,38 @@ class Line:
 def compare(model, ids: Int[Tensor, "1 T"], new_tokens: int, names: list[str]) -> tuple[list[Line], Run]:
     """A line for each named cache, and the run of `none` that all are held against. Shows progress on a terminal."""
     names = ["none", *(name for name in names if name != "none")]
+    served = {name: served_by(name, model) for name in names}
     runs = {name: [] for name in names}
     with progress_bar() as bar:
         tasks = {name: bar.add_task(name, total=ROUNDS * new_tokens) for name in names}
         for _ in range(ROUNDS):  # in turns, so that a busy minute of the machine hits all of them
             for name, task in tasks.items():
-                runs[name].append(run(model, ids, new_tokens, name, on_step=lambda task=task: bar.advance(task)))
-    uncached = runs["none"][0]
-    prompt = ids.shape[1]
-    slow = decode_ms(runs["none"])
-    return [line(name, runs[name], uncached, prompt, slow) for name in names], uncached
+                runs[name].append(run(served[name], ids, new_tokens, name, lambda task=task: bar.advance(task)))
+    none, prompt = runs["none"], ids.shape[1]
+    lines = []
+    for name in names:
+        same_view = served[name].config == model.config
+        oracle = none[0] if same_view else run(served[name], ids, new_tokens, "none")
+        lines.append(line(name, served[name].config, runs[name], oracle, none, prompt))
+    return lines, none[0]
 
 
-def line(name: str, runs: list[Run], uncached: Run, prompt: int, slow: float) -> Line:
+def line(name: str, config: GPTConfig, runs: list[Run], oracle: Run, none: list[Run], prompt: int) -> Line:
     cached = runs[0]
-    differ = (cached.tokens != uncached.tokens)[0].nonzero().flatten().tolist()
-    first = differ[0] - prompt if differ else None
+    first = first_difference(cached, oracle, prompt)
     same_text = slice(None if first is None else first + 1)  # from there on they continue different texts
-    difference = (cached.logits - uncached.logits)[:, same_text].abs().max().item()
-    fast = decode_ms(runs)
+    difference = (cached.logits - oracle.logits)[:, same_text].abs().max().item()
+    exact = first_difference(cached, none[0], prompt)
+    slow, fast = decode_ms(none), decode_ms(runs)
     times = cached.times[-1]
     return Line(
         cache=name,
-        tokens_equal=not differ,
+        window=config.window,
+        sinks=config.sinks,
+        tokens_equal=first is None,
         first_difference=first,
         largest_logit_difference=difference,
+        exact_tokens=cached.tokens.shape[1] - prompt if exact is None else exact,
         prefill_ms_per_token=1000 * statistics.median(each.seconds[0] for each in runs) / prompt,
         decode_ms_per_token=fast,
         speedup=slow / fast,
@@ -79,6 +92,12 @@ def line(name: str, runs: list[Run], uncached: Run, prompt: int, slow: float) ->
         most_times=int(times.max()),
         mean_times=times.sum().item() / times.numel(),
     )
+
+
+def first_difference(one: Run, other: Run, prompt: int) -> int | None:
+    """The first new token in which two runs differ, counted from 0; None where they are equal."""
+    differ = (one.tokens != other.tokens)[0].nonzero().flatten().tolist()
+    return differ[0] - prompt if differ else None
 
 
 def decode_ms(runs: list[Run]) -> float:
@@ -98,6 +117,7 @@ def report(lines: list[Line], uncached: Run, tokenizer, prompt: int, console: Co
     for heading in (
         "tokens\nequal",
         "logits\ndiffer by",
+        "exact\ntokens",
         "prefill\nms/tok.",
         "decode\nms/tok.",
         "faster",
@@ -110,6 +130,7 @@ def report(lines: list[Line], uncached: Run, tokenizer, prompt: int, console: Co
             each.cache,
             "yes" if each.tokens_equal else f"to {each.first_difference}",
             f"{each.largest_logit_difference:.1e}" if each.largest_logit_difference else "0",
+            f"{each.exact_tokens}",
             f"{each.prefill_ms_per_token:.3f}",
             f"{each.decode_ms_per_token:.2f}",
             f"{each.speedup:.1f} x",
@@ -119,9 +140,13 @@ def report(lines: list[Line], uncached: Run, tokenizer, prompt: int, console: Co
     console.width = max(console.width, WIDTH)
     console.print(table)
     none, new = lines[0], len(tokens) - prompt
+    narrow = [each for each in lines if each.window != none.window]
     console.print()
     console.print(
-        f"{prompt} prompt tokens, {new} new ones. Equal, differ, faster: than none, the uncached run.\n"
+        f"{prompt} prompt tokens, {new} new ones. Equal, differ: to the uncached model that sees as much. Exact,\n"
+        "faster: than none."
+        + "".join(f" {each.cache} sees the last {each.window} tokens and the first {each.sinks}." for each in narrow)
+        + "\n"
         "A K/V row is the key and the value of one token in one layer. Without a cache the\n"
         f"first token's was computed {none.most_times} times in each layer, an average token's {none.mean_times:.1f} "
         "times.\nWith a cache: once.",
