@@ -56,6 +56,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--new-tokens", type=count, default=96, metavar="N", help="how many tokens to add (%(default)s)"
     )
+    command.add_argument("--seed", type=int, default=0, help="of the text, drawn alike for each cache (%(default)s)")
+    command.add_argument("--greedy", action="store_true", help="take the likeliest token each time instead of drawing")
     add_caches(command)
     add_json(command)
 
@@ -180,9 +182,10 @@ def compare(options) -> int:
     names = chosen_caches(options)
     model, folder = open_model(options)
     tokenizer, ids = open_prompt(options, model, folder)
-    lines, uncached = compare_caches(model, ids, options.new_tokens, names)
+    seed = None if options.greedy else options.seed
+    lines, uncached = compare_caches(model, ids, options.new_tokens, names, seed)
     if options.json:
-        setting = {"model": options.model, "dtype": options.dtype, "device": options.device}
+        setting = {"model": options.model, "dtype": options.dtype, "device": options.device, "seed": seed}
         print(json.dumps(as_json(lines, uncached, tokenizer, ids.shape[1], setting)))
     else:
         report(lines, uncached, tokenizer, ids.shape[1], Console())

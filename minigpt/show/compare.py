@@ -13,7 +13,9 @@ from rich.table import Table
 from torch import Tensor
 
 from minigpt.measure.run import Run, run
+from minigpt.sampling import greedy, sampler
 
+TEMPERATURE, TOP_K = 0.8, 50  # of drawn text
 ROUNDS = 3  # of timing; the table shows medians
 WIDTH = 82  # columns that the table needs: a narrower terminal wraps its lines, but no number is cut
 
@@ -42,15 +44,23 @@ class Line:
     mean_times: float
 
 
-def compare(model, ids: Int[Tensor, "1 T"], new_tokens: int, names: list[str]) -> tuple[list[Line], Run]:
-    """A line for each named cache, and the run of `none` that all are held against. Shows progress on a terminal."""
+def compare(
+    model, ids: Int[Tensor, "1 T"], new_tokens: int, names: list[str], seed: int | None
+) -> tuple[list[Line], Run]:
+    """A line for each named cache, and the run of `none` that all are held against. Shows progress on a terminal.
+
+    seed: each run draws its text anew from it (None: greedy).
+    """
     names = ["none", *(name for name in names if name != "none")]
     runs = {name: [] for name in names}
     with progress_bar() as bar:
         tasks = {name: bar.add_task(name, total=ROUNDS * new_tokens) for name in names}
         for _ in range(ROUNDS):  # in turns, so that a busy minute of the machine hits all of them
             for name, task in tasks.items():
-                runs[name].append(run(model, ids, new_tokens, name, on_step=lambda task=task: bar.advance(task)))
+                pick = (
+                    greedy if seed is None else sampler(TEMPERATURE, TOP_K, top_p=1.0, seed=seed, device=model.device)
+                )
+                runs[name].append(run(model, ids, new_tokens, name, pick, on_step=lambda task=task: bar.advance(task)))
     uncached = runs["none"][0]
     prompt = ids.shape[1]
     slow = decode_ms(runs["none"])
