@@ -100,6 +100,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, default=Path("runs/recall"), metavar="FOLDER", help="(%(default)s)")
     command.add_argument("--data", type=Path, metavar="FILE", help="any UTF-8 text (default: Shakespeare's plays)")
     command.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    command.add_argument(
+        "--threads", type=count, default=1, metavar="N", help="another number rounds otherwise (%(default)s)"
+    )
+    command.add_argument("--no-bfloat16", action="store_true", help="for a CPU without it, where it is slow")
 
     command = add(commands, "figures", figures, "draw every figure anew")
     command.add_argument("--out", type=Path, default=Path("figures"), metavar="FOLDER", help="(%(default)s)")
@@ -250,9 +254,20 @@ def bench(options) -> int:
 
 
 def train(options) -> int:
+    from minigpt.measure.quality import assess
     from minigpt.recall.train import train as train_recall
 
-    train_recall(options.out, data=options.data, seed=options.seed)
+    try:
+        train_recall(
+            options.out,
+            assess,
+            data=options.data,
+            seed=options.seed,
+            threads=options.threads,
+            bfloat16=not options.no_bfloat16,
+        )
+    except ModuleNotFoundError as error:
+        raise ValueError(str(error)) from error
     return EXIT_OK
 
 

@@ -144,6 +144,7 @@ BAD = {
     "more than the context": (["--new-tokens", "5000"], "the context is 512: max_new_tokens can be"),
     "a dtype that is none": (["--dtype", "int8"], "invalid choice: 'int8'"),
     "a draw without sampling": (["generate", "x", "--temperature", "2"], "add do_sample=True"),
+    "a text to train on that is not there": (["train", "--data", "nowhere.txt"], "nowhere.txt"),
     "a device that is not there": (["--device", "warp"], "warp"),
 }
 

