@@ -178,10 +178,9 @@ def chosen_caches(options):
 
 
 def compare(options) -> int:
-    from rich.console import Console
-
     from minigpt.show.compare import as_json, report
     from minigpt.show.compare import compare as compare_caches
+    from minigpt.show.terminal import Terminal
 
     names = chosen_caches(options)
     model, folder = open_model(options)
@@ -192,7 +191,7 @@ def compare(options) -> int:
         setting = {"model": options.model, "dtype": options.dtype, "device": options.device, "seed": seed}
         print(json.dumps(as_json(lines, uncached, tokenizer, ids.shape[1], setting)))
     else:
-        report(lines, uncached, tokenizer, ids.shape[1], Console())
+        report(lines, uncached, tokenizer, ids.shape[1], Terminal())
     return EXIT_OK if all(line.tokens_equal for line in lines) else EXIT_DIFFERENT
 
 
@@ -211,10 +210,9 @@ def generate(options) -> int:
 
 
 def recall(options) -> int:
-    from rich.console import Console
-
     from minigpt.measure.quality import bits_per_byte, chance_by_distance, recall_by_distance
     from minigpt.show.quality import report
+    from minigpt.show.terminal import Terminal
 
     (name,) = chosen_caches(argparse.Namespace(cache=[options.cache]))
     model, _ = open_model(options)
@@ -224,15 +222,14 @@ def recall(options) -> int:
     if options.json:
         print(json.dumps({"cache": name, "recall": shares, "chance": chance, "bits_per_byte": bits}))
     else:
-        report(name, shares, chance, bits, options.questions, Console())
+        report(name, shares, chance, bits, options.questions, Terminal())
     return EXIT_OK
 
 
 def bench(options) -> int:
-    from rich.console import Console
-
     from minigpt.measure import bench as measure
     from minigpt.show.speed import report
+    from minigpt.show.terminal import Terminal
 
     names = chosen_caches(options)
     model, folder = open_model(options)
@@ -249,7 +246,7 @@ def bench(options) -> int:
     if options.json:
         print(json.dumps(result))
     else:
-        report(result, Console())
+        report(result, Terminal())
     return EXIT_OK
 
 
