@@ -56,6 +56,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--new-tokens", type=count, default=96, metavar="N", help="how many tokens to add (%(default)s)"
     )
+    command.add_argument("--seed", type=int, default=0, help="of the text, drawn alike for each cache (%(default)s)")
+    command.add_argument("--greedy", action="store_true", help="take the likeliest token each time instead of drawing")
     add_caches(command)
     add_json(command)
 
@@ -98,6 +100,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, default=Path("runs/recall"), metavar="FOLDER", help="(%(default)s)")
     command.add_argument("--data", type=Path, metavar="FILE", help="any UTF-8 text (default: Shakespeare's plays)")
     command.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    command.add_argument(
+        "--threads", type=count, default=1, metavar="N", help="another number rounds otherwise (%(default)s)"
+    )
+    command.add_argument("--no-bfloat16", action="store_true", help="for a CPU without it, where it is slow")
 
     command = add(commands, "figures", figures, "draw every figure anew")
     command.add_argument("--out", type=Path, default=Path("figures"), metavar="FOLDER", help="(%(default)s)")
@@ -176,20 +182,20 @@ def chosen_caches(options):
 
 
 def compare(options) -> int:
-    from rich.console import Console
-
     from minigpt.show.compare import as_json, report
     from minigpt.show.compare import compare as compare_caches
+    from minigpt.show.terminal import Terminal
 
     names = chosen_caches(options)
     model, folder = open_model(options)
     tokenizer, ids = open_prompt(options, model, folder)
-    lines, uncached = compare_caches(model, ids, options.new_tokens, names)
+    seed = None if options.greedy else options.seed
+    lines, uncached = compare_caches(model, ids, options.new_tokens, names, seed)
     if options.json:
-        setting = {"model": options.model, "dtype": options.dtype, "device": options.device}
+        setting = {"model": options.model, "dtype": options.dtype, "device": options.device, "seed": seed}
         print(json.dumps(as_json(lines, uncached, tokenizer, ids.shape[1], setting)))
     else:
-        report(lines, uncached, tokenizer, ids.shape[1], Console())
+        report(lines, uncached, tokenizer, ids.shape[1], Terminal())
     return EXIT_OK if all(line.tokens_equal for line in lines) else EXIT_DIFFERENT
 
 
@@ -210,11 +216,10 @@ def generate(options) -> int:
 
 
 def recall(options) -> int:
-    from rich.console import Console
-
     from minigpt.measure.quality import bits_per_byte, chance_by_distance, recall_by_distance
     from minigpt.measure.run import served_by
     from minigpt.show.quality import report
+    from minigpt.show.terminal import Terminal
 
     (name,) = chosen_caches(argparse.Namespace(cache=[options.cache]))
     model, _ = open_model(options)
@@ -225,15 +230,14 @@ def recall(options) -> int:
     if options.json:
         print(json.dumps({"cache": name, "recall": shares, "chance": chance, "bits_per_byte": bits}))
     else:
-        report(name, shares, chance, bits, options.questions, Console())
+        report(name, shares, chance, bits, options.questions, Terminal())
     return EXIT_OK
 
 
 def bench(options) -> int:
-    from rich.console import Console
-
     from minigpt.measure import bench as measure
     from minigpt.show.speed import report
+    from minigpt.show.terminal import Terminal
 
     names = chosen_caches(options)
     model, folder = open_model(options)
@@ -250,14 +254,25 @@ def bench(options) -> int:
     if options.json:
         print(json.dumps(result))
     else:
-        report(result, Console())
+        report(result, Terminal())
     return EXIT_OK
 
 
 def train(options) -> int:
+    from minigpt.measure.quality import assess
     from minigpt.recall.train import train as train_recall
 
-    train_recall(options.out, data=options.data, seed=options.seed)
+    try:
+        train_recall(
+            options.out,
+            assess,
+            data=options.data,
+            seed=options.seed,
+            threads=options.threads,
+            bfloat16=not options.no_bfloat16,
+        )
+    except ModuleNotFoundError as error:
+        raise ValueError(str(error)) from error
     return EXIT_OK
 
 

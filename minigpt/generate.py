@@ -120,6 +120,8 @@ def plan(model, input_ids, attention_mask, max_new_tokens):
             "input_ids must be an int64 tensor of shape (B, T) with at least one token, got "
             + (f"{input_ids.dtype} {tuple(input_ids.shape)}" if isinstance(input_ids, Tensor) else repr(input_ids))
         )
+    if input_ids.device != model.device:
+        raise ValueError(f"input_ids are on {input_ids.device}, the model is on {model.device}: move one of them")
     low, high = input_ids.aminmax()
     if low < 0 or high >= model.config.vocab_size:
         raise ValueError(f"input_ids must lie in 0 ... {model.config.vocab_size - 1}, got {int(low)} ... {int(high)}")

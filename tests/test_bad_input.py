@@ -281,6 +281,7 @@ CATALOGUE = [
         r"input_ids must be an int64 tensor .* torch.float32",
     ),
     Bad("a list for a prompt", lambda s: s.generate([[1, 2]]), ValueError, r"an int64 tensor .* got \[\[1, 2\]\]"),
+    Bad("a prompt elsewhere", lambda s: s.generate(s.text.to("meta")), ValueError, r"input_ids are on meta, the model"),
     Bad("half an eos", lambda s: s.generate(eos_token_id=1.5), ValueError, r"must be ids of the vocabulary, got 1.5"),
     Bad("an eos by name", lambda s: s.generate(eos_token_id=["x"]), ValueError, r"must be ids of .*, got 'x'"),
     Bad("half a chunk", lambda s: s.generate(prefill_chunk_size=2.5), ValueError, r"prefill_chunk_size 2.5 must be"),

@@ -30,7 +30,10 @@ def test_help_needs_no_torch():
 
 
 def test_importing_the_package_opens_no_connection_and_loads_nothing_heavy():
-    check = "import sys, socket; socket.socket = None; import minigpt; assert 'torch' not in sys.modules; minigpt.GPT"
+    check = (
+        "import socket, sys\ndef refuse(*_): raise RuntimeError('a connection')\nsocket.socket.connect = refuse\n"
+        "import minigpt\nassert 'torch' not in sys.modules\nminigpt.GPT"
+    )
     result = python("-c", check)
     assert result.returncode == 0, result.stderr
 
@@ -144,6 +147,7 @@ BAD = {
     "more than the context": (["--new-tokens", "5000"], "the context is 512: max_new_tokens can be"),
     "a dtype that is none": (["--dtype", "int8"], "invalid choice: 'int8'"),
     "a draw without sampling": (["generate", "x", "--temperature", "2"], "add do_sample=True"),
+    "a text to train on that is not there": (["train", "--data", "nowhere.txt"], "nowhere.txt"),
     "a device that is not there": (["--device", "warp"], "warp"),
 }
 

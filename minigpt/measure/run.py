@@ -1,4 +1,4 @@
-"""One greedy generation through one cache: what came out, how long it took, what it computed and held."""
+"""One generation through one cache: what came out, how long it took, what it computed and held."""
 
 import time
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from torch import Tensor
 from minigpt.cache import CACHES
 from minigpt.generate import new_cache, next_logits, plan
 from minigpt.measure.meter import Meter
+from minigpt.sampling import greedy
 
 WINDOW, SINKS = 64, 4  # for a cache that wants a window, where the model has none
 
@@ -29,8 +30,15 @@ class Run:
 
 
 @torch.inference_mode()
-def run(model, ids: Int[Tensor, "B T"], new_tokens: int, name: str, on_step: Callable[[], None] = lambda: None) -> Run:
-    """Generate greedily through the named cache, step by step. on_step is called after each."""
+def run(
+    model,
+    ids: Int[Tensor, "B T"],
+    new_tokens: int,
+    name: str,
+    pick: Callable[[Float[Tensor, "B V"]], Int[Tensor, " B"]] = greedy,
+    on_step: Callable[[], None] = lambda: None,
+) -> Run:
+    """Generate through the named cache, step by step. pick: the next token from its logits. on_step: after each."""
     text, positions = plan(model, ids, None, new_tokens)
     T, fed = ids.shape[1], text.shape[1] - 1  # the last token is never fed
     implementation = "dynamic" if name == "none" else name
@@ -40,7 +48,7 @@ def run(model, ids: Int[Tensor, "B T"], new_tokens: int, name: str, on_step: Cal
         synchronize(model.device)
         begin = time.perf_counter()
         logits.append(next_logits(model, text, positions, end, cache))
-        text[:, end] = logits[-1].argmax(-1)
+        text[:, end] = pick(logits[-1])
         synchronize(model.device)
         seconds.append(time.perf_counter() - begin)
         times.append(cache.times[:, :fed].clone())

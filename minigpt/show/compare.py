@@ -3,6 +3,7 @@
 import statistics
 import sys
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Int
@@ -14,7 +15,9 @@ from torch import Tensor
 
 from minigpt.config import GPTConfig
 from minigpt.measure.run import Run, run, served_by
+from minigpt.sampling import greedy, sampler
 
+TEMPERATURE, TOP_K = 0.8, 50  # of drawn text
 ROUNDS = 3  # of timing; the table shows medians
 WIDTH = 95  # columns that the table needs: a narrower terminal wraps its lines, but no number is cut
 
@@ -48,8 +51,13 @@ class Line:
     mean_times: float
 
 
-def compare(model, ids: Int[Tensor, "1 T"], new_tokens: int, names: list[str]) -> tuple[list[Line], Run]:
-    """A line for each named cache, and the run of `none` that all are held against. Shows progress on a terminal."""
+def compare(
+    model, ids: Int[Tensor, "1 T"], new_tokens: int, names: list[str], seed: int | None
+) -> tuple[list[Line], Run]:
+    """A line for each named cache, and the run of `none` that all are held against. Shows progress on a terminal.
+
+    seed: each run draws its text anew from it (None: greedy).
+    """
     names = ["none", *(name for name in names if name != "none")]
     served = {name: served_by(name, model) for name in names}
     runs = {name: [] for name in names}
@@ -57,14 +65,20 @@ def compare(model, ids: Int[Tensor, "1 T"], new_tokens: int, names: list[str]) -
         tasks = {name: bar.add_task(name, total=ROUNDS * new_tokens) for name in names}
         for _ in range(ROUNDS):  # in turns, so that a busy minute of the machine hits all of them
             for name, task in tasks.items():
-                runs[name].append(run(served[name], ids, new_tokens, name, lambda task=task: bar.advance(task)))
+                on_step = partial(bar.advance, task)
+                runs[name].append(run(served[name], ids, new_tokens, name, picker(seed, model), on_step))
     none, prompt = runs["none"], ids.shape[1]
     lines = []
     for name in names:
         same_view = served[name].config == model.config
-        oracle = none[0] if same_view else run(served[name], ids, new_tokens, "none")
+        oracle = none[0] if same_view else run(served[name], ids, new_tokens, "none", picker(seed, model))
         lines.append(line(name, served[name].config, runs[name], oracle, none, prompt))
     return lines, none[0]
+
+
+def picker(seed: int | None, model):
+    """How a run picks its tokens: greedy, or drawn anew from the seed."""
+    return greedy if seed is None else sampler(TEMPERATURE, TOP_K, top_p=1.0, seed=seed, device=model.device)
 
 
 def line(name: str, config: GPTConfig, runs: list[Run], oracle: Run, none: list[Run], prompt: int) -> Line:

@@ -40,7 +40,7 @@ def redundancy(none: Run, cached: Run) -> Figure:
         computed, again = times > before, before > 0
         steps, positions = times.shape
         panel.imshow(
-            computed.int() + (computed & again).int(),
+            (computed.int() + (computed & again).int()).numpy(),
             cmap=ListedColormap([PALE, BLUE, VERMILLION]),
             vmin=0,
             vmax=2,

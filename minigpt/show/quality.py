@@ -8,8 +8,8 @@ def report(
     cache: str, shares: dict[int, float], chance: dict[int, float], bits: float, questions: int, console: Console
 ) -> None:
     """Print the share of memory questions answered right by distance, and the bits per byte of the held-out play."""
-    title = f"cache {cache}: {questions} memory questions at each distance"
-    table = Table(title=title, title_justify="left", title_style="")
+    console.print(f"cache {cache}: {questions} memory questions at each distance", highlight=False)
+    table = Table()
     for heading in ("tokens from fact\nto answer", "right", "by chance"):
         table.add_column(heading, justify="right")
     low = 1

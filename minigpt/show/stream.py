@@ -19,7 +19,7 @@ class TextStream:
         self.tokens: list[int] = []
         self.written = 0
 
-    def put(self, ids: Int[Tensor, "1 T"] | Int[Tensor, " 1"]) -> None:
+    def put(self, ids: Int[Tensor, "B T"] | Int[Tensor, " B"]) -> None:
         if len(ids) != 1:
             raise ValueError(f"only one text can be streamed, got {len(ids)} rows")
         self.tokens += ids.flatten().tolist()

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from minigpt.attention import NEVER
 from minigpt.config import GPTConfig
+from minigpt.measure.quality import assess
 from minigpt.model import GPT
 from minigpt.recall import train as recipe
 from minigpt.recall.corpus import Text, train_tokenizer
@@ -53,7 +54,7 @@ def text():
 def whole(data, tmp_path_factory):
     """A run without a break: its folder and what it returned."""
     out = tmp_path_factory.mktemp("whole")
-    return out, recipe.train(out, data, **TINY)
+    return out, recipe.train(out, assess, data, **TINY)
 
 
 def test_a_tiny_text_trains_end_to_end(whole):
@@ -79,10 +80,10 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights(whole, data, tmp_path
 
     monkeypatch.setattr(recipe, "learn", until_killed)
     with pytest.raises(KeyboardInterrupt):
-        recipe.train(tmp_path, data, **TINY)
+        recipe.train(tmp_path, assess, data, **TINY)
     assert (tmp_path / "checkpoint.safetensors").exists()
     monkeypatch.setattr(recipe, "learn", learn)
-    report = recipe.train(tmp_path, data, **TINY)
+    report = recipe.train(tmp_path, assess, data, **TINY)
 
     out, unbroken = whole
     there, here = load_file(out / "model.safetensors"), load_file(tmp_path / "model.safetensors")
@@ -96,14 +97,14 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights(whole, data, tmp_path
 def test_a_new_run_in_an_old_folder_learns_its_own_tokenizer(data, tmp_path):
     other = tmp_path / "other.txt"
     other.write_text("zyx wvu\n" * 99, encoding="utf-8")
-    recipe.train(tmp_path / "out", data, **TINY)
-    recipe.train(tmp_path / "out", other, **TINY)
+    recipe.train(tmp_path / "out", assess, data, **TINY)
+    recipe.train(tmp_path / "out", assess, other, **TINY)
     tokenizer = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
     assert len(tokenizer.encode("zyx wvu").ids) == 2
 
 
 def test_another_seed_gives_other_weights(whole, data, tmp_path):
-    recipe.train(tmp_path, data, seed=1, **TINY)
+    recipe.train(tmp_path, assess, data, seed=1, **TINY)
     there, here = load_file(whole[0] / "model.safetensors"), load_file(tmp_path / "model.safetensors")
     assert not any(torch.equal(there[name], here[name]) for name in there if name.endswith("c_attn.weight"))
 
@@ -115,12 +116,12 @@ def test_a_checkpoint_of_another_run_is_refused(data, tmp_path, monkeypatch, cha
 
     monkeypatch.setattr(recipe, "finish", no_finish)
     with pytest.raises(KeyboardInterrupt):
-        recipe.train(tmp_path / "out", data, **TINY)
+        recipe.train(tmp_path / "out", assess, data, **TINY)
     other = tmp_path / "other.txt"
     other.write_text(TEXT[::-1], encoding="utf-8")
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     with pytest.raises(ValueError, match="is of another run"):
-        recipe.train(tmp_path / "out", other if change == "text" else data, seed=int(change == "seed"), **TINY)
+        recipe.train(tmp_path / "out", assess, other if change == "text" else data, seed=int(change == "seed"), **TINY)
     assert before == {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}  # it is left as it was
 
 

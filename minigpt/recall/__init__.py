@@ -1,0 +1,1 @@
+"""The bundled model `recall`: its text, its memory questions, and the recipe that trained it."""
