@@ -1,0 +1,50 @@
+"""The options of a quantized cache, ours and transformers', and the codecs that they name."""
+
+import torch
+
+from minigpt.cache.groups import Once, box
+from minigpt.cache.quantize import Float8, HalfQuadratic, MinMax
+
+# backend: (number format, its bits unless told, groups of keys and of values unless told, what transformers' axes mean)
+BACKENDS = {
+    "quanto": (MinMax, 4, ("token", "token"), {0: "token", -1: "channel"}),
+    "hqq": (HalfQuadratic, 4, ("token", "token"), {1: "token"}),
+    "fp8": (Float8, 8, ("tensor", "tensor"), {}),
+    "kivi": (MinMax, 2, ("channel", "token"), {}),
+}
+
+
+def codecs(
+    backend: str,
+    nbits: int | None,
+    size: int,
+    kinds: tuple[tuple[str | None, int | None], tuple[str | None, int | None]],
+    heads: tuple[int, int],
+    dtype: torch.dtype,
+) -> list[Once]:
+    """That of the keys and that of the values; kinds: of each the group by name, or transformers' axis, or neither.
+
+    Raises ValueError for what doesn't fit.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"no backend is named {backend!r}; there are {', '.join(BACKENDS)}")
+    form, bits, defaults, _ = BACKENDS[backend]
+    names = [name_of(backend, *kind) or default for kind, default in zip(kinds, defaults, strict=True)]
+    form = form(bits if nbits is None else nbits)
+    return [Once(form, box(name, size, *heads), heads, dtype) for name in names]
+
+
+def name_of(backend: str, group: str | None, axis: int | None) -> str | None:
+    """The name of the groups that were asked for by name or by transformers' axis; None where they were not."""
+    if axis is None:
+        return group
+    if group is not None:
+        raise ValueError(f"axis {axis} and group {group!r} both say what shares a scale: give one of them")
+    names = BACKENDS[backend][3]
+    if axis not in names:
+        can = ", ".join(f"{axis} ({name})" for axis, name in names.items()) or "none"
+        raise ValueError(
+            f"axis {axis!r} of {backend} can't be rounded once, token by token; its axes here: {can}"
+            + (". hqq's axis 0 gives one scale to numbers of all rows, heads and tokens" if backend == "hqq" else "")
+        )
+    return names[axis]

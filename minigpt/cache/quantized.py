@@ -1,0 +1,120 @@
+"""Old tokens in few bits: they leave the exact residual a group at a time, are rounded once, and never again."""
+
+import math
+
+import torch
+
+from minigpt.attention import NEVER
+from minigpt.cache.backends import codecs
+from minigpt.cache.base import CacheError, check_crop
+from minigpt.cache.shelves import Cache
+from minigpt.config import GPTConfig
+
+
+class QuantizedCache(Cache):
+    """Blocks of rounded tokens, as bytes, and a residual of exact ones (KIVI: Liu et al., arXiv 2402.02750, section 3).
+
+    When a chunk comes and n tokens are held, the newest residual_length of these n are exact, and so is the chunk. Of
+    the tokens before, as many as fill whole groups are rounded. A token is rounded once. Keys and values may have other
+    groups, and so other numbers of rounded tokens. Padding is never seen, and changes no scale.
+
+    backend: "quanto" (min-max, 4 bits unless told), "hqq" (half-quadratic, 4), "fp8" (e4m3, 8), "kivi" (min-max, 2).
+    group_key, group_value: which numbers share a scale, and q_group_size how many: see `groups.box`. None: by token;
+    fp8 by tensor; kivi keys by channel. Or axis_key, axis_value, as transformers numbers them.
+    Raises ValueError for options that fit neither each other nor the model; CacheError for inf and NaN, and for a crop
+    that would cut a group in two.
+    """
+
+    lossy = True
+
+    def __init__(
+        self,
+        config: GPTConfig,
+        batch_size: int = 1,
+        backend: str = "quanto",
+        nbits: int | None = None,
+        q_group_size: int = 64,
+        residual_length: int = 128,
+        axis_key: int | None = None,
+        axis_value: int | None = None,
+        group_key: str | None = None,
+        group_value: str | None = None,
+        dtype=None,
+        device=None,
+    ):
+        if not isinstance(residual_length, int) or residual_length < 0:
+            raise ValueError(f"residual_length must be a whole number, 0 or more, got {residual_length!r}")
+        self.residual_length = residual_length
+        kinds, heads = ((group_key, axis_key), (group_value, axis_value)), (config.n_kv_head, config.head_size)
+        self.codecs = codecs(backend, nbits, q_group_size, kinds, heads, dtype or torch.get_default_dtype())
+        super().__init__(config, batch_size, dtype, device)
+
+    def reset(self):
+        super().reset()
+        self.key_blocks, self.value_blocks = (
+            [self.zeros(0, sum(codec.widths), dtype=torch.uint8) for _ in self.keys] for codec in self.codecs
+        )
+
+    @property
+    def nbytes(self):
+        return super().nbytes + sum(blocks.nbytes for blocks in self.key_blocks + self.value_blocks)
+
+    @property
+    def sides(self):
+        """Keys, then values: the exact shelves and the blocks of all layers, the codec, how many tokens are rounded."""
+        shelves, blocks = (self.keys, self.values), (self.key_blocks, self.value_blocks)
+        for exact, old, codec in zip(shelves, blocks, self.codecs, strict=True):
+            yield exact, old, codec, old[0].shape[1] * codec.tokens
+
+    def admit(self, positions, ids=None):
+        held = self.length
+        k_pos = super().admit(positions, ids)
+        self.round(held)
+        return k_pos
+
+    def round(self, held: int) -> None:
+        """Of so many tokens, round in all layers those that have left the newest residual_length."""
+        for exact, old, codec, rounded in self.sides:
+            leaving = max(0, held - self.residual_length - rounded) // codec.tokens * codec.tokens
+            if leaving:
+                pads = self.positions[:, rounded : rounded + leaving] == NEVER
+                old[:] = [
+                    torch.cat([blocks, codec.write(shelf[:, :leaving], pads)], dim=1)
+                    for blocks, shelf in zip(old, exact, strict=True)
+                ]
+                exact[:] = [shelf[:, leaving:] for shelf in exact]
+
+    def store(self, k, v, layer):
+        for (exact, _, _, rounded), new in zip(self.sides, (k, v), strict=True):
+            exact[layer] = torch.cat([exact[layer][:, : self.length - self.chunk - rounded], new], dim=1)
+        k, v = (torch.cat([codec.read(old[layer]), exact[layer]], dim=1) for exact, old, codec, _ in self.sides)
+        return k, v
+
+    def check_shelf(self, k, v, layer):
+        super().check_shelf(k, v, layer)
+        if not (k.isfinite().all() and v.isfinite().all()):
+            if layer == 0:  # as for a wrong shape
+                self.crop(-self.chunk)
+            then = f"crop(-{self.chunk}) takes these tokens back" if layer else "these tokens are not kept"
+            raise CacheError(f"a key or value of layer {layer} is inf or NaN, which no scale can span; {then}")
+
+    def crop(self, count):
+        check_crop(count, self.length)
+        left = self.length + count
+        if any(left < rounded and left % codec.tokens for _, _, codec, rounded in self.sides):
+            start = left - left % math.lcm(*(codec.tokens for codec in self.codecs))
+            raise CacheError(
+                f"crop({count}) would cut a group of rounded tokens, which share a scale and can't be exact again: "
+                f"take back {self.length - start}, and feed the first {left - start} of these again"
+            )
+        super().crop(count)
+        for exact, old, codec, rounded in self.sides:
+            if left < rounded:
+                old[:] = [blocks[:, : left // codec.tokens] for blocks in old]
+                exact[:] = [shelf[:, :0] for shelf in exact]
+
+    def select(self, rows):
+        super().select(rows)
+        with torch.inference_mode(False):
+            self.key_blocks = [blocks[rows] for blocks in self.key_blocks]
+            self.value_blocks = [blocks[rows] for blocks in self.value_blocks]
