@@ -118,15 +118,13 @@ MUTANTS = {
     "the highest code is never used": (
         MinMax, "round", "clamp(0, self.top)", "clamp(0, self.top - 1)"),
     "the residual is rounded a token too early": (
-        QuantizedCache, "round", "held - self.residual_length", "held + 1 - self.residual_length"),
+        Once, "leaving", "exact - residual_length", "exact + 1 - residual_length"),
     "a token is rounded twice": (
-        QuantizedCache, "round", "codec.write(shelf[:, :leaving]",
-        "codec.write((shelf[:, :leaving] * 16).round() / 16"),
+        Once, "add", "self.write(x)", "self.write((x * 16).round() / 16)"),
     "padding sets a scale": (
-        Once, "write", "torch.where(pads[..., None, None], last, x)", "x"),
+        Once, "add", "torch.where(pads[..., None, None], last, x)", "x"),
     "select forgets the rounded keys": (
-        QuantizedCache, "select", "[blocks[rows] for blocks in self.key_blocks]", "[blocks["
-        "torch.as_tensor(rows).sort().values] for blocks in self.key_blocks]"),
+        QuantizedCache, "select", "pick(each, rows)", "pick(each, rows.sort().values)"),
     "a crop forgets the rounded part": (
         QuantizedCache, "crop", "if left < rounded:", "if left < rounded - 4:"),
     "two conversations share their keys": (

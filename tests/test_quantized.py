@@ -172,9 +172,15 @@ REFUSED = [
     ({"residual_length": -1}, "residual_length must be a whole number, 0 or more, got -1"),
     ({"group_key": "row"}, "no group is named 'row'; there are token, channel, head, tensor"),
     ({"axis_key": 1}, r"axis 1 of quanto can't .* 0 \(token\), -1 \(channel\)"),
-    ({"backend": "hqq", "axis_value": 0}, r"axis 0 of hqq can't .* 1 \(token\)\. hqq's axis 0 gives one scale to"),
+    ({"backend": "hqq", "axis_value": 0}, r"axis 0 of hqq can't .* 1 \(token\); hqq's axis 0 gives one scale to"),
     ({"backend": "fp8", "axis_key": 0}, "its axes here: none"),
     ({"axis_key": 0, "group_key": "token"}, "axis 0 and group 'token' both say"),
+    (
+        {"requantize": True, "backend": "fp8"},
+        "requantize=True goes with backend quanto or hqq, axis_key and axis_value",
+    ),
+    ({"requantize": True, "group_key": "token"}, "requantize=True goes with backend quanto or hqq"),
+    ({"requantize": True, "axis_value": 1}, "quanto has the axes 0, -1, got 0 and 1"),
 ]
 
 
@@ -189,3 +195,41 @@ def test_codes_that_fill_no_whole_byte_are_refused():
     with pytest.raises(ValueError, match="1-bit codes of 2 numbers don't fill whole bytes: raise q_group_size"):
         quantized(config=config, nbits=1, q_group_size=2)
     quantized(config=config, nbits=1, q_group_size=8)
+
+
+def requantized(batch=1, **options):
+    return quantized(batch, requantize=True, q_group_size=8, residual_length=4, **options)
+
+
+def test_requantize_rounds_the_whole_first_chunk_and_all_there_is_at_each_flush():
+    cache, seen = feed(requantized(), [10]), []
+    for start in range(10, 20):
+        feed(cache, [1], start=start)
+        seen.append(rounded(cache)[0])
+    assert seen == [10, 10, 10, 10, 14, 14, 14, 14, 18, 18]
+
+
+def test_requantize_refuses_what_it_can_not_do_and_stays_as_it_was():
+    cache = feed(requantized(2), [10, 1, 1], rows=2)
+    before = copy.deepcopy(cache.__dict__)
+    refused = [
+        (lambda: cache.crop(-3), r"crop\(-3\) would cut .*: take back 12, and feed the first 9 of these again"),
+        (lambda: cache.select([1, 0]), "a scale may span rows of the batch: they can't be reordered"),
+    ]
+    for call, message in refused:
+        with pytest.raises(CacheError, match=message):
+            call()
+        assert_unchanged(cache.__dict__, before, message)
+    cache.select([0, 1])
+    cache.crop(-2)
+    feed(cache, [1, 1], rows=2, start=10)
+    cache.crop(-12)
+    feed(cache, [9], rows=2)
+
+
+def test_requantize_refuses_a_length_that_its_groups_do_not_divide_before_anything_changes():
+    cache = feed(requantized(axis_value=-1), [5])
+    before = copy.deepcopy(cache.__dict__)
+    with pytest.raises(CacheError, match=r"1 x 4 x 5 x 8 numbers .* can't be cut into groups of 8 \(rows\)"):
+        feed(cache, [1], start=5)
+    assert_unchanged(cache.__dict__, before, "a refused flush")

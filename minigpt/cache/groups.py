@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import prod
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from minigpt.cache.quantize import Float8, MinMax, pack, unpack
@@ -83,14 +83,30 @@ class Once:
         (B, N), (K, D), (t, h, c) = x.shape[:2], self.heads, self.box
         return x.reshape(B, N, K // h, D // c, t, h, c).permute(0, 1, 4, 2, 5, 3, 6).reshape(B, N * t, K, D)
 
-    def write(self, x: Float[Tensor, "B T K D"], pads: Bool[Tensor, "B T"]) -> UInt8[Tensor, "B N bytes"]:
+    def leaving(self, exact: int, rounded: int, residual_length: int) -> int:
+        """How many of so many exact tokens are to be rounded now."""
+        return max(0, exact - residual_length) // self.tokens * self.tokens
+
+    def add(
+        self, blocks: UInt8[Tensor, "B N bytes"], x: Float[Tensor, "B T K D"], pads: Bool[Tensor, "B T"]
+    ) -> UInt8[Tensor, "B M bytes"]:
         last = x[:, self.tokens - 1 :: self.tokens].repeat_interleave(self.tokens, dim=1)  # of each block
         x = torch.where(pads[..., None, None], last, x)  # what padding holds is chance, and may not set a scale
+        return torch.cat([blocks, self.write(x)], dim=1)
+
+    def count(self, blocks: UInt8[Tensor, "B N bytes"]) -> int:
+        """Tokens in so many blocks."""
+        return blocks.shape[1] * self.tokens
+
+    def pick(self, blocks: UInt8[Tensor, "B N bytes"], rows: Int[Tensor, " R"]) -> UInt8[Tensor, "R N bytes"]:
+        return blocks[rows]
+
+    def write(self, x: Float[Tensor, "B T K D"]) -> UInt8[Tensor, "_ N bytes"]:
         codes, parameters = self.form.round(self.split(x))
         packed = pack(codes.flatten(-2), self.form.bits)
         return torch.cat([packed, *(each.contiguous().view(torch.uint8) for each in parameters)], dim=-1)
 
-    def read(self, blocks: UInt8[Tensor, "B N bytes"]) -> Float[Tensor, "B T K D"]:
+    def read(self, blocks: UInt8[Tensor, "_ N bytes"]) -> Float[Tensor, "B T K D"]:
         packed, *parameters = blocks.split(self.widths, dim=-1)
         codes = unpack(packed, self.form.bits).unflatten(-1, (self.groups, -1))
         aligned = (each.clone(memory_format=torch.contiguous_format) for each in parameters)  # as `view` wants it

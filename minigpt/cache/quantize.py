@@ -75,8 +75,11 @@ class HalfQuadratic(MinMax):
                 break  # with the zero-points of this worse round
             best = error if self.stops else best
         codes = (numbers * inverse + zero).round().clamp(0, self.top)
-        scale, offset = (1 / inverse).to(x.dtype), (-zero / inverse).to(x.dtype)
-        return codes.to(torch.uint8), [scale[..., 0], offset[..., 0]]
+        return codes.to(torch.uint8), [(1 / inverse)[..., 0].to(x.dtype), zero[..., 0].to(x.dtype)]
+
+    def read(self, codes, parameters):
+        scale, zero = parameters
+        return (codes.to(scale.dtype) - zero[..., None]) * scale[..., None]
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class Float8:
 def shrink(errors: Tensor, beta: float = 10.0, p: float = 0.7) -> Tensor:
     """Of each error what is left once the usual ones are taken off: large ones nearly whole, small ones 0."""
     size = errors.abs()
-    return errors.sign() * (size - size.pow(p - 1) / beta).clamp(min=0)
+    return errors.sign() * (size - 1 / beta * size.pow(p - 1)).clamp(min=0)
 
 
 def wide(x: Tensor) -> Tensor:

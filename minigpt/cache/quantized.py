@@ -21,6 +21,7 @@ class QuantizedCache(Cache):
     backend: "quanto" (min-max, 4 bits unless told), "hqq" (half-quadratic, 4), "fp8" (e4m3, 8), "kivi" (min-max, 2).
     group_key, group_value: which numbers share a scale, and q_group_size how many: see `groups.box`. None: by token;
     fp8 by tensor; kivi keys by channel. Or axis_key, axis_value, as transformers numbers them.
+    requantize: transformers' way instead, see `requantize.Again`.
     Raises ValueError for options that fit neither each other nor the model; CacheError for inf and NaN, and for a crop
     that would cut a group in two.
     """
@@ -39,6 +40,7 @@ class QuantizedCache(Cache):
         axis_value: int | None = None,
         group_key: str | None = None,
         group_value: str | None = None,
+        requantize: bool = False,
         dtype=None,
         device=None,
     ):
@@ -46,7 +48,8 @@ class QuantizedCache(Cache):
             raise ValueError(f"residual_length must be a whole number, 0 or more, got {residual_length!r}")
         self.residual_length = residual_length
         kinds, heads = ((group_key, axis_key), (group_value, axis_value)), (config.n_kv_head, config.head_size)
-        self.codecs = codecs(backend, nbits, q_group_size, kinds, heads, dtype or torch.get_default_dtype())
+        rows = batch_size if requantize else None
+        self.codecs = codecs(backend, nbits, q_group_size, kinds, heads, dtype or torch.get_default_dtype(), rows)
         super().__init__(config, batch_size, dtype, device)
 
     def reset(self):
@@ -64,25 +67,21 @@ class QuantizedCache(Cache):
         """Keys, then values: the exact shelves and the blocks of all layers, the codec, how many tokens are rounded."""
         shelves, blocks = (self.keys, self.values), (self.key_blocks, self.value_blocks)
         for exact, old, codec in zip(shelves, blocks, self.codecs, strict=True):
-            yield exact, old, codec, old[0].shape[1] * codec.tokens
+            yield exact, old, codec, codec.count(old[0])
 
-    def admit(self, positions, ids=None):
-        held = self.length
-        k_pos = super().admit(positions, ids)
-        self.round(held)
-        return k_pos
-
-    def round(self, held: int) -> None:
-        """Of so many tokens, round in all layers those that have left the newest residual_length."""
+    def make_room(self, slots):
+        """Round, in all layers, what has left the residual. The new tokens are not counted: they attend exactly."""
+        rounding = []
         for exact, old, codec, rounded in self.sides:
-            leaving = max(0, held - self.residual_length - rounded) // codec.tokens * codec.tokens
+            leaving = codec.leaving(self.length - rounded, rounded, self.residual_length)
             if leaving:
                 pads = self.positions[:, rounded : rounded + leaving] == NEVER
-                old[:] = [
-                    torch.cat([blocks, codec.write(shelf[:, :leaving], pads)], dim=1)
-                    for blocks, shelf in zip(old, exact, strict=True)
+                new = [
+                    codec.add(*shelf, pads) for shelf in zip(old, (each[:, :leaving] for each in exact), strict=True)
                 ]
-                exact[:] = [shelf[:, leaving:] for shelf in exact]
+                rounding.append((exact, old, leaving, new))
+        for exact, old, leaving, new in rounding:  # nothing was refused
+            exact[:], old[:] = [shelf[:, leaving:] for shelf in exact], new
 
     def store(self, k, v, layer):
         for (exact, _, _, rounded), new in zip(self.sides, (k, v), strict=True):
@@ -114,7 +113,8 @@ class QuantizedCache(Cache):
                 exact[:] = [shelf[:, :0] for shelf in exact]
 
     def select(self, rows):
-        super().select(rows)
+        rows = self.check_rows(rows)
         with torch.inference_mode(False):
-            self.key_blocks = [blocks[rows] for blocks in self.key_blocks]
-            self.value_blocks = [blocks[rows] for blocks in self.value_blocks]
+            blocks = [[codec.pick(each, rows) for each in old] for _, old, codec, _ in self.sides]
+        super().select(rows)
+        self.key_blocks, self.value_blocks = blocks
