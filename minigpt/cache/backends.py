@@ -7,6 +7,7 @@ import torch
 from minigpt.cache.groups import Once, box
 from minigpt.cache.quantize import Float8, HalfQuadratic, MinMax
 from minigpt.cache.requantize import Again
+from minigpt.config import GPTConfig
 
 # backend: (number format, its bits unless told, groups of keys and of values unless told, what transformers' axes mean)
 BACKENDS = {
@@ -24,11 +25,11 @@ AGAIN = {
 
 
 def codecs(
+    config: GPTConfig,
     backend: str,
     nbits: int | None,
     size: int,
     kinds: tuple[tuple[str | None, int | None], tuple[str | None, int | None]],
-    heads: tuple[int, int],
     dtype: torch.dtype,
     requantized_rows: int | None = None,
 ) -> list[Once]:
@@ -40,6 +41,7 @@ def codecs(
     if backend not in BACKENDS:
         raise ValueError(f"no backend is named {backend!r}; there are {', '.join(BACKENDS)}")
     form, bits, defaults, _ = BACKENDS[backend]
+    heads = config.n_kv_head, config.head_size
     if requantized_rows is not None:
         form, axes = again(backend, 4 if nbits is None else nbits, kinds)
         return [Again(form, (1, 1, size), heads, dtype, axis, requantized_rows) for axis in axes]

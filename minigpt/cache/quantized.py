@@ -7,6 +7,7 @@ import torch
 from minigpt.attention import NEVER
 from minigpt.cache.backends import codecs
 from minigpt.cache.base import CacheError, check_crop
+from minigpt.cache.explain import Explanation, explain
 from minigpt.cache.shelves import Cache
 from minigpt.config import GPTConfig
 
@@ -15,15 +16,12 @@ class QuantizedCache(Cache):
     """Blocks of rounded tokens, as bytes, and a residual of exact ones (KIVI: Liu et al., arXiv 2402.02750, section 3).
 
     When a chunk comes and n tokens are held, the newest residual_length of these n are exact, and so is the chunk. Of
-    the tokens before, as many as fill whole groups are rounded. A token is rounded once. Keys and values may have other
-    groups, and so other numbers of rounded tokens. Padding is never seen, and changes no scale.
+    the tokens before, whole groups are rounded, each once. Padding is never seen, and changes no scale.
 
     backend: "quanto" (min-max, 4 bits unless told), "hqq" (half-quadratic, 4), "fp8" (e4m3, 8), "kivi" (min-max, 2).
     group_key, group_value: which numbers share a scale, and q_group_size how many: see `groups.box`. None: by token;
     fp8 by tensor; kivi keys by channel. Or axis_key, axis_value, as transformers numbers them.
-    requantize: transformers' way instead, see `requantize.Again`.
-    Raises ValueError for options that fit neither each other nor the model; CacheError for inf and NaN, and for a crop
-    that would cut a group in two.
+    requantize: transformers' way instead, see `requantize.Again`. Refused: inf, NaN, a crop that cuts a rounded group.
     """
 
     lossy = True
@@ -47,9 +45,8 @@ class QuantizedCache(Cache):
         if not isinstance(residual_length, int) or residual_length < 0:
             raise ValueError(f"residual_length must be a whole number, 0 or more, got {residual_length!r}")
         self.residual_length = residual_length
-        kinds, heads = ((group_key, axis_key), (group_value, axis_value)), (config.n_kv_head, config.head_size)
-        rows = batch_size if requantize else None
-        self.codecs = codecs(backend, nbits, q_group_size, kinds, heads, dtype or torch.get_default_dtype(), rows)
+        kinds, rows = ((group_key, axis_key), (group_value, axis_value)), batch_size if requantize else None
+        self.codecs = codecs(config, backend, nbits, q_group_size, kinds, dtype or torch.get_default_dtype(), rows)
         super().__init__(config, batch_size, dtype, device)
 
     def reset(self):
@@ -65,16 +62,15 @@ class QuantizedCache(Cache):
     @property
     def sides(self):
         """Keys, then values: the exact shelves and the blocks of all layers, the codec, how many tokens are rounded."""
-        shelves, blocks = (self.keys, self.values), (self.key_blocks, self.value_blocks)
-        for exact, old, codec in zip(shelves, blocks, self.codecs, strict=True):
+        shelves = (self.keys, self.values), (self.key_blocks, self.value_blocks)
+        for exact, old, codec in zip(*shelves, self.codecs, strict=True):
             yield exact, old, codec, codec.count(old[0])
 
     def make_room(self, slots):
         """Round, in all layers, what has left the residual. The new tokens are not counted: they attend exactly."""
         rounding = []
         for exact, old, codec, rounded in self.sides:
-            leaving = codec.leaving(self.length - rounded, rounded, self.residual_length)
-            if leaving:
+            if leaving := codec.leaving(self.length - rounded, rounded, self.residual_length):
                 pads = self.positions[:, rounded : rounded + leaving] == NEVER
                 new = [
                     codec.add(*shelf, pads) for shelf in zip(old, (each[:, :leaving] for each in exact), strict=True)
@@ -92,9 +88,9 @@ class QuantizedCache(Cache):
     def check_shelf(self, k, v, layer):
         super().check_shelf(k, v, layer)
         if not (k.isfinite().all() and v.isfinite().all()):
+            then = f"crop(-{self.chunk}) takes these tokens back" if layer else "these tokens are not kept"
             if layer == 0:  # as for a wrong shape
                 self.crop(-self.chunk)
-            then = f"crop(-{self.chunk}) takes these tokens back" if layer else "these tokens are not kept"
             raise CacheError(f"a key or value of layer {layer} is inf or NaN, which no scale can span; {then}")
 
     def crop(self, count):
@@ -111,6 +107,10 @@ class QuantizedCache(Cache):
             if left < rounded:
                 old[:] = [blocks[:, : left // codec.tokens] for blocks in old]
                 exact[:] = [shelf[:, :0] for shelf in exact]
+
+    def explain(self, shape: tuple[int, int, int, int]) -> dict[str, Explanation]:
+        """Which numbers of keys and values of that shape, (B, T, K, D), share a scale: as data and in words."""
+        return {side: explain(codec, shape) for side, codec in zip(("keys", "values"), self.codecs, strict=True)}
 
     def select(self, rows):
         rows = self.check_rows(rows)
