@@ -91,3 +91,15 @@ def test_half_quadratic_has_a_smaller_error_than_min_max_where_there_is_an_outli
     x[:, 0] *= 8
     errors = [(form.read(*form.round(x)) - x).abs()[:, 1:].mean() for form in (MinMax(2), HalfQuadratic(2))]
     assert errors[1] < 0.95 * errors[0]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize(
+    "x", [[-60000.0, 60000.0, 1.0, -5.0], [4.0, 4.0, 4.0, 4.00390625], [0.0, 6e-8, 0.0, 6e-8]], ids=str
+)
+def test_what_float16_holds_comes_back_finite_and_within_a_step(form, x):
+    x = torch.tensor([x], dtype=torch.float16)
+    got = form.read(*form.round(x)).double()
+    step = max((x.max() - x.min()).double().item() / (2**form.bits - 1), x.abs().max().item() / 8)
+    assert got.isfinite().all()
+    assert (got - x.double()).abs().max() <= step + 1e-7

@@ -37,13 +37,14 @@ class MinMax:
 
     def round(self, x: Float[Tensor, "*G n"]) -> tuple[UInt8[Tensor, "*G n"], Parameters]:
         low, high = wide(x).aminmax(dim=-1, keepdim=True)
-        scale = positive((high - low) / self.top).to(x.dtype)  # first to the dtype that will read the codes
-        codes = ((wide(x) - low) / positive(wide(scale))).round().clamp(0, self.top)
+        scale = ((high - low) / self.top).clamp(max=torch.finfo(x.dtype).max).to(x.dtype)  # as it will be read
+        scale = positive(scale)
+        codes = ((wide(x) - low) / wide(scale)).round().clamp(0, self.top)
         return codes.to(torch.uint8), [scale[..., 0], low[..., 0].to(x.dtype)]
 
     def read(self, codes: UInt8[Tensor, "*G n"], parameters: Parameters) -> Float[Tensor, "*G n"]:
         scale, offset = parameters
-        return codes.to(scale.dtype) * scale[..., None] + offset[..., None]
+        return (codes * wide(scale)[..., None] + wide(offset)[..., None]).to(scale.dtype)
 
     @property
     def top(self) -> int:
@@ -66,6 +67,7 @@ class HalfQuadratic(MinMax):
         low, high = numbers.aminmax(dim=-1, keepdim=True)
         width = high - low
         inverse = torch.where(width <= 1e-4, 1.0, self.top / width).clamp(max=2e4)  # 1 / scale, within half precision
+        inverse = inverse.clamp(max=torch.finfo(x.dtype).max / 2 / torch.maximum(-low, high).clamp(min=1))  # zero, too
         zero, best = -low * inverse, torch.inf
         for _ in range(20):
             codes = (numbers * inverse + zero).round().clamp(0, self.top)
