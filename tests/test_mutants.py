@@ -7,10 +7,16 @@ import conformance
 import pytest
 
 import minigpt.attention
+import minigpt.cache.backends
+import minigpt.cache.groups
+import minigpt.cache.quantize
+import minigpt.cache.quantized
 import minigpt.generate
 import minigpt.model
-from minigpt.cache import Cache, ConcatCache, DynamicCache, SlidingWindowCache, StaticCache, base, book
+from minigpt.cache import Cache, ConcatCache, DynamicCache, QuantizedCache, SlidingWindowCache, StaticCache, base, book
 from minigpt.cache.book import Book
+from minigpt.cache.groups import Once
+from minigpt.cache.quantize import MinMax
 from minigpt.model import GPT
 
 KEYS = "self.keys = [self.zeros(self.slots, *self.heads, dtype=self.dtype) for _ in layers]"
@@ -102,11 +108,31 @@ MUTANTS = {
         SlidingWindowCache, "crop", "first_seen < min(left, self.oldest)", "False"),
     "taking back more than the slack is taken": (
         SlidingWindowCache, "crop", "first_seen < min(left, self.oldest)", "first_seen + 1 < min(left, self.oldest)"),
+    "keys are grouped as values should be, and values as keys": (
+        minigpt.cache.backends, "codecs", "zip(kinds, defaults", "zip(kinds[::-1], defaults"),
+    "scales and offsets are read in the wrong order": (
+        Once, "read", "packed, *parameters = ", "packed, *parameters = (lambda a, b, c: (a, c, b))(*"
+        "blocks.split(self.widths, dim=-1)); _ = "),
+    "codes are packed in the wrong order": (
+        minigpt.cache.quantize, "pack", ") << places", ").flip(-1) << places"),
+    "the highest code is never used": (
+        MinMax, "round", "clamp(0, self.top)", "clamp(0, self.top - 1)"),
+    "the residual is rounded a token too early": (
+        Once, "leaving", "exact - residual_length", "exact + 1 - residual_length"),
+    "a token is rounded twice": (
+        Once, "add", "self.write(x)", "self.write((x * 16).round() / 16)"),
+    "padding sets a scale": (
+        Once, "add", "torch.where(pads[..., None, None], last, x)", "x"),
+    "select forgets the rounded keys": (
+        QuantizedCache, "select", "pick(each, rows)", "pick(each, rows.sort().values)"),
+    "a crop forgets the rounded part": (
+        QuantizedCache, "crop", "if left < rounded:", "if left < rounded - 4:"),
     "two conversations share their keys": (
         Cache, "reset", KEYS, SHARED_KEYS),
 }  # fmt: skip
 
 NAMESPACES = minigpt.attention, minigpt.model, minigpt.generate, base, book, minigpt.cache.dynamic, conformance
+NAMESPACES += minigpt.cache.groups, minigpt.cache.quantized
 
 
 def mutate(monkeypatch, owner, name, old, new):

@@ -4,6 +4,7 @@ import inspect
 
 from minigpt.cache.base import CacheError, CacheFull, KVCache, NoCache
 from minigpt.cache.dynamic import ConcatCache, DynamicCache
+from minigpt.cache.quantized import QuantizedCache
 from minigpt.cache.shelves import Cache
 from minigpt.cache.sliding import SlidingWindowCache
 from minigpt.cache.static import StaticCache
@@ -15,6 +16,7 @@ CACHES = {
     "dynamic": DynamicCache,
     "static": StaticCache,
     "sliding_window": SlidingWindowCache,
+    "quantized": QuantizedCache,
 }
 
 
@@ -43,6 +45,7 @@ __all__ = [
     "DynamicCache",
     "KVCache",
     "NoCache",
+    "QuantizedCache",
     "SlidingWindowCache",
     "StaticCache",
     "cache_options",

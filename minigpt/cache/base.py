@@ -22,6 +22,7 @@ class KVCache:
     keeps: whether it keeps tokens at all; where not, every step must be fed the whole text.
     largest_chunk: the most tokens that it can take in at once, None where there is no limit.
     needs_window: whether it serves only models that see through a window.
+    lossy: whether it rounds what it keeps. Its oracle is then the uncached model that reads the rounded numbers.
     nbytes: bytes of keys and values held, used or not.
     """
 
@@ -31,6 +32,7 @@ class KVCache:
     keeps: bool = True
     largest_chunk: int | None = None
     needs_window: bool = False
+    lossy: bool = False
     nbytes: int
 
     def serve(self, model, batch_size: int) -> None:

@@ -23,6 +23,7 @@ class Meter(KVCache):
     keeps = property(lambda self: self.cache.keeps)
     largest_chunk = property(lambda self: self.cache.largest_chunk)
     needs_window = property(lambda self: self.cache.needs_window)
+    lossy = property(lambda self: self.cache.lossy)
 
     def serve(self, model, batch_size):
         self.cache.serve(model, batch_size)

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from torch import Tensor
 
+from minigpt.cache import CACHES
 from minigpt.config import GPTConfig
 from minigpt.measure.run import Run, run, served_by
 from minigpt.sampling import greedy, sampler
@@ -28,6 +29,7 @@ class Line:
 
     window, sinks: what the model saw through, where the cache wants a window; its oracle is the uncached model that
     sees as much. tokens_equal: to those of the oracle; first_difference: else the first new token that is not.
+    lossy: whether the cache rounds, so that they may differ; it is then held to the uncached model all the same.
     largest_logit_difference: to the oracle, over all steps up to there. exact_tokens: how many new tokens, from the
     first on, are those of `none`. decode_ms: a token after the first.
     kv_rows_computed, kv_rows_needed: one row is the key and the value of one token in one layer.
@@ -37,6 +39,7 @@ class Line:
     cache: str
     window: int | None
     sinks: int
+    lossy: bool
     tokens_equal: bool
     first_difference: int | None
     largest_logit_difference: float
@@ -93,6 +96,7 @@ def line(name: str, config: GPTConfig, runs: list[Run], oracle: Run, none: list[
         cache=name,
         window=config.window,
         sinks=config.sinks,
+        lossy=CACHES[name].lossy,
         tokens_equal=first is None,
         first_difference=first,
         largest_logit_difference=difference,
@@ -142,7 +146,7 @@ def report(lines: list[Line], uncached: Run, tokenizer, prompt: int, console: Co
     for each in lines:
         table.add_row(
             each.cache,
-            "yes" if each.tokens_equal else f"to {each.first_difference}",
+            "yes" if each.tokens_equal else "lossy" if each.lossy else f"to {each.first_difference}",
             f"{each.largest_logit_difference:.1e}" if each.largest_logit_difference else "0",
             f"{each.exact_tokens}",
             f"{each.prefill_ms_per_token:.3f}",

@@ -1,0 +1,122 @@
+"""Against the real libraries: optimum-quanto, hqq, and transformers' QuantizedCache on top of them.
+
+They are for these tests only (`pip install minigpt-kv[peers]`): without one, its tests skip and say so.
+"""
+
+import warnings
+
+import pytest
+import torch
+
+from minigpt.cache import make_cache
+from minigpt.cache.groups import Once, box
+from minigpt.cache.quantize import Float8, HalfQuadratic, MinMax
+from minigpt.cache.requantize import Again
+from minigpt.config import GPTConfig
+
+B, K, T, D, GROUP = 2, 2, 48, 32, 16
+
+
+@pytest.fixture(scope="module")
+def quanto():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip("optimum.quanto", reason="pip install minigpt-kv[peers]", exc_type=ImportError)
+
+
+@pytest.fixture(scope="module")
+def hqq():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        reason = "pip install minigpt-kv[peers]"
+        return pytest.importorskip("hqq.core.quantize", reason=reason, exc_type=ImportError).Quantizer
+
+
+def numbers(seed=0, tokens=T):
+    return torch.randn(B, K, tokens, D, generator=torch.Generator().manual_seed(seed))
+
+
+def by_quanto(quanto, x, bits, axis):
+    kind = {2: quanto.qint2, 4: quanto.qint4}[bits]
+    scale, shift = quanto.MaxOptimizer()(x, kind, axis, GROUP)
+    return quanto.quantize_weight(x, kind, axis, scale, shift, GROUP).dequantize()
+
+
+def by_hqq(hqq, x, bits, axis):
+    codes, about = hqq.quantize(x, nbits=bits, axis=axis, group_size=GROUP, device="cpu", compute_dtype=torch.float32)
+    about["compute_dtype"] = torch.float32
+    return hqq.dequantize(codes, about)
+
+
+def ours(form, cut, x):
+    codec = Again(form, (1, 1, GROUP), (K, D), torch.float32, cut, B)
+    return codec.read(codec.write(x.transpose(1, 2))).transpose(1, 2)  # here (B, T, K, D)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize(("axis", "cut"), [(0, "neighbours"), (-1, "rows")])
+def test_our_min_max_is_that_of_quanto(quanto, bits, axis, cut):
+    x = numbers()
+    assert (ours(MinMax(bits), cut, x) - by_quanto(quanto, x, bits, axis)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize(("axis", "cut"), [(0, "strided"), (1, "neighbours")])
+def test_our_half_quadratic_rounding_is_that_of_hqq(hqq, bits, axis, cut):
+    x = numbers()
+    assert (ours(HalfQuadratic(bits, stops=True), cut, x) - by_hqq(hqq, x, bits, axis)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize(("axis", "name"), [(0, "token"), (-1, "channel")])
+def test_groups_by_name_are_those_of_the_axes(quanto, bits, axis, name):
+    x = numbers()
+    codec = Once(MinMax(bits), box(name, GROUP, K, D), (K, D), torch.float32)
+    mine = codec.read(codec.write(x.transpose(1, 2))).transpose(1, 2)
+    assert (mine - by_quanto(quanto, x, bits, axis)).abs().max() < 1e-5
+
+
+def test_groups_by_token_are_those_of_axis_1_of_hqq(hqq):
+    x = numbers()
+    codec = Once(HalfQuadratic(4, stops=True), box("token", GROUP, K, D), (K, D), torch.float32)
+    mine = codec.read(codec.write(x.transpose(1, 2))).transpose(1, 2)
+    assert (mine - by_hqq(hqq, x, 4, 1)).abs().max() < 1e-5
+
+
+def test_our_fp8_is_that_of_transformers():
+    layers = pytest.importorskip("transformers.cache_utils")
+    if not hasattr(layers, "Fp8QuantizedLayer"):
+        pytest.skip("this transformers has no fp8 cache")
+    x = numbers()[:1]  # one scale a tensor there, one a row of the batch here
+    codec = Once(Float8(), box("tensor", T, K, D), (K, D), torch.float32)
+    theirs = layers.Fp8QuantizedLayer()
+    theirs.update(x, x)
+    assert (
+        codec.read(codec.write(x.transpose(1, 2))).transpose(1, 2) - theirs._dequantize(theirs._quantized_keys)
+    ).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize(
+    ("backend", "axes"), [("quanto", (0, 0)), ("quanto", (-1, 0)), ("hqq", (0, 0)), ("hqq", (1, 0))], ids=str
+)
+def test_requantize_returns_what_the_cache_of_transformers_returns_step_by_step(request, backend, axes, bits):
+    """Over four flushes: what is rounded, when, and again."""
+    request.getfixturevalue(backend)
+    transformers = pytest.importorskip("transformers")
+    options = {"nbits": bits, "axis_key": axes[0], "axis_value": axes[1], "q_group_size": GROUP, "residual_length": 8}
+    theirs = transformers.QuantizedCache(backend, transformers.GPT2Config(n_layer=1, n_head=K, n_embd=K * D), **options)
+    config = GPTConfig(vocab_size=9, context=99, n_layer=1, n_head=K, n_embd=K * D)
+    cache = make_cache("quantized", config, batch_size=B, backend=backend, requantize=True, **options)
+    k, v = numbers(1), numbers(2)
+    start, flushes = 0, set()
+    for size in [16, *[1] * 18, 3, *[1] * 11]:
+        new = slice(start, start + size)
+        want = theirs.update(k[:, :, new], v[:, :, new], 0)
+        cache.admit(torch.arange(start, start + size).expand(B, -1))
+        got = cache.update(k[:, :, new].transpose(1, 2), v[:, :, new].transpose(1, 2), 0)
+        for mine, their in zip(got, want, strict=True):
+            assert (mine.transpose(1, 2) - their).abs().max() < 1e-5, f"at {start}"
+        flushes.add(tuple(count for *_, count in cache.sides))
+        start += size
+    assert flushes == {(count, count) for count in (0, 16, 24, 32, 40)}

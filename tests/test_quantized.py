@@ -1,0 +1,235 @@
+"""What the quantized cache rounds, when, and how many bytes it holds. (That it equals its oracle is in the suite.)"""
+
+import copy
+
+import pytest
+import torch
+from conformance import Replay, assert_unchanged, model, schedule_equals_uncached, text
+from helpers import as_for_a_user
+
+from minigpt.cache import CacheError, make_cache
+from minigpt.config import GPTConfig
+
+FORMATS = {
+    **{f"quanto {bits} bit": {"backend": "quanto", "nbits": bits} for bits in (1, 2, 4, 8)},
+    **{f"hqq {bits} bit": {"backend": "hqq", "nbits": bits} for bits in (1, 2, 4, 8)},
+    "fp8": {"backend": "fp8", "nbits": 8},
+}
+GROUPS = {
+    "token": {"group_key": "token", "group_value": "token", "q_group_size": 4},
+    "one scale for two tokens": {"group_key": "token", "group_value": "token", "q_group_size": 16},
+    "kivi": {"group_key": "channel", "group_value": "token", "q_group_size": 8},
+    "head and tensor": {"group_key": "head", "group_value": "tensor", "q_group_size": 3},
+}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("groups", GROUPS)
+@pytest.mark.parametrize("schedule", ["one prefill", "chunks of 7", "mixed"])
+def test_every_format_and_every_group_equals_the_uncached_model_that_reads_rounded(form, groups, schedule):
+    options = {**FORMATS[form], **GROUPS[groups], "residual_length": 4}
+    schedule_equals_uncached("quantized", "full", "GQA", "ragged left padding", schedule, options)
+
+
+@pytest.mark.parametrize("residual", [0, 1, 5, 20, 21, 27, 128])
+@pytest.mark.parametrize("schedule", ["one prefill", "chunks of 1", "chunks of 3"])
+def test_any_residual_equals_the_uncached_model_that_reads_rounded(residual, schedule):
+    options = {**FORMATS["quanto 2 bit"], **GROUPS["kivi"], "residual_length": residual}
+    schedule_equals_uncached("quantized", "window with sinks", "MHA", "ragged left padding", schedule, options)
+
+
+def quantized(batch=1, dtype=torch.float64, config=None, **options):
+    return make_cache("quantized", config or model().config, batch_size=batch, dtype=dtype, **options)
+
+
+def rounded(cache):
+    """How many tokens' keys and how many tokens' values are rounded."""
+    return [count for *_, count in cache.sides]
+
+
+def feed(cache, chunks, rows=1, start=0):
+    gpt, (ids, positions) = model(dtype=cache.dtype), text([0] * rows, start + sum(chunks))
+    with torch.no_grad():
+        for chunk in chunks:
+            gpt(ids[:, start : start + chunk], positions[:, start : start + chunk], cache)
+            start += chunk
+    return cache
+
+
+def test_tokens_leave_the_residual_a_group_at_a_time_and_stay():
+    cache = quantized(backend="kivi", q_group_size=4, residual_length=6)
+    feed(cache, [9])
+    assert rounded(cache) == [0, 0], "a chunk is exact while it attends"
+    seen = []
+    for start in range(9, 18):
+        feed(cache, [1], start=start)
+        seen.append(rounded(cache))
+    assert seen == [[0, 3], [4, 4], [4, 5], [4, 6], [4, 7], [8, 8], [8, 9], [8, 10], [8, 11]]
+
+
+def test_a_token_is_rounded_once():
+    """The bytes that hold it are never written again."""
+    cache = quantized(backend="kivi", q_group_size=4, residual_length=2)
+    feed(cache, [5])
+    for start in range(5, 30):
+        before = [blocks.clone() for blocks in cache.key_blocks + cache.value_blocks]
+        feed(cache, [1], start=start)
+        for now, old in zip(cache.key_blocks + cache.value_blocks, before, strict=True):
+            assert torch.equal(now[:, : old.shape[1]], old)
+    assert rounded(cache) == [24, 27]
+
+
+def test_the_newest_tokens_are_exact_and_the_older_ones_are_not():
+    cache, exact = (make_cache(name, model().config, dtype=torch.float64) for name in ("quantized", "dynamic"))
+    cache = quantized(residual_length=5, q_group_size=4, nbits=2)
+    k, v = torch.randn(2, 1, 16, 4, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    for start in range(16):
+        cache.admit(torch.tensor([[start]]))
+        exact.admit(torch.tensor([[start]]))
+        for layer in range(2):
+            new = k[:, start : start + 1], v[:, start : start + 1]
+            got, want = cache.update(*new, layer), exact.update(*new, layer)
+    for mine, theirs in zip(got, want, strict=True):
+        assert torch.equal(mine[:, 10:], theirs[:, 10:])
+        assert ((mine - theirs)[:, :10].abs().amax((2, 3)) > 0).all()
+
+
+FRACTION = {"quanto 4": 0.29, "quanto 2": 0.16, "hqq 4": 0.29, "hqq 2": 0.16, "fp8 8": 0.51, "kivi 2": 0.16}
+
+
+@pytest.mark.parametrize("setting", FRACTION)
+def test_what_is_rounded_takes_so_much_of_its_bytes_in_float16(setting):
+    backend, bits = setting.split()
+    config = GPTConfig(vocab_size=53, context=300, n_layer=2, n_head=2, n_embd=128)
+    cache = quantized(dtype=torch.float16, config=config, backend=backend, nbits=int(bits), residual_length=128)
+    new = torch.randn(1, 257, 2, 64, generator=torch.Generator().manual_seed(1)).half()
+    for start, end in [(0, 256), (256, 257)]:
+        cache.admit(torch.arange(start, end)[None])
+        for layer in range(2):
+            cache.update(new[:, start:end], new[:, start:end], layer)
+    assert rounded(cache) == [128, 128]
+    exact = 2 * 2 * (257 - 128) * 2 * 64 * 2  # keys and values, layers, tokens, heads, channels, bytes
+    full = 2 * 2 * 128 * 2 * 64 * 2
+    assert cache.nbytes - exact <= FRACTION[setting] * full
+    assert cache.nbytes - exact > int(bits) / 16 * full, "the scales are counted too"
+
+
+def test_a_crop_behind_the_rounded_part_and_to_the_start_of_a_group_is_right():
+    ids, positions = text([0, 3], 34)
+    for back in (1, 5, 6, 7, 10, 14, 18, 26):
+        run = Replay("quantized", model(), ids[:, :0], positions[:, :0], residual_length=6, q_group_size=4)
+        for start in range(0, 26, 2):
+            run.append(ids[:, start : start + 2], positions[:, start : start + 2])
+        cut = 26 - back < 16 and (26 - back) % 4  # 16 tokens' keys are rounded when 24 are held
+        if cut:
+            before = copy.deepcopy(run.cache.__dict__)
+            with pytest.raises(CacheError, match=rf"crop\(-{back}\) would cut .*: take back {back + cut}, .* {cut} of"):
+                run.crop(back)
+            assert_unchanged(run.cache.__dict__, before, "a refused crop")
+            run.crop(back + cut)
+        else:
+            run.crop(back)
+        run.append(ids[:, :3])
+        run.append(ids[:, 3:4])
+
+
+def test_the_same_numbers_whatever_the_rest_of_the_batch_holds():
+    """No group spans two rows, so a row without padding goes on as if alone."""
+    for form in FORMATS.values():
+        options = {**form, **GROUPS["head and tensor"], "residual_length": 3}
+        gpt, (ids, positions) = model(), text([0, 0, 4], 20)
+        many, one = quantized(3, **options), quantized(1, **options)
+        with torch.no_grad():
+            for start in range(0, 20, 4):
+                got = gpt(ids[:, start : start + 4], positions[:, start : start + 4], many)
+                want = gpt(ids[1:2, start : start + 4], positions[1:2, start : start + 4], one)
+                assert (got[1:2] - want).abs().max() < 1e-10
+
+
+@pytest.mark.parametrize("bad", [float("inf"), -float("inf"), float("nan")])
+def test_inf_and_nan_are_refused_with_what_to_do(bad):
+    for layer, message in [(0, "these tokens are not kept"), (1, r"crop\(-1\) takes these tokens back")]:
+        cache = feed(quantized(q_group_size=4, residual_length=2), [6])
+        cache.admit(torch.tensor([[6]]))
+        new = torch.ones(1, 1, 4, 8, dtype=torch.float64)
+        for number in range(layer):
+            cache.update(new, new, number)
+        with pytest.raises(CacheError, match=f"layer {layer} is inf or NaN.*{message}"):
+            cache.update(new, new * bad, layer)
+        if layer:
+            cache.crop(-1)
+        assert cache.length == 6
+        feed(cache, [3, 3], start=6)
+
+
+REFUSED = [
+    ({"backend": "int4"}, "no backend is named 'int4'; there are quanto, hqq, fp8, kivi"),
+    ({"nbits": 3}, "nbits must be 1, 2, 4 or 8, got 3"),
+    ({"backend": "fp8", "nbits": 4}, "fp8 has 8 bits"),
+    ({"q_group_size": 0}, "q_group_size must be a whole number, 1 or more, got 0"),
+    ({"q_group_size": 5}, "divides the head size 8 or is a multiple of it, got 5"),
+    ({"q_group_size": 12}, "divides the head size 8 or is a multiple of it, got 12"),
+    ({"residual_length": -1}, "residual_length must be a whole number, 0 or more, got -1"),
+    ({"group_key": "row"}, "no group is named 'row'; there are token, channel, head, tensor"),
+    ({"axis_key": 1}, r"axis 1 of quanto can't .* 0 \(token\), -1 \(channel\)"),
+    ({"backend": "hqq", "axis_value": 0}, r"axis 0 of hqq can't .* 1 \(token\); hqq's axis 0 gives one scale to"),
+    ({"backend": "fp8", "axis_key": 0}, "its axes here: none"),
+    ({"axis_key": 0, "group_key": "token"}, "axis 0 and group 'token' both say"),
+    (
+        {"requantize": True, "backend": "fp8"},
+        "requantize=True goes with backend quanto or hqq, axis_key and axis_value",
+    ),
+    ({"requantize": True, "group_key": "token"}, "requantize=True goes with backend quanto or hqq"),
+    ({"requantize": True, "axis_value": 1}, "quanto has the axes 0, -1, got 0 and 1"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED)
+def test_options_that_do_not_fit_are_refused(options, message):
+    with as_for_a_user(), pytest.raises(ValueError, match=message):
+        quantized(**options)
+
+
+def test_codes_that_fill_no_whole_byte_are_refused():
+    config = GPTConfig(vocab_size=9, context=9, n_layer=1, n_head=1, n_embd=2)
+    with pytest.raises(ValueError, match="1-bit codes of 2 numbers don't fill whole bytes: raise q_group_size"):
+        quantized(config=config, nbits=1, q_group_size=2)
+    quantized(config=config, nbits=1, q_group_size=8)
+
+
+def requantized(batch=1, **options):
+    return quantized(batch, requantize=True, q_group_size=8, residual_length=4, **options)
+
+
+def test_requantize_rounds_the_whole_first_chunk_and_all_there_is_at_each_flush():
+    cache, seen = feed(requantized(), [10]), []
+    for start in range(10, 20):
+        feed(cache, [1], start=start)
+        seen.append(rounded(cache)[0])
+    assert seen == [10, 10, 10, 10, 14, 14, 14, 14, 18, 18]
+
+
+def test_requantize_refuses_what_it_can_not_do_and_stays_as_it_was():
+    cache = feed(requantized(2), [10, 1, 1], rows=2)
+    before = copy.deepcopy(cache.__dict__)
+    refused = [
+        (lambda: cache.crop(-3), r"crop\(-3\) would cut .*: take back 12, and feed the first 9 of these again"),
+        (lambda: cache.select([1, 0]), "a scale may span rows of the batch: they can't be reordered"),
+    ]
+    for call, message in refused:
+        with pytest.raises(CacheError, match=message):
+            call()
+        assert_unchanged(cache.__dict__, before, message)
+    cache.select([0, 1])
+    cache.crop(-2)
+    feed(cache, [1, 1], rows=2, start=10)
+    cache.crop(-12)
+    feed(cache, [9], rows=2)
+
+
+def test_requantize_refuses_a_length_that_its_groups_do_not_divide_before_anything_changes():
+    cache = feed(requantized(axis_value=-1), [5])
+    before = copy.deepcopy(cache.__dict__)
+    with pytest.raises(CacheError, match=r"1 x 4 x 5 x 8 numbers .* can't be cut into groups of 8 \(rows\)"):
+        feed(cache, [1], start=5)
+    assert_unchanged(cache.__dict__, before, "a refused flush")
