@@ -4,6 +4,7 @@ import inspect
 
 from minigpt.cache.base import CacheError, CacheFull, KVCache, NoCache
 from minigpt.cache.dynamic import ConcatCache, DynamicCache
+from minigpt.cache.offloaded import OffloadedCache, OffloadedStaticCache
 from minigpt.cache.shelves import Cache
 from minigpt.cache.sliding import SlidingWindowCache
 from minigpt.cache.static import StaticCache
@@ -15,6 +16,8 @@ CACHES = {
     "dynamic": DynamicCache,
     "static": StaticCache,
     "sliding_window": SlidingWindowCache,
+    "offloaded": OffloadedCache,
+    "offloaded_static": OffloadedStaticCache,
 }
 
 
