@@ -117,8 +117,11 @@ def mutate(monkeypatch, owner, name, old, new):
     source = textwrap.dedent(inspect.getsource(function))
     assert old in source, f"{name} no longer says {old!r}: the mutant needs a new place"
     scope = dict(function.__globals__, SHARED={})
-    exec("from __future__ import annotations\n" + source.replace(old, new), scope)  # noqa: S102
-    mutant = property(scope[name].fget) if is_property else scope[name]
+    # Inside a function that has a `__class__`, for a method's super() to find.
+    body = f"def rebuild(__class__):\n{textwrap.indent(source.replace(old, new), '    ')}\n    return {name}"
+    exec("from __future__ import annotations\n" + body, scope)  # noqa: S102
+    rebuilt = scope["rebuild"](owner)
+    mutant = property(rebuilt.fget) if is_property else rebuilt
     monkeypatch.setattr(owner, name, mutant)
     for namespace in NAMESPACES:
         if vars(namespace).get(name) is original:
