@@ -139,6 +139,7 @@ def verbs_equal_a_replay(name, rule, seed):
     fork = copy.deepcopy(run)
     fork.append(torch.cat([other[:, 13:17], other[2:3, 8:12]]))
     run.append(torch.cat([other[:, 20:23], other[1:2, 20:23]]))
+    fork.append(torch.cat([other[:, 23:24], other[:1, 23:24]]))
     run.reset()
     run.append(other[:, :7].repeat(2, 1)[:4])
     run.append(other[:, 7:8].repeat(2, 1)[:4])

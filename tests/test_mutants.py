@@ -11,6 +11,9 @@ import minigpt.generate
 import minigpt.model
 from minigpt.cache import Cache, ConcatCache, DynamicCache, SlidingWindowCache, StaticCache, base, book
 from minigpt.cache.book import Book
+from minigpt.cache.files import LayerFiles
+from minigpt.cache.offloaded import Offloaded
+from minigpt.cache.storage import Storage
 from minigpt.model import GPT
 
 KEYS = "self.keys = [self.zeros(self.slots, *self.heads, dtype=self.dtype) for _ in layers]"
@@ -104,6 +107,26 @@ MUTANTS = {
         SlidingWindowCache, "crop", "first_seen < min(left, self.oldest)", "first_seen + 1 < min(left, self.oldest)"),
     "two conversations share their keys": (
         Cache, "reset", KEYS, SHARED_KEYS),
+    "a layer leaves before its new rows are written": (
+        Offloaded, "store", "in self.runs:", "in self.runs[1:]:"),
+    "a prefetch is not awaited": (
+        Storage, "fetch", "self.near[layer].result()",
+        "self.near[layer].result() if self.near[layer].done() else torch.zeros(self.shape, dtype=self.keys[0].dtype)"),
+    "the layer before is prefetched and served": (
+        Storage, "prefetch", "self.read(layer)", "self.read(max(layer - 1, 0))"),
+    "new rows are written one slot too early": (
+        LayerFiles, "write", "first * rows", "max(first - 1, 0) * rows"),
+    "new rows are always written at the end": (
+        LayerFiles, "write", "first * rows", "self.written[layer] * rows"),
+    "a layer is read as far as the one before it": (
+        LayerFiles, "read", "self.written[layer]", "self.written[layer - 1]"),
+    "what was prefetched before select is served after it": (
+        Storage, "copy", "self.near.clear()\n    other = self.another()",
+        "other = self.another()\n    other.near = self.near"),
+    "a fork shares the files": (
+        Storage, "__deepcopy__", "self.copy()", "self"),
+    "a fork lacks the last slot": (
+        Storage, "copy", "[:slots, :, rows]", "[: max(slots - 1, 0), :, rows]"),
 }  # fmt: skip
 
 NAMESPACES = minigpt.attention, minigpt.model, minigpt.generate, base, book, minigpt.cache.dynamic, conformance

@@ -1,5 +1,7 @@
 """Where layers wait without a GPU: in files."""
 
+import math
+import mmap
 import tempfile
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -86,7 +88,7 @@ class LayerFiles(Storage):
 
 def load(file, written: int, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """The slots that have been written, then zeros."""
-    buffer = torch.zeros(shape, dtype=dtype)
+    buffer = zero_pages(shape, dtype)
     left = as_bytes(buffer[:written])
     file.seek(0)
     while left:
@@ -95,6 +97,14 @@ def load(file, written: int, shape: tuple[int, ...], dtype: torch.dtype, device:
             raise EOFError(f"a file lost {len(left)} of the bytes that were written to it")
         left = left[count:]
     return buffer.to(device)
+
+
+def zero_pages(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Zeros in pages of their own, which the system has back at once: torch.zeros' heap would keep some layers."""
+    count = math.prod(shape)
+    if not count:
+        return torch.zeros(shape, dtype=dtype)
+    return torch.frombuffer(mmap.mmap(-1, count * dtype.itemsize), dtype=dtype).view(shape)
 
 
 def as_bytes(rows: Tensor) -> memoryview:
