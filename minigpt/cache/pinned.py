@@ -46,7 +46,7 @@ class PinnedLayers(Storage):
 class Arrival:
     """A buffer that comes on another stream."""
 
-    def __init__(self, buffer: Tensor, event: "torch.cuda.Event"):
+    def __init__(self, buffer: Tensor, event):
         self.buffer, self.event = buffer, event
 
     def result(self) -> Tensor:

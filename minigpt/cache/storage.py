@@ -84,4 +84,4 @@ def storage_errors():
     try:
         yield
     except (OSError, EOFError) as error:
-        raise CacheError(f"keys and values can't be kept or read: {error}. The cache is as it was before") from error
+        raise CacheError(f"keys and values can't be kept or read: {error}; nothing has changed") from error
