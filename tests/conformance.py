@@ -160,6 +160,7 @@ def verbs_equal_a_replay(name, rule, seed):
     for count in (2, 3, 5, 4):
         run.crop_or_be_refused(count)
         run.append(torch.cat([other[:, count : count + 1], other[1:2, :1]]))
+    fork.append(torch.cat([other[:, 23:24], other[:1, 23:24]]))
     run.reset()
     run.append(other[:, :7].repeat(2, 1)[:4])
     run.append(other[:, 7:8].repeat(2, 1)[:4])
@@ -282,6 +283,16 @@ def capacity_is_exact(name):
                 assert_same(got, want, positions[:, end - chunk : end])
 
 
+def a_crop_is_exact_or_refused(name, rule):
+    """However many tokens are taken back, what follows equals the uncached run: or nothing is."""
+    gpt, (ids, positions) = model(rule), text([0, 2], 25)
+    for count in (1, WINDOW - 1, WINDOW, WINDOW + 1, 2 * WINDOW, 17):
+        run = Replay(name, gpt, ids[:, :18], positions[:, :18])
+        run.crop_or_be_refused(count)
+        run.append(ids[:, 20:22])
+        run.append(ids[:, 22:25])
+
+
 def two_conversations_share_nothing(name):
     """Two caches of one model, filled in turns, each go on as if alone."""
     gpt = model(rule_for(name))
@@ -328,6 +339,7 @@ def all_checks():
     yield from (("conversations", two_conversations_share_nothing, (name,)) for name in NAMES)
     yield from (("goes on", padded_rows_go_on_by_themselves, case) for case in pairs())
     yield from (("verbs", verbs_equal_a_replay, (*case, seed)) for case in pairs() for seed in range(3))
+    yield from (("crop", a_crop_is_exact_or_refused, case) for case in pairs())
     yield from (("solo", batch_row_equals_its_solo_run, case) for case in pairs())
     matrix = ((*pair, *rest) for pair in pairs() for rest in product(HEADS, PADDING, SCHEDULES))
     yield from (("schedule", schedule_equals_uncached, case) for case in matrix)

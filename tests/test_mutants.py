@@ -15,8 +15,11 @@ import minigpt.generate
 import minigpt.model
 from minigpt.cache import Cache, ConcatCache, DynamicCache, QuantizedCache, SlidingWindowCache, StaticCache, base, book
 from minigpt.cache.book import Book
+from minigpt.cache.files import LayerFiles
 from minigpt.cache.groups import Once
+from minigpt.cache.offloaded import Offloaded
 from minigpt.cache.quantize import MinMax
+from minigpt.cache.storage import Storage
 from minigpt.model import GPT
 
 KEYS = "self.keys = [self.zeros(self.slots, *self.heads, dtype=self.dtype) for _ in layers]"
@@ -129,6 +132,26 @@ MUTANTS = {
         QuantizedCache, "crop", "if left < rounded:", "if left < rounded - 4:"),
     "two conversations share their keys": (
         Cache, "reset", KEYS, SHARED_KEYS),
+    "a layer leaves before its new rows are written": (
+        Offloaded, "store", "in self.runs:", "in self.runs[1:]:"),
+    "a prefetch is not awaited": (
+        Storage, "fetch", "self.near[layer].result()",
+        "self.near[layer].result() if self.near[layer].done() else torch.zeros(self.shape, dtype=self.keys[0].dtype)"),
+    "the layer before is prefetched and served": (
+        Storage, "prefetch", "self.read(layer)", "self.read(max(layer - 1, 0))"),
+    "new rows are written one slot too early": (
+        LayerFiles, "write", "first * rows", "max(first - 1, 0) * rows"),
+    "new rows are always written at the end": (
+        LayerFiles, "write", "first * rows", "self.written[layer] * rows"),
+    "a layer is read as far as the one before it": (
+        LayerFiles, "read", "self.written[layer]", "self.written[layer - 1]"),
+    "what was prefetched before select is served after it": (
+        Storage, "copy", "self.near.clear()\n    other = self.another()",
+        "other = self.another()\n    other.near = self.near"),
+    "a fork shares the files": (
+        Storage, "__deepcopy__", "self.copy()", "self"),
+    "a fork lacks the last slot": (
+        Storage, "copy", "[:slots, :, rows]", "[: max(slots - 1, 0), :, rows]"),
 }  # fmt: skip
 
 NAMESPACES = minigpt.attention, minigpt.model, minigpt.generate, base, book, minigpt.cache.dynamic, conformance
@@ -143,8 +166,11 @@ def mutate(monkeypatch, owner, name, old, new):
     source = textwrap.dedent(inspect.getsource(function))
     assert old in source, f"{name} no longer says {old!r}: the mutant needs a new place"
     scope = dict(function.__globals__, SHARED={})
-    exec("from __future__ import annotations\n" + source.replace(old, new), scope)  # noqa: S102
-    mutant = property(scope[name].fget) if is_property else scope[name]
+    # Inside a function that has a `__class__`, for a method's super() to find.
+    body = f"def rebuild(__class__):\n{textwrap.indent(source.replace(old, new), '    ')}\n    return {name}"
+    exec("from __future__ import annotations\n" + body, scope)  # noqa: S102
+    rebuilt = scope["rebuild"](owner)
+    mutant = property(rebuilt.fget) if is_property else rebuilt
     monkeypatch.setattr(owner, name, mutant)
     for namespace in NAMESPACES:
         if vars(namespace).get(name) is original:

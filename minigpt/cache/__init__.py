@@ -4,6 +4,7 @@ import inspect
 
 from minigpt.cache.base import CacheError, CacheFull, KVCache, NoCache
 from minigpt.cache.dynamic import ConcatCache, DynamicCache
+from minigpt.cache.offloaded import OffloadedCache, OffloadedStaticCache
 from minigpt.cache.quantized import QuantizedCache
 from minigpt.cache.shelves import Cache
 from minigpt.cache.sliding import SlidingWindowCache
@@ -17,6 +18,8 @@ CACHES = {
     "static": StaticCache,
     "sliding_window": SlidingWindowCache,
     "quantized": QuantizedCache,
+    "offloaded": OffloadedCache,
+    "offloaded_static": OffloadedStaticCache,
 }
 
 

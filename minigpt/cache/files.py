@@ -1,0 +1,112 @@
+"""Where layers wait without a GPU: in files."""
+
+import math
+import mmap
+import tempfile
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from minigpt.cache.storage import Storage
+
+IN_USE = "minigpt-cache-in-use"
+
+
+class Folder:
+    """Where files go: one that the user named, for one cache (and its forks) at a time, or the system's temporary one.
+
+    The files have no names (where a name is needed, as on Windows, it goes when the file is closed): whatever ends the
+    process, they are gone, and no other cache can open them. Only the mark is seen, and removed with the last fork.
+    Raises OSError.
+    """
+
+    def __init__(self, path: str | Path | None):
+        self.path = None if path is None else Path(path).resolve()
+        self.check()
+        if self.path is not None:
+            mark = self.path / IN_USE
+            try:
+                mark.open("x").close()
+            except FileExistsError:
+                raise FileExistsError(
+                    f"{self.path} is in use by another cache: give each a folder of its own (if that process was "
+                    f"killed, delete {mark})"
+                ) from None
+            weakref.finalize(self, mark.unlink, missing_ok=True)
+
+    def check(self):
+        if self.path is not None and not self.path.is_dir():
+            raise FileNotFoundError(f"there is no folder {self.path} (any more)")
+
+    def new_file(self):
+        self.check()
+        return tempfile.TemporaryFile(dir=self.path, buffering=0)
+
+
+class LayerFiles(Storage):
+    """A file a layer, read by a thread.
+
+    Plain reads and writes, not a mapping: a mapped page counts as resident until it is unmapped, and a full disk or a
+    file cut short would be a SIGBUS, not an error. So what is resident is what is in `near`, and nothing else.
+    """
+
+    def __init__(self, layers: int, folder: Folder, device: torch.device):
+        super().__init__(layers)
+        self.folder, self.device = folder, device
+        closing = ExitStack()
+        weakref.finalize(self, closing.close)  # when the cache is collected, or the interpreter ends
+        self.files = [closing.enter_context(folder.new_file()) for _ in range(layers)]
+        self.reader = closing.enter_context(ThreadPoolExecutor(1))  # one: reads come in the order they were asked for
+
+    def check(self):
+        self.folder.check()
+
+    def clear(self):
+        super().clear()
+        for file in self.files:
+            file.truncate(0)
+
+    def another(self):
+        return LayerFiles(len(self.files), self.folder, self.device)
+
+    def read(self, layer):
+        # Nothing that the thread holds refers to self, or the cache would outlive its last user.
+        what = self.files[layer], self.written[layer], self.shape, self.keys[layer].dtype, self.device
+        return self.reader.submit(load, *what)
+
+    def write(self, layer, first, rows):
+        left, file = as_bytes(rows.cpu()), self.files[layer]
+        file.seek(first * rows[:1].nbytes)
+        while left:
+            left = left[file.write(left) :]
+        self.written[layer] = max(self.written[layer], first + len(rows))
+
+
+def load(file, written: int, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The slots that have been written, then zeros."""
+    buffer = zero_pages(shape, dtype)
+    left = as_bytes(buffer[:written])
+    file.seek(0)
+    while left:
+        count = file.readinto(left)
+        if not count:
+            raise EOFError(f"a file lost {len(left)} of the bytes that were written to it")
+        left = left[count:]
+    return buffer.to(device)
+
+
+def zero_pages(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Zeros in pages of their own, which the system has back at once: torch.zeros' heap would keep some layers."""
+    count = math.prod(shape)
+    if not count:
+        return torch.zeros(shape, dtype=dtype)
+    return torch.frombuffer(mmap.mmap(-1, count * dtype.itemsize), dtype=dtype).view(shape)
+
+
+def as_bytes(rows: Tensor) -> memoryview:
+    """The memory itself, whatever the dtype (numpy knows no bfloat16)."""
+    return memoryview(rows.flatten().view(torch.uint8).numpy())
