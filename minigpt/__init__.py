@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 _HOME = {
     "GPT": "model",
     "GPTConfig": "config",
+    "load_tokenizer": "pretrained",
     "make_cache": "cache",
     "CACHES": "cache",
     "CacheError": "cache",

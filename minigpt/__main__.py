@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m minigpt",
         description="A GPT whose cached output is its uncached output. Without a command: compare.",
-        epilog="Exit codes: 0 done, 1 a cache generated other tokens than no cache, 2 can't be done, 130 interrupted.",
+        epilog="Exit codes: 0 done, 1 a cache generated other tokens than none, 2 wrong or failed, 130 interrupted.",
     )
     top.add_argument("--version", action="version", version=f"minigpt {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -56,8 +56,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--new-tokens", type=count, default=96, metavar="N", help="how many tokens to add (%(default)s)"
     )
-    command.add_argument("--seed", type=int, default=0, help="of the text, drawn alike for each cache (%(default)s)")
-    command.add_argument("--greedy", action="store_true", help="take the likeliest token each time instead of drawing")
+    how = command.add_mutually_exclusive_group()
+    how.add_argument("--seed", type=int, default=0, help="of the text, drawn alike for each cache (%(default)s)")
+    how.add_argument("--greedy", action="store_true", help="take the likeliest token each time instead of drawing")
     add_caches(command)
     add_json(command)
 
@@ -72,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--temperature", type=float, default=1.0, help="of the draw (%(default)s)")
     command.add_argument("--top-k", type=int, default=50, help="draw from the K likeliest tokens (%(default)s)")
     command.add_argument(
-        "--top-p", type=float, default=1.0, help="... that together have this probability (%(default)s)"
+        "--top-p", type=float, default=1.0, help="draw from the fewest that together reach this (%(default)s)"
     )
     command.add_argument("--seed", type=int, default=None, help="makes the draws repeatable")
 
@@ -131,7 +132,7 @@ def add_model(command):
 
 
 def add_caches(command):
-    command.add_argument("--cache", nargs="+", metavar="NAME", help="which caches (default: all)")
+    command.add_argument("--cache", nargs="+", metavar="NAME", help="which caches, with spaces between (default: all)")
 
 
 def add_json(command):
@@ -139,10 +140,9 @@ def add_json(command):
 
 
 def count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, got {text}")
+    return int(text)
 
 
 def open_model(options):
@@ -168,7 +168,13 @@ def open_prompt(options, model, folder):
     from minigpt.pretrained import load_tokenizer
 
     tokenizer = load_tokenizer(folder)
+    try:
+        options.prompt.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("the prompt is not UTF-8 text") from error
     ids = tokenizer.encode(options.prompt).ids
+    if not ids:
+        raise ValueError("the prompt is empty: give at least one character")
     return tokenizer, torch.tensor([ids], dtype=torch.int64, device=model.device)
 
 
@@ -177,7 +183,8 @@ def chosen_caches(options):
 
     unknown = set(options.cache or []) - set(CACHES)
     if unknown:
-        raise ValueError(f"no cache is named {', '.join(sorted(unknown))}; there are {', '.join(CACHES)}")
+        known = ", ".join(CACHES)
+        raise ValueError(f"no cache is named {', '.join(sorted(unknown))}; there are {known} (put spaces between)")
     return list(dict.fromkeys(options.cache or CACHES))
 
 
@@ -273,11 +280,18 @@ def train(options) -> int:
         )
     except ModuleNotFoundError as error:
         raise ValueError(str(error)) from error
+    except KeyboardInterrupt:
+        print("the same command goes on from the last checkpoint (one every 250 steps)", file=sys.stderr)
+        raise
+    print(options.out)
     return EXIT_OK
 
 
 def figures(options) -> int:
-    from minigpt.show.plots import draw_all
+    try:
+        from minigpt.show.plots import draw_all
+    except ModuleNotFoundError as error:
+        raise ValueError(f"figures are drawn with matplotlib: pip install matplotlib ({error})") from error
 
     for path in draw_all(options.out):
         print(path)

@@ -23,8 +23,8 @@ def sees(
     """The one rule of who sees whom: True where the query at q_pos may look at the key at k_pos.
 
     A token sees itself and all before it; with a window only the last `window` of these, and with
-    sinks also those whose position is below `sinks`. A padded query sees what it likes (nobody reads
-    its result), so that no row of the mask is ever empty.
+    sinks also those whose position is below `sinks`. A padded query stands at NEVER, so it sees at
+    least itself: no row of the mask is empty. Nobody reads its result.
     """
     q, k = q_pos[:, None, :, None], k_pos[:, None, None, :]
     mask = k <= q
@@ -75,7 +75,7 @@ def attend_by_rows(
     v: Float[Tensor, "B S K D"],
     mask: Bool[Tensor, "#B 1 T S"],
 ) -> Float[Tensor, "B T H D"]:
-    """One query at a time, all keys and channels at once. Row t needs no other row's query: see why a cache works."""
+    """One query at a time, all keys and channels at once. Row t needs no other row's query."""
     B, T, H, D = q.shape
     K = k.shape[2]
     rows = []

@@ -53,7 +53,10 @@ def from_pretrained(cls, name: str | os.PathLike, dtype: torch.dtype | None = No
     with torch.device("meta"):  # shapes without memory: the file's tensors become the parameters
         model = cls(config)
     dtype = dtype or torch.get_default_dtype()
-    device = torch.empty(0, device=device).device
+    try:
+        device = torch.empty(0, device=device).device
+    except (AssertionError, RuntimeError) as error:  # torch's own, for a device that is not there
+        raise ValueError(f"device {device} can't be used: {error}") from error
     wanted = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     state = {name: tensor.to(device, dtype) for name, tensor in read_tensors(folder, wanted).items()}
     model.load_state_dict(state, assign=True)
@@ -95,9 +98,9 @@ def save_pretrained(model, folder: str | os.PathLike) -> None:
     os.replace(part, folder / "config.json")
 
 
-def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer beside a model. Raises ModelFileError where there is none."""
-    path = folder / "tokenizer.json"
+def load_tokenizer(name: str | os.PathLike) -> Tokenizer:
+    """The tokenizer of a model named as in `from_pretrained`. Raises ModelFileError where there is none."""
+    path = model_folder(name) / "tokenizer.json"
     if not path.is_file():
         raise ModelFileError(f"{path}: no such file, so text can't be turned into tokens")
     try:
@@ -110,7 +113,7 @@ def model_folder(name: str | os.PathLike) -> Path:
     """The folder that holds a model: a bundled one, a folder as it stands, or one of the hub's."""
     if name in BUNDLED:
         return BUNDLED[name]
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         return Path(name)
     if isinstance(name, os.PathLike) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or name.startswith("."):
         raise ModelFileError(f"{name}: no such folder")

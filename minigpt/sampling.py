@@ -29,6 +29,7 @@ def sampler(
     generator = None if seed is None else torch.Generator(device).manual_seed(seed)
 
     def draw(logits):
+        logits = logits - logits.amax(-1, keepdim=True)  # the same odds, and no overflow at a low temperature
         logits = keep_top_p(keep_top_k(logits / temperature, top_k), top_p)
         return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
 

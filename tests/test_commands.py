@@ -143,13 +143,16 @@ def test_bench_against_transformers_races_the_same_tokens(capsys):
 BAD = {
     "an unknown command": (["compute"], "invalid choice: 'compute'"),
     "an unknown cache": (["--cache", "dynamite"], "no cache is named dynamite; there are none, concat"),
-    "no new tokens": (["--new-tokens", "0"], "must be 1 or more"),
+    "no new tokens": (["--new-tokens", "0"], "must be a whole number, 1 or more, got 0"),
     "a model that is not there": (["--model", "./nowhere"], "./nowhere: no such folder"),
-    "an empty prompt": (["--prompt", ""], "at least one token"),
+    "an empty prompt": (["--prompt", ""], "the prompt is empty"),
     "more than the context": (["--new-tokens", "5000"], "the context is 512: max_new_tokens can be"),
     "a dtype that is none": (["--dtype", "int8"], "invalid choice: 'int8'"),
     "a draw without sampling": (["generate", "x", "--temperature", "2"], "add do_sample=True"),
     "a text to train on that is not there": (["train", "--data", "nowhere.txt"], "nowhere.txt"),
+    "a prompt that is not text": (["--prompt", "\udcff"], "the prompt is not UTF-8 text"),
+    "a seed for no draw": (["--greedy", "--seed", "3"], "not allowed with argument"),
+    "a number in words": (["--new-tokens", "ten"], "must be a whole number, 1 or more, got ten"),
     "a device that is not there": (["--device", "warp"], "warp"),
 }
 

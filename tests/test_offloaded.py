@@ -57,10 +57,7 @@ def disk(monkeypatch):
             self.file, self.number = original(**options), len(disk.files)
             disk.files.append(self.file)
 
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
+        def close(self):
             self.file.close()
 
         def seek(self, offset):

@@ -20,7 +20,7 @@ class ConcatCache(Cache):
 
 
 class DynamicCache(Cache):
-    """Grows by doubling: a step writes one token in place, and all the copying is O(T) in total."""
+    """Grows by doubling: a step writes its tokens in place, and all the copying is O(T) in total."""
 
     def make_room(self, slots):
         if slots <= self.keys[0].shape[1]:

@@ -3,9 +3,9 @@
 import math
 import mmap
 import tempfile
+import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -20,8 +20,7 @@ class Folder:
     """Where files go: one that the user named, for one cache (and its forks) at a time, or the system's temporary one.
 
     The files have no names (where a name is needed, as on Windows, it goes when the file is closed): whatever ends the
-    process, they are gone, and no other cache can open them. Only the mark is seen, and removed with the last fork.
-    Raises OSError.
+    process, they are gone, and no other cache can open them. Only the mark is seen. Raises OSError.
     """
 
     def __init__(self, path: str | Path | None):
@@ -57,10 +56,11 @@ class LayerFiles(Storage):
     def __init__(self, layers: int, folder: Folder, device: torch.device):
         super().__init__(layers)
         self.folder, self.device = folder, device
-        closing = ExitStack()
-        weakref.finalize(self, closing.close)  # when the cache is collected, or the interpreter ends
-        self.files = [closing.enter_context(folder.new_file()) for _ in range(layers)]
-        self.reader = closing.enter_context(ThreadPoolExecutor(1))  # one: reads come in the order they were asked for
+        self.files, self.reading = [], threading.RLock()
+        self.reader = ThreadPoolExecutor(1)  # one thread: reads come in the order they were asked for
+        weakref.finalize(self, close, self.files, self.reader, self.reading)  # collected, or the interpreter ends
+        for _ in range(layers):
+            self.files.append(folder.new_file())
 
     def check(self):
         self.folder.check()
@@ -75,7 +75,7 @@ class LayerFiles(Storage):
 
     def read(self, layer):
         # Nothing that the thread holds refers to self, or the cache would outlive its last user.
-        what = self.files[layer], self.written[layer], self.shape, self.keys[layer].dtype, self.device
+        what = self.files[layer], self.reading, self.written[layer], self.shape, self.keys[layer].dtype, self.device
         return self.reader.submit(load, *what)
 
     def write(self, layer, first, rows):
@@ -86,23 +86,31 @@ class LayerFiles(Storage):
         self.written[layer] = max(self.written[layer], first + len(rows))
 
 
-def load(file, written: int, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+def load(file, reading, written: int, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """The slots that have been written, then zeros."""
     buffer = zero_pages(shape, dtype)
     left = as_bytes(buffer[:written])
-    file.seek(0)
-    while left:
-        count = file.readinto(left)
-        if not count:
-            raise EOFError(f"a file lost {len(left)} of the bytes that were written to it")
-        left = left[count:]
+    with reading:
+        file.seek(0)
+        while left:
+            count = file.readinto(left)
+            if not count:
+                raise EOFError(f"a file lost {len(left)} of the bytes that were written to it")
+            left = left[count:]
     return buffer.to(device)
+
+
+def close(files, reader, reading) -> None:
+    """Once no read is under way. The thread is not joined: the collector may run on it, and would wait for ever."""
+    reader.shutdown(wait=False, cancel_futures=True)
+    with reading:
+        for file in files:
+            file.close()
 
 
 def zero_pages(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """Zeros in pages of their own, which the system has back at once: torch.zeros' heap would keep some layers."""
-    count = math.prod(shape)
-    if not count:
+    if not (count := math.prod(shape)):
         return torch.zeros(shape, dtype=dtype)
     return torch.frombuffer(mmap.mmap(-1, count * dtype.itemsize), dtype=dtype).view(shape)
 

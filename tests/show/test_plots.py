@@ -18,6 +18,7 @@ def test_the_redundancy_map_says_how_many_rows_were_computed_again(tmp_path):
 
     prompt = len(load_tokenizer(model_folder("recall")).encode(PROMPT).ids)
     needed, computed = prompt + NEW - 1, sum(range(prompt, prompt + NEW))
-    assert f"Without a cache: {computed} K/V rows computed," in svg
-    assert f"{computed - needed} of them again" in svg
-    assert f"With a cache: {needed} K/V rows computed," in svg
+    assert f"Without a cache: {computed} K/V rows computed" in svg
+    assert f"in each layer, {computed - needed} of them again" in svg
+    assert f"With a cache: {needed} K/V rows computed" in svg
+    assert "in each layer, none of them again" in svg
