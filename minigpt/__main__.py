@@ -86,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
 
     command = add(commands, "bench", bench, "measure tokens a second")
     add_model(command)
-    command.add_argument("--prompt", default=PROMPT, help="the text to go on from")
+    command.add_argument("--prompt", default="HAMLET.", help="the text to go on from (short: nearly all is decode)")
     command.add_argument(
         "--new-tokens", type=count, default=128, metavar="N", help="how many tokens to add (%(default)s)"
     )

@@ -115,12 +115,11 @@ class GPT(nn.Module):
         if mask.all():
             mask = None  # it hides nothing (as when one token is decoded), and without one the kernel is faster
         places = positions.clamp(max=self.config.context - 1)  # padding is hidden, whatever it is embedded as
-        x = F.embedding(ids, self.wte_weight) + F.embedding(places, self.wpe_weight)
+        p = self._parameters
+        x = F.embedding(ids, p["wte_weight"]) + F.embedding(places, p["wpe_weight"])
         for block in self.blocks:
             x = block(x, mask, cache)
-        return torch.layer_norm(
-            x, (self.config.n_embd,), self.ln_f_weight, self.ln_f_bias, self.config.layer_norm_epsilon
-        )
+        return torch.layer_norm(x, x.shape[-1:], p["ln_f_weight"], p["ln_f_bias"], self.config.layer_norm_epsilon)
 
     def lm_head(self, x: Float[Tensor, "*B C"]) -> Float[Tensor, "*B V"]:
         """Logits, by the token embedding itself."""
