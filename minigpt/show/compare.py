@@ -160,16 +160,16 @@ def report(lines: list[Line], uncached: Run, tokenizer, prompt: int, console: Co
     none, new = lines[0], len(tokens) - prompt
     narrow = [each for each in lines if each.window != none.window]
     console.print()
-    console.print(
-        f"{prompt} prompt tokens, {new} new ones. Equal, differ: to the uncached model that sees as much. Exact,\n"
-        "faster: than none."
-        + "".join(f" {each.cache} sees the last {each.window} tokens and the first {each.sinks}." for each in narrow)
-        + "\n"
-        "A K/V row is the key and the value of one token in one layer. Without a cache the\n"
-        f"first token's was computed {none.most_times} times in each layer, an average token's {none.mean_times:.1f} "
-        "times.\nWith a cache: once.",
-        **plain,
-    )
+    lines_below = [
+        f"{prompt} prompt tokens, {new} new ones. Equal, differ: to the uncached model that sees as much. Exact,",
+        "faster (decode): than none. A K/V row is the key and the value of one token in one layer.",
+        *(f"{each.cache} sees the last {each.window} tokens and the first {each.sinks}." for each in narrow),
+        *(f"{each.cache} rounds what it keeps." for each in lines if each.lossy),
+        f"Without a cache the first token's row was computed {none.most_times} times in each layer, an average token's "
+        f"{none.mean_times:.1f} times.",
+        "With a cache: once.",
+    ]
+    console.print("\n".join(lines_below), **plain)
 
 
 def as_json(lines: list[Line], uncached: Run, tokenizer, prompt: int, setting: dict) -> dict:
