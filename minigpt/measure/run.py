@@ -9,8 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from minigpt.cache import CACHES
-from minigpt.generate import new_cache, next_logits, plan
+from minigpt.generate import next_logits
 from minigpt.measure.meter import Meter
+from minigpt.request import new_cache, plan
 from minigpt.sampling import greedy
 
 WINDOW, SINKS = 64, 4  # for a cache that wants a window, where the model has none
