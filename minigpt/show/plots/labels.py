@@ -37,9 +37,7 @@ def spread(wanted: list[float], gap: float) -> list[float]:
         piles.append([place])
         while len(piles) > 1 and middle(piles[-1]) - middle(piles[-2]) < gap * (len(piles[-1]) + len(piles[-2])) / 2:
             piles[-2:] = [piles[-2] + piles[-1]]
-    return [
-        middle(pile) + (number - (len(pile) - 1) / 2) * gap for pile in piles for number, _ in enumerate(pile)
-    ]
+    return [middle(pile) + (number - (len(pile) - 1) / 2) * gap for pile in piles for number, _ in enumerate(pile)]
 
 
 def middle(pile: list[float]) -> float:

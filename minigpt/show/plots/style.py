@@ -82,11 +82,11 @@ LOOKS = {
 
 
 class Picture(Figure):
-    """A figure that carries its alt text, one sentence, and that a notebook shows by itself."""
+    """A figure that carries its finding in words and its alt text, one sentence, and that a notebook shows by itself."""
 
     def __init__(self, title: str, alt: str, theme: Theme, size: tuple[float, float] = SIZE):
         super().__init__(figsize=size, layout="constrained")
-        self.alt, self.theme = alt, theme
+        self.words, self.alt, self.theme = title.replace("\n", " "), alt, theme
         self.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
         self.suptitle(title, x=0.015, ha="left", fontsize=LARGE, fontweight="bold", linespacing=1.25)
 

@@ -26,7 +26,7 @@ def redundancy(none: Run, cached: Run, theme: Theme) -> Picture:
         f"Without a cache, {again_rows} of {all_rows} key/value rows are computed again;\n"
         f"with one, each of the {kept_rows} is computed once",
         f"Two maps of steps by tokens: without a cache each of {steps} steps computes the key/value rows of all tokens "
-        f"so far, {all_rows} in each layer, of which {again_rows} were known, and with a cache only the {kept_rows} new ones.",
+        f"so far, {all_rows} a layer, {again_rows} of them known, and with a cache only the {kept_rows} new ones.",
         theme,
     )
     colours = ListedColormap([theme.empty, theme.blue, theme.vermillion])
