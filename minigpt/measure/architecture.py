@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from minigpt.measure.models import CONFIGS, LEFT_OUT, MULTI_HEAD
+from minigpt.measure.models import ALL_WINDOWS, CONFIGS, LEFT_OUT, MULTI_HEAD
 
 RECALL = Path(__file__).parent.parent / "recall" / "weights"
 NAMES = "recall", *CONFIGS
@@ -73,11 +73,11 @@ def load(name: str) -> Architecture:
     return read(config, str(path))
 
 
-def read(keys: dict, source: str) -> Architecture:
+def read(keys: object, source: str) -> Architecture:
     """From the keys of a config.json. source: what messages call it."""
     config = Config(keys, source)
     if config.has("text_config"):  # of a model that reads images too
-        config = Config(keys["text_config"], source)
+        config = Config(config.keys["text_config"], source)
     context = config.number(*CONTEXT) if any(config.has(key) for key in CONTEXT) else None
     return Architecture(config.kept(), config.windows(), context)
 
@@ -85,7 +85,7 @@ def read(keys: dict, source: str) -> Architecture:
 class Config:
     """The keys of a config.json, each checked when it is read. A key that is null is as good as not there."""
 
-    def __init__(self, keys: dict, source: str):
+    def __init__(self, keys: object, source: str):
         if not isinstance(keys, dict):
             raise ValueError(f"{source}: must be a JSON object, as transformers' config.json, got {keys!r}")
         self.keys, self.source = LEFT_OUT.get(keys.get("model_type"), {}) | keys, source
@@ -150,4 +150,6 @@ class Config:
         if self.has("sliding_window_pattern"):
             period = self.number("sliding_window_pattern")
             return [(layer + 1) % period > 0 for layer in layers]
+        if self.keys.get("model_type") not in ALL_WINDOWS:
+            raise self.error("the config has a sliding_window, but no layer_types that say which layers use it")
         return [True for _ in layers]

@@ -30,7 +30,8 @@ def doubled_nbytes(model: Architecture, tokens: int, batch: int = 1) -> int:
 def windowed_nbytes(model: Architecture, tokens: int, batch: int = 1) -> int:
     """In each layer that has a window, only the tokens in it: rings that are fed one token at a time.
 
-    Chunks of c tokens need c - 1 slots more in each of these layers.
+    Chunks of c tokens need c - 1 slots more in each of these layers. (A ring has its slots from the start: before
+    `window` tokens have come, it holds as much as then.)
     """
     return held(model, [min(tokens, window or tokens) for window in model.windows], batch)
 

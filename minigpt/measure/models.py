@@ -112,6 +112,7 @@ CONFIGS = {
 
 # What transformers fills in for a type whose file leaves a key out.
 LEFT_OUT = {
+    "cohere2": {"sliding_window": 4096, "sliding_window_pattern": 4},
     "gemma2": {
         "head_dim": 256,
         "max_position_embeddings": 8192,
@@ -130,8 +131,10 @@ LEFT_OUT = {
     },
     "gpt_oss": {"sliding_window": 128, "sliding_window_pattern": 2},
     "mistral": {"num_key_value_heads": 8, "sliding_window": 4096},
-    "qwen2": {"max_window_layers": 28, "use_sliding_window": False},
-    "qwen3": {"head_dim": 128, "max_window_layers": 28, "use_sliding_window": False},
+    "qwen2": {"max_window_layers": 28, "sliding_window": 4096, "use_sliding_window": False},
+    "qwen3": {"head_dim": 128, "max_window_layers": 28, "sliding_window": 4096, "use_sliding_window": False},
 }
-# ... and these have, where it says nothing, as many key heads as query heads.
+# Types that have as many key heads as query heads where the file says nothing of them.
 MULTI_HEAD = "gpt2", "gpt_neox", "gptj", "llama", "opt", "phi", "phi3"
+# Types whose window, where there is one, is that of every layer.
+ALL_WINDOWS = "mistral", "mixtral", "phi3", "phimoe", "starcoder2"
