@@ -6,13 +6,25 @@ import os
 import sys
 
 from minigpt import __version__
-from minigpt.commands import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, bench, compare, figures, generate, recall, train
+from minigpt.commands import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USAGE,
+    bench,
+    compare,
+    figures,
+    generate,
+    memory,
+    recall,
+    train,
+)
 
 COMMANDS = {
     "compare": compare,
     "generate": generate,
     "recall": recall,
     "bench": bench,
+    "memory": memory,
     "train": train,
     "figures": figures,
 }
