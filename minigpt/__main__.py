@@ -15,6 +15,7 @@ from minigpt.commands import (
     figures,
     generate,
     memory,
+    quality,
     recall,
     train,
 )
@@ -23,6 +24,7 @@ COMMANDS = {
     "compare": compare,
     "generate": generate,
     "recall": recall,
+    "quality": quality,
     "bench": bench,
     "memory": memory,
     "train": train,

@@ -41,7 +41,7 @@ def held(tokens: int = 1000, chunk: int = 40) -> Held:
             cache.admit(torch.arange(end - chunk, end)[None])
             for layer in range(config.n_layer):
                 cache.update(rows, rows, layer)
-            nbytes[name].append(getattr(cache, "resident_nbytes", cache.nbytes))
+            nbytes[name].append(cache.resident_nbytes)
     return Held(list(ends), nbytes, 2 * config.n_layer * rows.nbytes * len(ends), WINDOW, NBITS)
 
 
