@@ -3,8 +3,10 @@
 import html
 from pathlib import Path
 
+from minigpt.show.plots.flops import flops, flops_by_part, work
 from minigpt.show.plots.groups import groups_by_name, scales
 from minigpt.show.plots.held import bytes_held, held
+from minigpt.show.plots.models import contexts, real_models
 from minigpt.show.plots.moves import ladder, moves
 from minigpt.show.plots.repeats import repeats, sameness
 from minigpt.show.plots.rows import redundancy, runs
@@ -21,6 +23,9 @@ FIGURES = {
     "ring": (turns, ring),
     "scales": (groups_by_name, scales),
     "ladder": (moves, ladder),
+    "flops": (work, flops),
+    "flops-by-part": (work, flops_by_part),
+    "models": (contexts, real_models),
 }
 
 

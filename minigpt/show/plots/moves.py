@@ -78,8 +78,8 @@ def ladder(moves: Moves, theme: Theme) -> Picture:
         above.text(edge + L / 2, 0.2, words, ha="center", va="bottom", color=theme.muted)
         for panel in (above, below):
             panel.axvline(edge, color=theme.muted, linewidth=1)
-    above.text(L - 0.2, 1.5, "at work", ha="right", va="center", color=theme.blue)
-    above.text(L - 0.2, 3.5, "prefetched", ha="right", va="center", color=theme.muted)
+    above.text(1, 9, "at work", va="center", color=theme.blue)
+    above.text(1, 11, "prefetched", va="center", color=theme.muted)
     updates = range(1, len(moves.here) + 1)
     look = theme.look("offloaded")
     below.plot(updates, [each / 1e6 for each in moves.resident], markevery=3, **look)
