@@ -10,6 +10,7 @@ from minigpt.show.plots.models import contexts, real_models
 from minigpt.show.plots.moves import ladder, moves
 from minigpt.show.plots.repeats import repeats, sameness
 from minigpt.show.plots.rows import redundancy, runs
+from minigpt.show.plots.speed import recorded, time_a_token
 from minigpt.show.plots.style import THEMES, Picture
 from minigpt.show.plots.triangles import growing_weights, growth
 from minigpt.show.plots.turns import ring, turns
@@ -25,6 +26,7 @@ FIGURES = {
     "ladder": (moves, ladder),
     "flops": (work, flops),
     "flops-by-part": (work, flops_by_part),
+    "time-a-token": (recorded, time_a_token),
     "models": (contexts, real_models),
 }
 

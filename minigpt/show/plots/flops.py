@@ -10,6 +10,7 @@ from minigpt.show.plots.labels import label_ends
 from minigpt.show.plots.style import Picture, Theme, drawn
 
 PARTS, STRENGTHS = [part.name for part in fields(Flops)], (0.45, 1.0, 0.7, 0.25)
+NAMES = {part: part for part in PARTS} | {"mlp": "the MLP", "head": "the head"}
 CONVENTIONS = "causal attention, logits of the last token"
 UNITS = "GFLOP a token", "TFLOP so far"
 
@@ -70,11 +71,12 @@ def flops_by_part(work: Work, theme: Theme) -> Picture:
     largest = max(PARTS, key=shares["dynamic"].get)
     times = last["none"].total / last["dynamic"].total
     picture = Picture(
-        f"With a cache a token takes {times:.0f} times fewer FLOPs;\n"
-        f"of those, {largest} has {shares['dynamic'][largest]:.0%} and attention {shares['dynamic']['attention']:.0%}",
+        f"With a cache token {work.prompt + len(work.without)} takes {times:.0f} times fewer FLOPs;\n"
+        f"of those, {NAMES[largest]} has {shares['dynamic'][largest]:.0%} and attention {shares['dynamic']['attention']:.0%}",
         "Bands of a token's FLOPs by part, without and with a cache: "
         + "; ".join(
-            f"{words}, the last token's are " + ", ".join(f"{part} {share:.1%}" for part, share in shares[name].items())
+            f"{words}, the last token's are "
+            + ", ".join(f"{NAMES[part]} {share:.1%}" for part, share in shares[name].items())
             for words, name in (("without", "none"), ("with one", "dynamic"))
         )
         + ".",
@@ -87,7 +89,7 @@ def flops_by_part(work: Work, theme: Theme) -> Picture:
         for part, strength in zip(PARTS, STRENGTHS, strict=True):
             above = [low + getattr(step, part) / 1e9 for low, step in zip(below, steps, strict=True)]
             panel.fill_between(tokens, below, above, color=theme.mix(theme.look(name)["color"], strength), linewidth=0)
-            ends.append((tokens[-1], (below[-1] + above[-1]) / 2, f"{part} {shares[name][part]:.0%}", theme.ink))
+            ends.append((tokens[-1], (below[-1] + above[-1]) / 2, f"{NAMES[part]} {shares[name][part]:.0%}", theme.ink))
             below = above
         panel.set(xlabel="tokens", ylabel="GFLOP a token", xlim=(tokens[0], tokens[-1]), ylim=(0, None))
         panel.set_title(words, loc="left")
