@@ -67,18 +67,16 @@ def flops(work: Work, theme: Theme) -> Picture:
 def flops_by_part(work: Work, theme: Theme) -> Picture:
     """Two panels, without and with a cache, each with an axis of its own: a token's FLOPs, a band for each part."""
     last = {name: each[-1] for name, each in (("none", work.without), ("dynamic", work.cached))}
-    shares = {name: {part: getattr(each, part) / each.total for part in PARTS} for name, each in last.items()}
-    largest = max(PARTS, key=shares["dynamic"].get)
+    kept = last["dynamic"]
+    largest = max(PARTS, key=lambda part: getattr(kept, part))
     times = last["none"].total / last["dynamic"].total
     picture = Picture(
         f"With a cache token {work.prompt + len(work.without)} takes {times:.0f} times fewer FLOPs;\n"
-        f"of those, {NAMES[largest]} has {shares['dynamic'][largest]:.0%} and attention {shares['dynamic']['attention']:.0%}",
-        "Bands of a token's FLOPs by part, without and with a cache: "
-        + "; ".join(
-            f"{words}, the last token's are "
-            + ", ".join(f"{NAMES[part]} {share:.1%}" for part, share in shares[name].items())
-            for words, name in (("without", "none"), ("with one", "dynamic"))
-        )
+        f"of those, {said(largest, kept)} and {said('attention', kept)}",
+        "Bands of a token's FLOPs by part: for the last token without a cache "
+        + ", ".join(said(part, last["none"]) for part in PARTS)
+        + "; with one "
+        + ", ".join(said(part, kept) for part in PARTS)
         + ".",
         theme,
     )
@@ -89,9 +87,14 @@ def flops_by_part(work: Work, theme: Theme) -> Picture:
         for part, strength in zip(PARTS, STRENGTHS, strict=True):
             above = [low + getattr(step, part) / 1e9 for low, step in zip(below, steps, strict=True)]
             panel.fill_between(tokens, below, above, color=theme.mix(theme.look(name)["color"], strength), linewidth=0)
-            ends.append((tokens[-1], (below[-1] + above[-1]) / 2, f"{NAMES[part]} {shares[name][part]:.0%}", theme.ink))
+            ends.append((tokens[-1], (below[-1] + above[-1]) / 2, said(part, last[name]), theme.ink))
             below = above
         panel.set(xlabel="tokens", ylabel="GFLOP a token", xlim=(tokens[0], tokens[-1]), ylim=(0, None))
         panel.set_title(words, loc="left")
         label_ends(panel, ends)
     return picture
+
+
+def said(part: str, whole: Flops) -> str:
+    """the MLP 42%"""
+    return f"{NAMES[part]} {getattr(whole, part) / whole.total:.0%}"

@@ -23,10 +23,10 @@ def time_a_token(pace: Pace, theme: Theme) -> Picture:
     slow, fast = (fastest[name][tokens[-1]] for name in ("none", "dynamic"))
     least = pace.least("none", tokens[-1]) / pace.least("dynamic", tokens[-1])
     threads = pace.machine["threads"]
-    where = f"{pace.machine['processor']}, {threads} thread{'s' * (threads > 1)}"
+    where = f"{pace.machine['processor']}, {threads} thread{'s' * (threads > 1)}, torch {pace.machine['torch']}"
     picture = Picture(
-        f"After {tokens[-1]:,} tokens one more takes {slow:.1f} s without a cache and {fast:.2f} s with\n"
-        f"one, {slow / fast:.0f} times less; closed forms foresee {least:.0f} times at best",
+        f"After {tokens[-1]:,} tokens one more takes {slow:.1f} s without a cache,\n"
+        f"{fast:.2f} s with one: {slow / fast:.0f} times less (by the closed forms, {least:.0f})",
         f"Seconds for one more token of GPT-2 against tokens so far, on log axes: after {tokens[-1]} tokens {slow:.2f} "
         f"measured without a cache and {fast:.3f} with one, above lines of the least time that {where} allows.",
         theme,
