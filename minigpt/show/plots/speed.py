@@ -9,7 +9,7 @@ from minigpt.show.plots.style import Picture, Theme, drawn
 RECORDED = Path(__file__).parents[3] / "figures" / "data" / "time.json"
 
 
-def recorded() -> Pace:
+def recorded_pace() -> Pace:
     """What `python -m minigpt figures --measure` wrote down."""
     return Pace.load(RECORDED)
 
