@@ -43,7 +43,9 @@ def test_the_main_job_compares_every_cache_and_says_yes(capsys):
     out = capsys.readouterr()
     assert out.err == "", "progress is for terminals"
     for name in CACHES:
-        assert any(line.split()[:2] == [name, "12"] for line in out.out.splitlines()), f"{name}: 12 tokens as its oracle"
+        assert any(line.split()[:2] == [name, "12"] for line in out.out.splitlines()), (
+            f"{name}: 12 tokens as its oracle"
+        )
     assert "12 times in each layer" in out.out
 
 
