@@ -25,7 +25,7 @@ DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 
 
 def bound(dtype):
-    """A forward pass rounds some ten times a layer, so errors of a few tens of eps are the format's, not the cache's."""
+    """A forward pass rounds some ten times a layer: errors of a few tens of eps are the format's, not the cache's."""
     return 32 * torch.finfo(dtype).eps
 
 
