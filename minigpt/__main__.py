@@ -6,12 +6,24 @@ import os
 import sys
 
 from minigpt import __version__
-from minigpt.commands import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, bench, compare, figures, generate, recall, train
+from minigpt.commands import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USAGE,
+    bench,
+    compare,
+    figures,
+    generate,
+    quality,
+    recall,
+    train,
+)
 
 COMMANDS = {
     "compare": compare,
     "generate": generate,
     "recall": recall,
+    "quality": quality,
     "bench": bench,
     "train": train,
     "figures": figures,
