@@ -14,6 +14,7 @@ from minigpt.commands import (
     compare,
     figures,
     generate,
+    memory,
     quality,
     recall,
     train,
@@ -25,6 +26,7 @@ COMMANDS = {
     "recall": recall,
     "quality": quality,
     "bench": bench,
+    "memory": memory,
     "train": train,
     "figures": figures,
 }
