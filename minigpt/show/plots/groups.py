@@ -1,5 +1,6 @@
 """Which numbers of a quantized cache share a scale."""
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from matplotlib.colors import ListedColormap
@@ -43,11 +44,11 @@ def scales(found: dict[str, tuple[Int[Tensor, "T K D"], float]], theme: Theme) -
     panels = picture.panels(2, 2, sharex=True, sharey=True)
     for panel, (name, (groups, bits)) in zip(panels, found.items(), strict=True):
         T, K, D = groups.shape
-        panel.imshow(groups.flatten(1) % tones.N, cmap=tones, vmin=0, vmax=tones.N - 1, aspect="auto")
+        panel.imshow(groups.flatten(1).numpy() % tones.N, cmap=tones, vmin=0, vmax=tones.N - 1, aspect="auto")
         panel.set_title(f"{name}: {sizes[name]} numbers share, {bits:g} bits each", loc="left")
-        panel.vlines(torch.arange(1, K * D) - 0.5, -0.5, T - 0.5, colors=theme.paper, linewidth=1)
-        panel.hlines(torch.arange(1, T) - 0.5, -0.5, K * D - 0.5, colors=theme.paper, linewidth=1)
-        panel.vlines(torch.arange(1, K) * D - 0.5, -0.5, T - 0.5, colors=theme.paper, linewidth=6)
+        panel.vlines(np.arange(1, K * D) - 0.5, -0.5, T - 0.5, colors=theme.paper, linewidth=1)
+        panel.hlines(np.arange(1, T) - 0.5, -0.5, K * D - 0.5, colors=theme.paper, linewidth=1)
+        panel.vlines(np.arange(1, K) * D - 0.5, -0.5, T - 0.5, colors=theme.paper, linewidth=6)
         panel.set_xticks([D * (head + 0.5) - 0.5 for head in range(K)], [f"channels of head {h + 1}" for h in range(K)])
         panel.set_yticks([0, T - 1], ["token 1", f"token {T}"])
         panel.tick_params(length=0)

@@ -26,7 +26,7 @@ class Held:
     nbits: int
 
 
-def held(tokens: int = 1000, chunk: int = 10) -> Held:
+def held(tokens: int = 1000, chunk: int = 40) -> Held:
     """Of caches for GPT-2 124M in float16 that are fed zeros, chunk by chunk."""
     ends, nbytes = range(chunk, tokens + 1, chunk), {}
     options = {"sliding_window": {"chunk": chunk}, "quantized": {"nbits": NBITS}}
@@ -60,7 +60,7 @@ def bytes_held(held: Held, theme: Theme) -> Picture:
     )
     (panel,) = picture.panels()
     for name, nbytes in held.nbytes.items():
-        panel.plot(held.tokens, [each / 1e6 for each in nbytes], markevery=16, **theme.look(name))
+        panel.plot(held.tokens, [each / 1e6 for each in nbytes], markevery=4, **theme.look(name))
     panel.set(xlabel="tokens", ylabel="megabytes in fast memory", xlim=(0, tokens), ylim=(0, None))
     panel.grid(axis="y")
     ends = [(tokens, nbytes / 1e6, f"{name} {mb(nbytes)}", name) for name, nbytes in last.items()]

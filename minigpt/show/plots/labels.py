@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 
 
-def label_ends(panel: Axes, ends: list[tuple[float, float, str, str]], gap: float = 1.25) -> None:
+def label_ends(panel: Axes, ends: list[tuple], gap: float = 1.25) -> None:
     """Write (x, y, words, colour) to the right of a panel, at the height of y or as near as there is room.
 
     gap: between the middles of two words, in lines of text. Call it last: the panel's limits must be set.

@@ -75,7 +75,7 @@ def ladder(moved: Moves, theme: Theme) -> Picture:
         cells[layer, column] = 2
     shades = ListedColormap([theme.empty, theme.mix("blue", 0.4), theme.blue])
     extent = (0.5, cells.shape[1] + 0.5, L + 0.5, 0.5)
-    above.imshow(cells, cmap=shades, vmin=0, vmax=2, aspect="auto", interpolation="nearest", extent=extent)
+    above.imshow(cells.numpy(), cmap=shades, vmin=0, vmax=2, aspect="auto", interpolation="nearest", extent=extent)
     above.set(ylabel="layer", yticks=(1, L))
     above.spines[:].set_visible(False)
     for number, chunk in enumerate(moved.chunks):

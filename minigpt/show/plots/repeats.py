@@ -72,10 +72,8 @@ def sameness(repeats: Repeats, theme: Theme) -> Picture:
         theme,
     )
     panels = picture.panels(1, len(differences), sharey=True)
-    colours = LinearSegmentedColormap.from_list(
-        "differences", [(0, theme.mix("green", 0.4)), (0.1, theme.green), (0.63, theme.blue), (1, theme.vermillion)]
-    )
-    colours.set_bad(theme.empty)
+    tones = (0, theme.mix("green", 0.4)), (0.1, theme.green), (0.63, theme.blue), (1, theme.vermillion)
+    colours = LinearSegmentedColormap.from_list("differences", tones).with_extremes(bad=theme.empty)
     for panel, (dtype, rows) in zip(panels, differences.items(), strict=True):
         shades = step_map(panel, rows.clamp(min=LEAST), cmap=colours, norm=LogNorm(LEAST, 10))
         panel.set_title(f"{dtype}: less than {bound(worst[dtype])}")

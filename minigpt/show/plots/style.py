@@ -82,7 +82,7 @@ LOOKS = {
 
 
 class Picture(Figure):
-    """A figure that carries its finding in words and its alt text, one sentence, and that a notebook shows by itself."""
+    """A figure that a notebook shows by itself. words: its finding. alt: what is to be seen, in one sentence."""
 
     def __init__(self, title: str, alt: str, theme: Theme, size: tuple[float, float] = SIZE):
         super().__init__(figsize=size, layout="constrained")
@@ -109,6 +109,9 @@ def drawn(draw: Callable) -> Callable:
     @functools.wraps(draw)
     def in_theme(*data, theme: Theme = LIGHT) -> Picture:
         with matplotlib.rc_context(theme.settings):
-            return draw(*data, theme=theme)
+            picture = draw(*data, theme=theme)
+            picture.draw_without_rendering()
+            picture.set_layout_engine("none")  # it is laid out, and stays so however often it is saved
+        return picture
 
     return in_theme

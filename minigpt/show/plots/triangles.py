@@ -16,7 +16,7 @@ from minigpt.show.plots.words import bound, subscript
 TOKENS, HEAD = 3, 1
 
 
-def growing_weights() -> list[Float[Tensor, "T T"]]:
+def growing_weights() -> list[Tensor]:
     """The attention weights of the first token, of the first two, of the first three: in the first layer's second head
     of the bundled model, each computed anew."""
     model = GPT.from_pretrained("recall", dtype=torch.float64)
@@ -39,8 +39,8 @@ def weights(model: GPT, ids: Tensor) -> Float[Tensor, "T T"]:
 
 
 @drawn
-def growth(steps: list[Float[Tensor, "T T"]], theme: Theme) -> Picture:
-    """A triangle of weights for each token, its new row blue, with the sum of values that the row is."""
+def growth(steps: list[Tensor], theme: Theme) -> Picture:
+    """A triangle of weights for each token, (1, 1), (2, 2), ..., its new row blue, and the sum of values that it is."""
     changed = max(float((old - new[:-1, :-1]).abs().max()) for old, new in itertools.pairwise(steps))
     said = f"differ by less than {bound(changed)}" if changed else "are equal to the bit"
     picture = Picture(

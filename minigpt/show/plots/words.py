@@ -6,7 +6,7 @@ SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def mb(nbytes: float) -> str:
+def mb(nbytes: int) -> str:
     """37.7, for 37,748,736 bytes"""
     return f"{nbytes / 1e6:.1f}"
 
