@@ -17,7 +17,7 @@ def memory_chart(name: str, plans: list[Plan], tokens: int, batch: int, theme: T
     lines = [plan for plan in plans if plan.cache != "concat"]  # which holds the same as static
     ends = {plan: f"{label(plan)} {words(plan.here(tokens))}" for plan in lines}
     picture = Picture(
-        f"{name}: {rows} take {words(plans[0].here(tokens))} of keys and values,\n{finding(plans, tokens)}",
+        f"{name}: keys and values of {rows}\ntake {finding(plans, tokens)}",
         f"Lines of bytes held in fast memory against context, both axes doubling: for {name} and {rows}, "
         + "; ".join(ends.values())
         + ".",
@@ -45,10 +45,10 @@ def label(plan: Plan) -> str:
 
 
 def finding(plans: list[Plan], tokens: int) -> str:
-    """What rounding and windows leave of it."""
-    rounded = min((plan for plan in plans if plan.bits < 16), key=lambda plan: abs(plan.bits - 4))
-    parts = [f"{words(rounded.here(tokens))} in {bits(rounded)}"]
-    parts += [f"{words(plan.here(tokens))} through its windows" for plan in plans if plan.cache == "sliding_window"]
+    """The bytes in 16 bits, in fewer, and where only windows are kept."""
+    exact, rounded = plans[0], min((plan for plan in plans if plan.bits < 16), key=lambda plan: abs(plan.bits - 4))
+    parts = [words(exact.here(tokens)), f"{words(rounded.here(tokens))} in {bits(rounded)}"]
+    parts += [f"{words(plan.here(tokens))} in windows" for plan in plans if plan.cache == "sliding_window"]
     return ", or ".join(parts)
 
 

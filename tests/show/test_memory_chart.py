@@ -1,9 +1,11 @@
 """The chart of bytes against context, and the words for bytes."""
 
+import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from drawn_words import drawn_words
 
 from minigpt.measure.architecture import load
 from minigpt.measure.memory import plans
@@ -47,9 +49,22 @@ def test_each_line_ends_with_its_cache_and_the_bytes_it_holds(tmp_path):
 
 def test_the_title_says_what_was_found_and_the_alt_text_what_is_to_be_seen(tmp_path):
     picture = drawn(tmp_path / "a.svg", "gpt2", 1024, 8, (2,))
-    assert picture.words == "gpt2: 8 rows of 1,024 tokens take 288.0 MiB of keys and values, 75.6 MiB in 2 bits"
+    assert picture.words == "gpt2: keys and values of 8 rows of 1,024 tokens take 288.0 MiB, or 75.6 MiB in 2 bits"
     assert re.fullmatch(r"Lines of bytes .* gpt2 and 8 rows of 1,024 tokens, .*2 bits 75.6 MiB; .*\.", picture.alt)
-    assert "through its windows" in drawn(tmp_path / "b.svg").words
+    assert drawn(tmp_path / "b.svg").words.endswith("take 62.0 GiB, or 17.5 GiB in 4 bits, or 10.4 GiB in windows")
+
+
+@pytest.mark.parametrize(("tokens", "batch"), [(131_072, 1), (1_000_000, 1000)])
+@pytest.mark.parametrize("name", ["gpt2-xl", "mistral-7b", "gemma-3-27b", "gpt-oss-120b"])
+def test_no_two_pieces_of_text_overlap_and_none_is_cut(name, tokens, batch):
+    picture = memory_chart(name, plans(load(name), batch), tokens, batch)
+    pieces, (width, height) = drawn_words(picture), picture.bbox.size
+    assert len(pieces) > 15
+    for piece in pieces:
+        assert 0 <= piece.box.x0 < piece.box.x1 <= width, piece
+        assert 0 <= piece.box.y0 < piece.box.y1 <= height, piece
+    for one, other in itertools.combinations(pieces, 2):
+        assert not one.box.padded(-1).overlaps(other.box.padded(-1)), (one, other)
 
 
 def test_the_lines_are_the_bytes_of_the_plans(tmp_path):
