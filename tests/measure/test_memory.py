@@ -10,7 +10,7 @@ import torch
 import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_mutants import mutate
+from mutants import mutate
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from minigpt.cache import make_cache
