@@ -41,8 +41,10 @@ def quality_against_bytes(scores: list[Score], theme: Theme) -> Picture:
             if score.setting.cache != "none":
                 look = theme.look(score.setting.cache) | {"linestyle": "none"}
                 panel.plot(score.nbytes / 1e3, height(score), alpha=0.5, **look)
-        join(panel, windows(scores), height, [str(score.setting.window) for score in windows(scores)], side, theme)
-        join(panel, rounded(scores), height, [bits(score).split()[0] for score in rounded(scores)], side, theme)
+        narrowest, *wider = (str(score.setting.window) for score in windows(scores))
+        *fewer, most = map(bits, rounded(scores))
+        join(panel, windows(scores), height, [f"window {narrowest}", *wider], side, theme)
+        join(panel, rounded(scores), height, [*(name.split()[0] for name in fewer), most], side, theme)
         join(panel, [exact], height, ["exact"], side, theme)
         panel.set(xscale="log", xlabel="kilobytes held")
         panel.xaxis.set_major_formatter("{x:g}")
@@ -60,8 +62,8 @@ def join(panel: Axes, scores: list[Score], height: Callable, names: list[str], s
     places = [(score.nbytes / 1e3, height(score)) for score in scores]
     panel.plot(*zip(*places, strict=True), **look)
     for name, place in zip(names, places, strict=True):
-        offset = 0, -8 if side == "top" else 8
-        panel.annotate(name, place, offset, textcoords="offset points", va=side, ha="center", color=look["color"])
+        offset = 5, -6 if side == "top" else 6
+        panel.annotate(name, place, offset, textcoords="offset points", va=side, color=look["color"])
 
 
 def windows(scores: list[Score]) -> list[Score]:
@@ -112,8 +114,8 @@ def recall_by_distance(scores: list[Score], theme: Theme) -> Picture:
         x = [high + shift for high in score.by_distance]
         y = [100 * share for share in score.by_distance.values()]
         low, high = zip(*score.intervals_by_distance.values(), strict=True)
-        down = [here - 100 * end for here, end in zip(y, low, strict=True)]
-        up = [100 * end - here for here, end in zip(y, high, strict=True)]
+        down = [max(0.0, here - 100 * end) for here, end in zip(y, low, strict=True)]
+        up = [max(0.0, 100 * end - here) for here, end in zip(y, high, strict=True)]
         panel.errorbar(x, y, [down, up], elinewidth=1.2, **look)
         ends.append((x[-1], y[-1], name, look["color"]))
     panel.set(xlabel="tokens from the fact to the answer, at most", ylabel="questions answered right, %")
