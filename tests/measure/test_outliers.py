@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from helpers import random_gpt, random_ids
-from test_mutants import mutate
+from mutants import mutate
 from test_rounding import Spy
 
 from minigpt import GPT

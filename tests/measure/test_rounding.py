@@ -6,7 +6,7 @@ import oracles
 import pytest
 import torch
 from helpers import random_gpt, random_ids
-from test_mutants import mutate
+from mutants import mutate
 
 from minigpt.attention import attend_by_hand, sees
 from minigpt.cache import NoCache

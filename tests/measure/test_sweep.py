@@ -67,10 +67,10 @@ def assert_window_of_64_forgets(model):
     setting = sliding(64, 4)
     served = setting.serve(model)
     near, far = right_by_distance(
-        served, setting.cache, 20, 5, length=LENGTH, bins=[BINS[0], BINS[3]], **setting.options
+        served, setting.cache, 12, 5, length=LENGTH, bins=[BINS[0], BINS[3]], **setting.options
     ).values()
-    assert near >= 19
-    assert far <= 20 * questions(5, BINS[3], 20, length=LENGTH).chance + 6  # 3 standard deviations
+    assert near >= 11
+    assert far <= 12 * questions(5, BINS[3], 12, length=LENGTH).chance + 4  # 3 standard deviations
 
 
 def test_a_window_of_64_is_seen_to_forget_past_64(model):
@@ -84,19 +84,14 @@ def test_a_window_that_is_never_given_to_the_model_would_be_noticed(model, monke
 
 
 def test_what_the_window_forgets_begins_right_past_it(model):
-    """Question by question: those up to 64 tokens back are answered, those well past it are not, within one bin."""
-    setting = sliding(64, 0)
+    """Question by question: those up to 64 tokens back are answered, those past it are not, within one bin."""
     asked = questions(5, (51, 100), 40, length=LENGTH)
     with torch.no_grad():
-        answers = setting.serve(model)(asked.prompts)[:, -1].argmax(-1)
-    right, seen = answers == asked.answers, asked.distances <= 64 - 2
+        answers = sliding(64, 0).serve(model)(asked.prompts)[:, -1].argmax(-1)
+    right, seen = answers == asked.answers, asked.distances <= 62  # the name stands one before the value, and asks
+    assert 3 <= seen.sum() <= 20
     assert right[seen].float().mean() > 0.9
     assert right[~seen].float().mean() < 0.4
-    assert 3 <= seen.sum() <= 20
-    got = right_by_distance(
-        setting.serve(model), setting.cache, 40, 5, length=LENGTH, bins=[(51, 100)], **setting.options
-    )
-    assert abs(got[100] - int(right.sum())) <= 1  # a near tie may fall otherwise in other chunks
 
 
 @pytest.mark.parametrize(
@@ -146,9 +141,14 @@ def test_a_score_by_distance_has_its_intervals_beside_it():
     assert got.recall == 110 / 200
 
 
-def test_each_setting_is_told_of_as_it_is_done(model, reference, monkeypatch):
-    monkeypatch.setattr(sweep_module, "full", lambda *_: reference)
+def test_each_setting_is_told_of_as_it_is_done(monkeypatch):
+    monkeypatch.setattr(sweep_module, "full", lambda model, questions, seed: (model, questions, seed))
+    monkeypatch.setattr(
+        sweep_module, "score", lambda model, setting, full: Score(setting, full[1], [full[2]], 0, 2.0, 0.0, (0.0, 0.0))
+    )
     told = []
-    scores = sweep(model, SETTINGS[2:4], 2, 8, told.append)
+    scores = sweep("model", SETTINGS[2:4], 2, 8, told.append)
     assert told == scores
-    assert [each.setting for each in scores] == list(SETTINGS[2:4])
+    assert [(each.setting, each.questions, each.right) for each in scores] == [
+        (setting, 2, [8]) for setting in SETTINGS[2:4]
+    ]
