@@ -1,9 +1,9 @@
-"""What a reader sees of a figure: each line of text that is really drawn, where, how large."""
+"""What a reader sees of a figure: each line of text that is really drawn, where, how large, and on what."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.transforms import Bbox
 
 
@@ -15,8 +15,9 @@ class Word:
     colour: tuple
 
 
-def drawn_words(picture) -> list[Word]:
-    """In pixels of the picture's own dpi, from below. Ticks beyond the axes and hidden labels are not drawn."""
+def drawn_words(picture) -> tuple[list[Word], np.ndarray]:
+    """The words, in pixels of the picture's own dpi, from below; and its pixels as they are behind them, (height,
+    width, 4), from above. Ticks beyond the axes and hidden labels are not drawn."""
     words = []
 
     class Recorder(RendererAgg):
@@ -30,19 +31,6 @@ def drawn_words(picture) -> list[Word]:
                 box = Bbox.from_bounds(x - height + descent, y, height, width)
             words.append(Word(s, box, prop.get_size_in_points(), gc.get_rgb()[:3]))
 
-    canvas = FigureCanvasAgg(picture)
-    canvas.draw()  # lays it out
-    picture.draw(Recorder(*canvas.get_width_height(), picture.dpi))
-    return words
-
-
-def without_words(picture) -> np.ndarray:
-    """Its pixels, (height, width, 4), as they are behind the words."""
-
-    class Mute(RendererAgg):
-        def draw_text(self, *_, **__):
-            pass
-
-    renderer = Mute(*FigureCanvasAgg(picture).get_width_height(), picture.dpi)
+    renderer = Recorder(*picture.bbox.size, picture.dpi)
     picture.draw(renderer)
-    return np.asarray(renderer.buffer_rgba())
+    return words, np.asarray(renderer.buffer_rgba())

@@ -53,6 +53,7 @@ def flops(work: Work, theme: Theme) -> Picture:
             panel.plot(tokens[1:], [each / scale for each in line[1:]], markevery=64, **theme.look(name))
         panel.set(yscale="log", xlabel="tokens", ylabel=unit, xlim=(tokens[0], tokens[-1]))
         panel.yaxis.set_major_formatter("{x:g}")
+        panel.minorticks_off()
         panel.grid(axis="y")
         ends = [
             (tokens[-1], line[-1] / scale, f"{name} {line[-1] / scale:.3g}", theme.look(name)["color"])

@@ -27,15 +27,15 @@ class Held:
 
 
 def held(tokens: int = 1000, chunk: int = 40) -> Held:
-    """Of caches for GPT-2 124M in float16 that are fed zeros, chunk by chunk."""
+    """Of caches for GPT-2 124M in bfloat16 that are fed zeros, chunk by chunk."""
     ends, nbytes = range(chunk, tokens + 1, chunk), {}
     options = {"sliding_window": {"chunk": chunk}, "quantized": {"nbits": NBITS}}
     for name, kind in CACHES.items():
         if not kind.keeps:
             continue
         config = GPTConfig(**GPT2, **({"window": WINDOW, "sinks": SINKS} if kind.needs_window else {}))
-        cache = make_cache(name, config, dtype=torch.float16, **options.get(name, {}))
-        rows = torch.zeros(1, chunk, config.n_kv_head, config.head_size, dtype=torch.float16)
+        cache = make_cache(name, config, dtype=torch.bfloat16, **options.get(name, {}))
+        rows = torch.zeros(1, chunk, config.n_kv_head, config.head_size, dtype=torch.bfloat16)
         nbytes[name] = []
         for end in ends:
             cache.admit(torch.arange(end - chunk, end)[None])

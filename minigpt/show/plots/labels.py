@@ -9,7 +9,7 @@ def label_ends(panel: Axes, ends: list[tuple], gap: float = 1.25) -> None:
     gap: between the middles of two words, in lines of text. Call it last: the panel's limits must be set.
     """
     figure = panel.figure
-    figure.draw_without_rendering()
+    figure.get_layout_engine().execute(figure)
     height = panel.get_window_extent().height
     size = panel.xaxis.label.get_fontsize() * figure.dpi / 72 * gap / height
     ends = sorted(ends, key=lambda end: end[1])

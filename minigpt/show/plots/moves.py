@@ -32,13 +32,13 @@ class Moves:
 
 
 def moves(prompt: int = 500, new: int = 2) -> Moves:
-    """Of a prefill and a few decode steps of an offloaded cache for GPT-2 124M in float16 that is fed zeros."""
+    """Of a prefill and a few decode steps of an offloaded cache for GPT-2 124M in bfloat16 that is fed zeros."""
     config = GPTConfig(**GPT2)
     seen = Moves(config.n_layer, [prompt] + [1] * new)
-    cache = make_cache("offloaded", config, dtype=torch.float16)
+    cache = make_cache("offloaded", config, dtype=torch.bfloat16)
     for chunk in seen.chunks:
         cache.admit(torch.arange(cache.length, cache.length + chunk)[None])
-        rows = torch.zeros(1, chunk, config.n_kv_head, config.head_size, dtype=torch.float16)
+        rows = torch.zeros(1, chunk, config.n_kv_head, config.head_size, dtype=torch.bfloat16)
         for layer in range(config.n_layer):
             cache.update(rows, rows, layer)
             seen.at_work.append(layer)

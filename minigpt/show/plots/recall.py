@@ -10,6 +10,7 @@ from minigpt.measure.sweep import ENOUGH, Score
 from minigpt.show.plots.labels import label_ends
 from minigpt.show.plots.style import Picture, Theme, drawn
 
+LEAST = 1e-4  # bits a byte; below, the axis is linear, so that 0 is on it
 RECORDED = Path(__file__).parents[3] / "figures" / "data" / "quality.json"
 
 
@@ -41,9 +42,8 @@ def quality_against_bytes(scores: list[Score], theme: Theme) -> Picture:
             if score.setting.cache != "none":
                 look = theme.look(score.setting.cache) | {"linestyle": "none"}
                 panel.plot(score.nbytes / 1e3, height(score), alpha=0.5, **look)
-        narrowest, *wider = (str(score.setting.window) for score in windows(scores))
+        join(panel, windows(scores), height, [str(score.setting.window) for score in windows(scores)], side, theme)
         *fewer, most = map(bits, rounded(scores))
-        join(panel, windows(scores), height, [f"window {narrowest}", *wider], side, theme)
         join(panel, rounded(scores), height, [*(name.split()[0] for name in fewer), most], side, theme)
         join(panel, [exact], height, ["exact"], side, theme)
         panel.set(xscale="log", xlabel="kilobytes held")
@@ -52,7 +52,11 @@ def quality_against_bytes(scores: list[Score], theme: Theme) -> Picture:
         panel.minorticks_off()
         panel.grid(axis="y")
     panels[0].set(ylabel="questions answered right, %", ylim=(-12, 106))
-    panels[1].set(ylabel="bits a byte more than exact")
+    panels[0].text(0.97, 0.3, "windows", transform=panels[0].transAxes, ha="right", color=theme.purple)
+    panels[1].set_yscale("symlog", linthresh=LEAST)
+    panels[1].set(ylabel="bits a byte more than exact", ylim=(-LEAST / 2, 5))
+    panels[1].set_yticks([0, *(LEAST * 10**power for power in range(5))])
+    panels[1].yaxis.set_major_formatter("{x:g}")
     return picture
 
 
