@@ -12,7 +12,6 @@ from minigpt.measure.pace import Pace, record
 from minigpt.measure.settings import SETTINGS
 from minigpt.measure.sweep import Score
 from minigpt.show.plots import bytes_held, growth, ladder, redundancy, ring, sameness
-from minigpt.show.plots.flops import flops, work
 from minigpt.show.plots.groups import groups_by_name
 from minigpt.show.plots.held import GPT2, held
 from minigpt.show.plots.labels import spread
@@ -25,6 +24,7 @@ from minigpt.show.plots.rows import runs
 from minigpt.show.plots.speed import time_a_token
 from minigpt.show.plots.triangles import growing_weights
 from minigpt.show.plots.turns import turns
+from minigpt.show.plots.work import flops, work
 
 ROW = 2 * 12 * 768 * 2  # bytes of a token of GPT-2 in 16 bits
 

@@ -3,7 +3,6 @@
 import html
 from pathlib import Path
 
-from minigpt.show.plots.flops import flops, flops_by_part, work
 from minigpt.show.plots.groups import groups_by_name, scales
 from minigpt.show.plots.held import bytes_held, held
 from minigpt.show.plots.models import contexts, real_models
@@ -15,22 +14,28 @@ from minigpt.show.plots.speed import recorded_pace, time_a_token
 from minigpt.show.plots.style import THEMES, Picture
 from minigpt.show.plots.triangles import growing_weights, growth
 from minigpt.show.plots.turns import ring, turns
+from minigpt.show.plots.work import flops, flops_by_part, work
+
+HOW = (
+    "Drawn by `python -m minigpt figures`, each from a run or from closed forms that runs are held to; time and quality "
+    "from [recorded ones](data), which `python -m minigpt figures --measure` and `python -m minigpt quality` make anew."
+)
 
 # name of the files: (what is drawn, how)
 FIGURES = {
+    "growth": (growing_weights, growth),
     "redundancy": (runs, lambda both, theme: redundancy(*both, theme=theme)),
     "sameness": (repeats, sameness),
-    "growth": (growing_weights, growth),
-    "bytes-held": (held, bytes_held),
-    "ring": (turns, ring),
-    "scales": (groups_by_name, scales),
-    "ladder": (moves, ladder),
     "flops": (work, flops),
     "flops-by-part": (work, flops_by_part),
     "time-a-token": (recorded_pace, time_a_token),
+    "bytes-held": (held, bytes_held),
+    "models": (contexts, real_models),
+    "ring": (turns, ring),
+    "scales": (groups_by_name, scales),
     "quality": (recorded_scores, quality_against_bytes),
     "recall": (recorded_scores, recall_by_distance),
-    "models": (contexts, real_models),
+    "ladder": (moves, ladder),
 }
 
 
@@ -53,7 +58,7 @@ def draw_all(folder: Path) -> list[Path]:
 
 def index(pictures: dict[str, Picture]) -> str:
     """Markdown: each figure under its title, dark where the reader's page is."""
-    parts = ["# Figures\n\nDrawn by `python -m minigpt figures`, each from a run.\n"]
+    parts = [f"# Figures\n\n{HOW}\n"]
     parts += [f"## {picture.words}\n\n{markdown(name, picture)}\n" for name, picture in pictures.items()]
     return "\n".join(parts)
 

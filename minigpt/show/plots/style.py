@@ -94,9 +94,12 @@ class Picture(Figure):
         return list(self.subplots(rows, columns, squeeze=False, **how).flat)
 
     def save(self, path: Path | io.BytesIO, kind: str) -> None:
-        about = {"svg": {"Title": self.alt, "Date": None}, "png": {"Description": self.alt, "Software": None}}
+        about = {
+            "svg": {"metadata": {"Title": self.alt, "Date": None}},
+            "png": {"metadata": {"Description": self.alt, "Software": None}, "pil_kwargs": {"optimize": True}},
+        }
         with matplotlib.rc_context(self.theme.settings):
-            self.savefig(path, format=kind, metadata=about[kind], dpi=128)
+            self.savefig(path, format=kind, dpi=128, **about[kind])
 
     def _repr_png_(self) -> bytes:
         self.save(png := io.BytesIO(), "png")

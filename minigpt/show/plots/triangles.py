@@ -64,6 +64,7 @@ def growth(steps: list[Tensor], theme: Theme) -> Picture:
         left += max(number, 2) + 0.5
     panel.text(0, len(steps) - 0.5, "the new row", color=theme.blue, va="center", fontsize=16)
     panel.text(0, len(steps) - 0.15, "as before", color=theme.vermillion, va="center", fontsize=16)
+    panel.text(0, len(steps) + 0.2, "cells: softmax of qk", color=theme.muted, va="center", fontsize=16)
     panel.set(xlim=(0, left), ylim=(bottom, -0.7), aspect="equal")
     panel.axis("off")
     return picture

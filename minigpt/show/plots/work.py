@@ -73,7 +73,7 @@ def flops_by_part(work: Work, theme: Theme) -> Picture:
     times = last["none"].total / last["dynamic"].total
     picture = Picture(
         f"With a cache token {work.prompt + len(work.without)} takes {times:.0f} times fewer FLOPs;\n"
-        f"of those, {said(largest, kept)} and {said('attention', kept)}",
+        f"of what is left: {said(largest, kept)}, {said('attention', kept)}",
         "Bands of a token's FLOPs by part: for the last token without a cache "
         + ", ".join(said(part, last["none"]) for part in PARTS)
         + "; with one "
@@ -98,4 +98,4 @@ def flops_by_part(work: Work, theme: Theme) -> Picture:
 
 def said(part: str, whole: Flops) -> str:
     """the MLP 42%"""
-    return f"{NAMES[part]} {getattr(whole, part) / whole.total:.0%}"
+    return f"{NAMES[part]} {100 * getattr(whole, part) / whole.total:.2g}%"
