@@ -198,11 +198,8 @@ def kv_costs(
     steps = without_cache(prompt, new_tokens)
     if name != "none":
         steps = with_cache(prompt, new_tokens, min(prefill_chunk_size or prompt, most, prompt))
-    held_before = [0, *(past for past, _ in steps[:-1])]
-    feds = [
-        Fed(config, itemsize, batch, steps[0][1], *held)
-        for held in zip(held_before, *zip(*steps, strict=True), strict=True)
-    ]
+    before = [0, *(past for past, _ in steps)]
+    feds = [Fed(config, itemsize, batch, steps[0][1], before[at], *step) for at, step in enumerate(steps)]
     return [FORMS[name](at, **options) for at in feds]
 
 
