@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import minigpt.measure.cost as cost
 import minigpt.measure.kv_cost as kv_cost
+import minigpt.measure.kv_forms as kv_forms
 from minigpt.cache import CACHES
 from minigpt.config import GPTConfig
 from minigpt.measure.cost import Flops
@@ -97,6 +98,11 @@ def examples() -> list[Situation]:
             few.append(Situation(name, windowed, prompt=8, batch=2, prefill_chunk_size=chunk, options=options))
         one_layer = GPTConfig(**GQA | {"n_layer": 1}, window=3)
         few.append(Situation(name, one_layer, prompt=5, prefill_chunk_size=chunk, dtype=torch.float64))
+    few.append(
+        Situation(
+            "sliding_window", GPTConfig(**MHA, **WINDOW), prompt=8, new_tokens=2, options=OPTIONS["sliding_window"]
+        )
+    )
     for group in ("token", "head", "tensor"):
         options = dict(ROUNDED) | {"group_key": group, "group_value": group, "nbits": 2}
         few.append(Situation("quantized", GPTConfig(**GQA), new_tokens=9, options=tuple(options.items())))
@@ -150,7 +156,7 @@ def by_form(this: Situation) -> dict:
     generation = (this.config, this.prompt, this.new_tokens)
     fed = this.prompt + this.new_tokens - 1
     if this.name == "sliding_window":
-        rows |= {"slots": kv_cost.ring_slots(this.config, options.get("chunk"))}
+        rows |= {"slots": kv_forms.ring_slots(this.config, options.get("chunk"))}
     for attention in ("dense", "causal"):
         for logits in ("last", "all"):
             ways = {"attention": attention, "logits": logits}

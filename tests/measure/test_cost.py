@@ -10,16 +10,22 @@ from mutants import mutate
 from situations import by_form, counted, counted_once, examples, situations
 
 import minigpt.measure.cost as cost
+import minigpt.measure.flops as flops
 import minigpt.measure.kv_cost as kv_cost
+import minigpt.measure.kv_forms as kv_forms
 import minigpt.measure.roofline as roofline
+import minigpt.measure.trace
 from minigpt.attention import sees
 from minigpt.cache import CACHES
+from minigpt.cache.storage import Storage
 from minigpt.config import GPTConfig
 from minigpt.measure.cost import Flops, cached_flops, decode_flops, seen_pairs, uncached_flops, weights
 from minigpt.measure.flops import flops_of_shapes
-from minigpt.measure.kv_cost import kv_costs, total
+from minigpt.measure.kv_cost import kv_cost_of_decode, kv_costs, total
+from minigpt.measure.trace import Tracer
+from minigpt.measure.traffic import Traffic
 
-EXAMPLES = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+EXAMPLES = settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("name", CACHES)
@@ -104,77 +110,79 @@ MUTANTS = {
     "uncached, the sinks are not seen": (
         cost, "uncached_flops", "config.window + config.sinks", "config.window"),
     "H for K in bytes": (
-        kv_cost.Fed, "numbers", "n_kv_head", "n_head"),
+        kv_forms.Fed, "numbers", "n_kv_head", "n_head"),
     "the batch has one row": (
-        kv_cost.Fed, "numbers", "self.batch *", "1 *"),
+        kv_forms.Fed, "numbers", "self.batch *", "1 *"),
     "keys without values": (
-        kv_cost.Fed, "row", "2 *", "1 *"),
+        kv_forms.Fed, "row", "2 *", "1 *"),
     "bytes of one layer": (
-        kv_cost.Fed, "row", "self.config.n_layer *", "1 *"),
+        kv_forms.Fed, "row", "self.config.n_layer *", "1 *"),
     "every number has four bytes": (
-        kv_cost.Fed, "row", "self.itemsize", "4"),
+        kv_forms.Fed, "row", "self.itemsize", "4"),
     "what left the window is useful still": (
-        kv_cost.Fed, "kept", "if window is None else", "if True else"),
+        kv_forms.Fed, "kept", "if window is None else", "if True else"),
     "what only the last query sees is useful": (
-        kv_cost.Fed, "kept", "window - 1 + self.new", "window"),
+        kv_forms.Fed, "kept", "window - 1 + self.new", "window"),
     "the book is kept for nothing": (
-        kv_cost, "none", "written=0", ""),
+        kv_forms, "none", "written=0", ""),
     "concat copies the new tokens, too": (
-        kv_cost, "concat", "at.past * at.row", "at.end * at.row"),
+        kv_forms, "concat", "at.past * at.row", "at.end * at.row"),
     "growing is free": (
-        kv_cost, "dynamic", "at.past * at.row", "0"),
+        kv_forms, "dynamic", "at.past * at.row", "0"),
     "each pass grows": (
-        kv_cost, "dynamic", "if grows(at) else 0", ""),
+        kv_forms, "dynamic", "if grows(at) else 0", ""),
     "room is what is needed": (
-        kv_cost, "room", "first << (-(-tokens // first) - 1).bit_length()", "tokens"),
+        kv_forms, "room", "first << (-(-tokens // first) - 1).bit_length()", "tokens"),
     "room doubles a token too early": (
-        kv_cost, "room", "(-(-tokens // first) - 1)", "(tokens // first)"),
+        kv_forms, "room", "(-(-tokens // first) - 1)", "(tokens // first)"),
     "static is as long as the text": (
-        kv_cost, "static", "at.config.context if max_cache_len is None else max_cache_len", "at.end"),
+        kv_forms, "static", "at.config.context if max_cache_len is None else max_cache_len", "at.end"),
     "the ring is one slot short": (
-        kv_cost, "ring_slots", "chunk) - 1", "chunk) - 2"),
+        kv_forms, "ring_slots", "chunk) - 1", "chunk) - 2"),
     "the sinks take no slots": (
-        kv_cost, "ring_slots", "config.sinks + ", ""),
+        kv_forms, "ring_slots", "config.sinks + ", ""),
     "a ring's empty slots are not read": (
-        kv_cost, "sliding_window", "slots * at.row", "min(slots, at.end) * at.row"),
+        kv_forms, "sliding_window", "slots * at.row", "min(slots, at.end) * at.row"),
     "the ring takes in the prompt at once": (
-        kv_cost, "ring_chunk", "config.window if chunk is None else chunk", "24"),
+        kv_forms, "ring_chunk", "config.window if chunk is None else chunk", "24"),
     "nothing is fetched again after growing": (
-        kv_cost, "offloaded", "grows(at)", "False"),
+        kv_forms, "offloaded", "grows(at)", "False"),
     "the prefetch for the next pass is forgotten": (
-        kv_cost, "down_the_ladder", "at.past + at.new", "at.past"),
+        kv_forms, "down_the_ladder", "at.past + at.new", "at.past"),
     "a single layer is fetched at each pass": (
-        kv_cost, "down_the_ladder", "if L > 1 else 0", ""),
+        kv_forms, "down_the_ladder", "if L > 1 else 0", ""),
     "all layers are here": (
-        kv_cost, "down_the_ladder", "min(2, L)", "L"),
+        kv_forms, "down_the_ladder", "min(2, L)", "L"),
     "one layer goes down": (
-        kv_cost, "down_the_ladder", "at.new * at.row", "at.new * layer"),
+        kv_forms, "down_the_ladder", "at.new * at.row", "at.new * layer"),
     "the residual is forgotten": (
-        kv_cost, "quantized", " + (at.end - now * tokens) * exact", ""),
+        kv_forms, "quantized", " + (at.end - now * tokens) * exact", ""),
     "the residual is a token longer": (
-        kv_cost, "quantized", "past - residual_length", "past - residual_length - 1"),
+        kv_forms, "quantized", "past - residual_length", "past - residual_length - 1"),
     "the scales are forgotten": (
-        kv_cost, "quantized", " + numbers // sharing * parameters * at.itemsize", ""),
+        kv_forms, "quantized", " + numbers // sharing * parameters * at.itemsize", ""),
     "the zero-points are forgotten": (
-        kv_cost, "quantized", "bits, parameters, *groups =", "bits, parameters, *groups = 4, 1, 'token', 'token'; _ ="),
+        kv_forms, "quantized", "sharing * parameters", "sharing"),
     "a code takes a byte": (
-        kv_cost, "quantized", "(nbits or bits) // 8", "1"),
+        kv_forms, "quantized", "(nbits or bits) // 8", "1"),
     "rounding writes nothing": (
-        kv_cost, "quantized", " + (now - old) * nbytes", ""),
+        kv_forms, "quantized", " + (now - old) * nbytes", ""),
     "rounded blocks stay where they are": (
-        kv_cost, "quantized", " + (old * nbytes if now > old else 0)", ""),
+        kv_forms, "quantized", " + (old * nbytes if now > old else 0)", ""),
     "the residual stays where it is": (
-        kv_cost, "quantized", "(at.past - now * tokens) * exact", "0"),
+        kv_forms, "quantized", "(at.past - now * tokens) * exact", "0"),
     "keys are grouped as values are": (
-        kv_cost, "quantized", "group_key or groups[0]", "group_value or groups[1]"),
+        kv_forms, "quantized", "group_key or groups[0]", "group_value or groups[1]"),
     "a head shares a channel's scale": (
-        kv_cost, "block", '"head": D', '"head": 1'),
+        kv_forms, "block", '"head": D', '"head": 1'),
     "a tensor's scale is each head's": (
-        kv_cost, "block", "D * config.n_kv_head", "D"),
+        kv_forms, "block", "D * config.n_kv_head", "D"),
     "a prompt is never chunked": (
         kv_cost, "with_cache", "range(0, prompt, chunk)", "range(0, prompt, prompt)"),
     "without a cache a pass is fed the new token": (
         kv_cost, "without_cache", "(0, end)", "(end - 1, 1)"),
+    "the ring's chunks are as long as one asks": (
+        kv_cost, "kv_costs", "prompt, most, prompt", "prompt, prompt"),
 }  # fmt: skip
 
 
@@ -184,8 +192,8 @@ def disagreement():
 
 def mutate_form(monkeypatch, owner, name, old, new):
     mutate(monkeypatch, owner, name, old, new)
-    if name in kv_cost.FORMS and owner is kv_cost:
-        monkeypatch.setitem(kv_cost.FORMS, name, getattr(kv_cost, name))
+    if name in kv_forms.FORMS and owner is kv_forms:
+        monkeypatch.setitem(kv_forms.FORMS, name, getattr(kv_forms, name))
 
 
 @pytest.mark.parametrize("bug", MUTANTS)
@@ -194,9 +202,46 @@ def test_counting_catches(bug, monkeypatch):
     assert disagreement(), f"no count noticed that {bug}"
 
 
+# The other way round: the forms notice what is wrong in counting. With namespaces that hold the original, too.
+COUNTING_MUTANTS = {
+    "what moved to grow is new": (
+        Traffic, "into", "(kept, before)", "(kept, [])"),
+    "what is not kept is counted": (
+        Traffic, "into", "memory(to) in now and", ""),
+    "what only the last query sees is useful": (
+        Tracer, "admit", "seen.any(1)", "seen[:, -1]"),
+    "the mask is not asked": (
+        Tracer, "admit", "int(seen.sum())", "seen.numel()"),
+    "a pass's head falls to the next": (
+        Tracer, "admit", "    self.close()\n", ""),
+    "growing in admit is not seen": (
+        Tracer, "admit", "copied=[*copied]", "copied=[*none]"),
+    "keys are read without values": (
+        Tracer, "update", "k.nbytes + v.nbytes", "k.nbytes"),
+    "up is down": (
+        Tracer, "update", "up, down = (", "down, up = ("),
+    "padding and the last token are rows": (
+        Tracer, "update", "self.admitted", "1"),
+    "projections are attention": (
+        flops, "flops_of", "aten.bmm", "aten.addmm", [minigpt.measure.trace]),
+    "the fused kernel, which counts nothing, is counted": (
+        flops, "counting", "sdpa_kernel(SDPBackend.MATH), ", "", [minigpt.measure.trace]),
+    "a prefetch counts as nothing": (
+        Storage, "get", "up=self.written[layer]", "up=0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bug", COUNTING_MUTANTS)
+def test_the_closed_forms_catch(bug, monkeypatch):
+    few = [this for this in examples() if this.name in ("dynamic", "offloaded", "quantized") and this.batch == 1][:7]
+    assert all(counted_once(this) == by_form(this) for this in few)
+    mutate(monkeypatch, *COUNTING_MUTANTS[bug])
+    assert any(counted(this) != by_form(this) for this in few), f"no form noticed that {bug}"
+
+
 def test_counting_lets_a_harmless_change_pass(monkeypatch):
     mutate_form(monkeypatch, cost, "triangle", "n * (n + 1)", "(n + 1) * n")
-    mutate_form(monkeypatch, kv_cost, "dynamic", "at.past * at.row", "at.row * at.past")
+    mutate_form(monkeypatch, kv_forms, "dynamic", "at.past * at.row", "at.row * at.past")
     assert not disagreement()
 
 
@@ -275,6 +320,18 @@ def test_a_generation_holds_what_its_last_pass_holds_and_moves_what_all_moved():
     assert total(kv_costs("concat", GPT2, 5, 100, itemsize=2)).copied == sum(range(5, 104)) * 36864
 
 
+@pytest.mark.parametrize("name", CACHES)
+def test_a_decode_step_costs_what_the_last_pass_of_its_generation_costs(name):
+    config = GPTConfig(vocab_size=11, context=64, n_layer=2, n_head=8, n_kv_head=2, n_embd=64, window=10, sinks=2)
+    options = {"residual_length": 5, "q_group_size": 4, "group_key": "channel"} if name == "quantized" else {}
+    for tokens in range(8, 40):
+        ways = {"itemsize": 2, "batch": 3, **options}
+        assert (
+            kv_cost_of_decode(name, config, tokens, prompt=6, **ways)
+            == kv_costs(name, config, 6, tokens - 5, **ways)[-1]
+        )
+
+
 def test_decode_attention_does_two_flops_a_number_and_head_whatever_the_batch_and_the_length():
     gqa = GPTConfig(vocab_size=11, context=64, n_layer=2, n_head=8, n_kv_head=2, n_embd=64)
     for length in (1, 10, 60):
@@ -317,3 +374,5 @@ def test_a_convention_or_a_cache_that_is_not_known_is_refused():
         kv_costs("quantized", GPT2, 5, 5, itemsize=2, requantize=True)
     with pytest.raises(ValueError, match="a ring wants a window"):
         kv_costs("sliding_window", GPT2, 5, 5, itemsize=2)
+    with pytest.raises(ValueError, match="has 7 tokens or more"):
+        kv_cost_of_decode("dynamic", GPT2, 6, prompt=5, itemsize=2)
