@@ -215,7 +215,7 @@ COUNTING_MUTANTS = {
     "a pass's head falls to the next": (
         Tracer, "admit", "    self.close()\n", ""),
     "growing in admit is not seen": (
-        Tracer, "admit", "copied=[*copied]", "copied=[*none]"),
+        Tracer, "admit", "copied=[*copied]", "copied=[0 for _ in layers]"),
     "keys are read without values": (
         Tracer, "update", "k.nbytes + v.nbytes", "k.nbytes"),
     "up is down": (
