@@ -11,8 +11,8 @@ from minigpt.config import GPTConfig
 
 @dataclass(frozen=True)
 class KVCost:
-    """Of a pass, over all layers and rows of the batch; see `trace.Pass`. rows: computed.
-    slots, useful: of one layer and one row of the batch."""
+    """Of a pass, as `trace.Pass` tells them: over the rows of the batch and, but for slots and useful, over all layers.
+    rows: computed."""
 
     rows: int
     slots: int
@@ -59,7 +59,8 @@ class Fed:
         seen = self.end if window is None else min(self.end, window - 1 + self.new + self.config.sinks)
         held = {"nbytes": slots * row, "resident": slots * row, "written": self.new * row, "copied": 0}
         computed = self.batch * self.config.n_layer * self.new
-        return KVCost(**{"rows": computed, "slots": slots, "useful": seen, "read": self.end * row} | held | others)
+        places = {"slots": self.batch * slots, "useful": self.batch * seen}
+        return KVCost(**{"rows": computed, "read": self.end * row} | places | held | others)
 
 
 def none(at: Fed) -> KVCost:
@@ -88,7 +89,11 @@ def grows(at: Fed) -> bool:
 
 
 def static(at: Fed, max_cache_len: int | None = None) -> KVCost:
-    return at.kept(at.config.context if max_cache_len is None else max_cache_len)
+    return at.kept(capacity(at.config, max_cache_len))
+
+
+def capacity(config: GPTConfig, max_cache_len: int | None) -> int:
+    return config.context if max_cache_len is None else max_cache_len
 
 
 def sliding_window(at: Fed, chunk: int | None = None) -> KVCost:
@@ -108,11 +113,11 @@ def ring_chunk(config: GPTConfig, chunk: int | None = None) -> int:
 
 def offloaded(at: Fed) -> KVCost:
     """Growing appends to a file, so nothing is copied; but layer 0, which was here already, is fetched again."""
-    return down_the_ladder(at, dynamic(at).slots, fetched_again=grows(at))
+    return down_the_ladder(at, room(at.first, at.end), fetched_again=grows(at))
 
 
 def offloaded_static(at: Fed, max_cache_len: int | None = None) -> KVCost:
-    return down_the_ladder(at, static(at, max_cache_len).slots, fetched_again=False)
+    return down_the_ladder(at, capacity(at.config, max_cache_len), fetched_again=False)
 
 
 def down_the_ladder(at: Fed, slots: int, fetched_again: bool) -> KVCost:

@@ -151,8 +151,7 @@ def by_form(this: Situation) -> dict:
     kv = kv_cost.kv_costs(
         this.name, this.config, this.prompt, this.new_tokens, itemsize=this.dtype.itemsize, **rows, **chunk, **options
     )
-    of_a_batch = [replace(each, slots=each.slots * this.batch, useful=each.useful * this.batch) for each in kv]
-    costs = {"passes": [asdict(each) for each in of_a_batch]}
+    costs = {"passes": [asdict(each) for each in kv]}
     generation = (this.config, this.prompt, this.new_tokens)
     fed = this.prompt + this.new_tokens - 1
     if this.name == "sliding_window":

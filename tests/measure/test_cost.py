@@ -135,8 +135,12 @@ MUTANTS = {
         kv_forms, "room", "first << (-(-tokens // first) - 1).bit_length()", "tokens"),
     "room doubles a token too early": (
         kv_forms, "room", "(-(-tokens // first) - 1)", "(tokens // first)"),
+    "static is as long as the context": (
+        kv_forms, "capacity", "config.context if max_cache_len is None else max_cache_len", "config.context"),
+    "slots of one row": (
+        kv_forms.Fed, "kept", "self.batch * slots", "slots"),
     "static is as long as the text": (
-        kv_forms, "static", "at.config.context if max_cache_len is None else max_cache_len", "at.end"),
+        kv_forms, "static", "capacity(at.config, max_cache_len)", "at.end"),
     "the ring is one slot short": (
         kv_forms, "ring_slots", "chunk) - 1", "chunk) - 2"),
     "the sinks take no slots": (
