@@ -25,7 +25,7 @@ from minigpt.measure.kv_cost import kv_cost_of_decode, kv_costs, total
 from minigpt.measure.trace import Tracer
 from minigpt.measure.traffic import Traffic
 
-EXAMPLES = settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+EXAMPLES = settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("name", CACHES)
