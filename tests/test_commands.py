@@ -39,7 +39,7 @@ def test_importing_the_package_opens_no_connection_and_loads_nothing_heavy():
 
 
 def test_the_main_job_compares_every_cache_and_says_yes(capsys):
-    assert main(["--new-tokens", "12"]) == 0
+    assert main(["--new-tokens", "12", "--questions", "1"]) == 0
     out = capsys.readouterr()
     assert out.err == "", "progress is for terminals"
     for name in CACHES:

@@ -136,7 +136,7 @@ MUTANTS = {
         Storage, "fetch", "self.near[layer].result()",
         "self.near[layer].result() if self.near[layer].done() else torch.zeros(self.shape, dtype=self.keys[0].dtype)"),
     "the layer before is prefetched and served": (
-        Storage, "prefetch", "self.read(layer)", "self.read(max(layer - 1, 0))"),
+        Storage, "prefetch", "self.get(layer)", "self.get(max(layer - 1, 0))"),
     "new rows are written one slot too early": (
         LayerFiles, "write", "first * rows", "max(first - 1, 0) * rows"),
     "new rows are always written at the end": (

@@ -58,10 +58,15 @@ class Storage:
 
     def prefetch(self, layer: int) -> None:
         if layer not in self.near:
-            self.near[layer] = self.read(layer)
-            self.count(up=self.written[layer])
+            self.near[layer] = self.get(layer)
+
+    def get(self, layer: int):
+        """`read`, counted."""
+        self.count(up=self.written[layer])
+        return self.read(layer)
 
     def put(self, layer: int, first: int, rows: Tensor) -> None:
+        """`write`, counted."""
         self.write(layer, first, rows)
         self.written[layer] = max(self.written[layer], first + len(rows))
         self.count(down=len(rows))
@@ -74,11 +79,10 @@ class Storage:
         """Another storage, holding these rows of the batch (all of them). One layer at a time is here for it."""
         self.near.clear()
         other = self.another()
-        other.moved = self.moved
         other.keys, other.values = ([shelf[rows] for shelf in shelves] for shelves in (self.keys, self.values))
         for layer, slots in enumerate(self.written):
-            other.count(up=slots)
-            other.put(layer, 0, self.read(layer).result()[:slots, :, rows])
+            other.put(layer, 0, self.get(layer).result()[:slots, :, rows])
+        other.moved = self.moved[0], self.moved[1] + other.moved[1]
         return other
 
     def __deepcopy__(self, memo):

@@ -3,7 +3,7 @@
 import json
 
 from minigpt.commands import EXIT_DIFFERENT, EXIT_OK
-from minigpt.commands.arguments import add_caches, add_json, add_model, add_new_tokens
+from minigpt.commands.arguments import add_caches, add_json, add_model, add_new_tokens, count
 from minigpt.commands.opening import cache_names, open_model, open_prompt
 
 SUMMARY = "continue a prompt under every cache, and show what each saved"
@@ -26,12 +26,16 @@ def declare(command):
     how.add_argument("--seed", type=int, default=0, help="of the text, drawn alike for each cache (%(default)s)")
     how.add_argument("--greedy", action="store_true", help="take the likeliest token each time instead of drawing")
     add_caches(command)
+    command.add_argument(
+        "--questions", type=count, default=6, metavar="N", help="of the bundled model, at each distance (%(default)s)"
+    )
     add_json(command)
 
 
 def run(options) -> int:
     from minigpt.measure.compare import ROUNDS, compare, with_none
-    from minigpt.show.compare import as_json, progress_bars, report
+    from minigpt.measure.glance import glance, settings_of
+    from minigpt.show.compare import as_json, progress_bars, report, report_scores
     from minigpt.show.terminal import Terminal
 
     names = cache_names(options.cache)
@@ -40,9 +44,14 @@ def run(options) -> int:
     seed = None if options.greedy else options.seed
     with progress_bars(with_none(names), ROUNDS * options.new_tokens) as on_step:
         lines, uncached = compare(model, ids, options.new_tokens, names, seed, on_step)
+    # Only the bundled model knows the questions, and it must see as far as they reach.
+    asked = settings_of(names) if options.model == "recall" and model.config.window is None else []
+    with progress_bars([setting.name for setting in asked], 1) as on_step:
+        scores = glance(model, asked, options.questions, on_score=lambda score: on_step(score.setting.name))
     if options.json:
         setting = {"model": options.model, "dtype": options.dtype, "device": options.device, "seed": seed}
-        print(json.dumps(as_json(lines, uncached, tokenizer, ids.shape[1], setting)))
+        print(json.dumps(as_json(lines, scores, uncached, tokenizer, ids.shape[1], setting)))
     else:
         report(lines, uncached, tokenizer, ids.shape[1], Terminal())
+        report_scores(scores, Terminal())
     return EXIT_OK if all(line.tokens_equal for line in lines) else EXIT_DIFFERENT

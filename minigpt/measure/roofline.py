@@ -43,7 +43,7 @@ def decode_attention_intensity(config: GPTConfig, itemsize: int) -> float:
     return 2 * config.n_head / config.n_kv_head / itemsize
 
 
-def least_seconds(flops: float, nbytes: float, *, flops_per_second: float, bytes_per_second: float) -> float:
+def least_seconds(flops: int, nbytes: int, *, flops_per_second: float | int, bytes_per_second: float | int) -> float:
     """By the roofline. Raises ValueError for a machine that does nothing."""
     if not (flops_per_second > 0 and bytes_per_second > 0):
         raise ValueError(

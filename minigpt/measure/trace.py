@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -33,7 +33,7 @@ class Pass:
         nothing that is empty or forgotten, or that has left the window.
     nbytes: held after the pass, wherever. resident: of these, here or on their way, as each layer had its turn.
     written: of new rows, into what is kept; of a cache that rounds also the codes and scales of old ones.
-    copied: moved within what is kept, to grow. read: handed to attention.
+    copied: moved within what is kept here, to grow. read: handed to attention.
     up, down: come up the memory ladder, and gone down.
     flops: as computed, so dense in attention: what the mask hides too.
     """
@@ -65,7 +65,7 @@ class Tracer(Meter):
         super().__init__(cache, config)
         self.config, self.counter = config, counter
         self._passes: list[Pass] = []
-        self.before = flops_of(counter)  # this pass
+        self.counted = flops_of(counter)  # before the pass under way
 
     @property
     def passes(self) -> list[Pass]:
@@ -77,8 +77,8 @@ class Tracer(Meter):
         """The head comes after all that a cache sees of a pass, so its FLOPs are added when the next one begins."""
         now = flops_of(self.counter)
         if self._passes:
-            self._passes[-1].flops += now - self.before
-        self.before = now
+            self._passes[-1].flops += now - self.counted
+        self.counted = now
 
     def admit(self, positions, ids=None):
         past, layers = self.length, range(self.config.n_layer)
@@ -90,7 +90,7 @@ class Tracer(Meter):
         seen = sees(positions, k_pos, self.config.window, self.config.sinks)[:, 0]  # (B, T, S)
         seen = seen & (positions != NEVER)[:, :, None]  # what padding looks at is nobody's business
         written, copied = zip(*(traffic.into(self.here(layer), kept) for layer in layers), strict=True)
-        none = [0] * self.config.n_layer
+        later = {name: [0 for _ in layers] for name in ("resident", "read", "up", "down")}
         self._passes.append(
             Pass(
                 past=past,
@@ -98,16 +98,13 @@ class Tracer(Meter):
                 rows=torch.zeros_like(self.times),
                 scored=seen.numel(),
                 pairs=int(seen.sum()),
-                slots=len(positions) * self.room,
+                slots=0,
                 useful=int(seen.any(1).sum()) if self.keeps else 0,
                 nbytes=0,
-                resident=[*none],
                 written=[*written],
                 copied=[*copied],
-                read=[*none],
-                up=[*none],
-                down=[*none],
                 flops=Flops(),
+                **later,
             )
         )
         return k_pos
@@ -124,8 +121,8 @@ class Tracer(Meter):
         up, down = (now - then for now, then in zip(self.moved, self.ladder, strict=True))
         self.ladder = self.moved
         this.up[layer], this.down[layer] = up, down
-        this.resident[layer], this.nbytes = self.resident_nbytes, self.nbytes
-        this.slots = len(k) * self.room  # some caches get room layer by layer
+        this.resident[layer], this.nbytes = self.resident_nbytes, self.nbytes  # some caches get room layer by layer
+        this.slots = len(k) * self.room
         return k, v
 
 
@@ -150,6 +147,5 @@ def trace(
     with counting() as counter:
         tracer = Tracer(cache, model.config, counter)
         for end in range(T, text.shape[1]):
-            logits: Float[Tensor, "B V"] = next_logits(model, text, positions, end, tracer, prefill_chunk_size)
-            text[:, end] = greedy(logits)
+            text[:, end] = greedy(next_logits(model, text, positions, end, tracer, prefill_chunk_size))
         return Trace(text, tracer.passes)

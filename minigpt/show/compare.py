@@ -13,6 +13,7 @@ from rich.table import Table
 
 from minigpt.measure.compare import Line
 from minigpt.measure.run import Run
+from minigpt.measure.sweep import Score
 
 WIDTH = 100  # columns that the table needs: a narrower terminal wraps its lines, but no number is cut
 
@@ -70,7 +71,31 @@ def report(lines: list[Line], uncached: Run, tokenizer, prompt: int, console: Co
     console.print("\n".join(lines_below), **plain)
 
 
-def as_json(lines: list[Line], uncached: Run, tokenizer, prompt: int, setting: dict) -> dict:
+def report_scores(scores: list[Score], console: Console) -> None:
+    """Print what each setting forgets, if there are any."""
+    if not scores:
+        return
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("\nwhat is kept of the text", no_wrap=True)
+    for heading in ("bytes\nheld", *(f"to\n{edge}" for edge in scores[0].by_distance), "bits a\nbyte"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for each in scores:
+        held = f"{each.nbytes:,}"
+        table.add_row(each.setting.name, held, *map(str, each.right), f"{each.bits_per_byte:.3f}")
+    console.width = max(console.width, WIDTH)
+    console.print()
+    console.print(table)
+    lines_below = [
+        "",
+        f"Memory questions answered right, of {scores[0].questions} at each distance (tokens from fact to answer); "
+        "and surprise",
+        "at prose it never read, in bits for each byte of it. Only the newest chunk is exact (residual_length=0).",
+        "Few, to be quick: python -m minigpt quality asks more, of more settings, with confidence intervals.",
+    ]
+    console.print("\n".join(lines_below), markup=False, highlight=False, soft_wrap=True)
+
+
+def as_json(lines: list[Line], scores: list[Score], uncached: Run, tokenizer, prompt: int, setting: dict) -> dict:
     """The same as one object."""
     tokens = uncached.tokens[0].tolist()
     return {
@@ -80,6 +105,7 @@ def as_json(lines: list[Line], uncached: Run, tokenizer, prompt: int, setting: d
         "prompt_tokens": prompt,
         "new_tokens": len(tokens) - prompt,
         "caches": [asdict(each) for each in lines],
+        "quality": [asdict(each) for each in scores],
     }
 
 

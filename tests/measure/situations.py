@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 import minigpt.measure.cost as cost
 import minigpt.measure.kv_cost as kv_cost
+import minigpt.measure.kv_forms as kv_forms
 from minigpt.cache import CACHES
 from minigpt.config import GPTConfig
 from minigpt.measure.cost import Flops
-from minigpt.measure.flops import counting
-from minigpt.measure.trace import Pass, Tracer, trace
+from minigpt.measure.flops import counting, flops_of
+from minigpt.measure.trace import Pass, trace
 from minigpt.model import GPT
-from minigpt.request import new_cache
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def situations(draw, name):
         window=window,
         sinks=0 if window is None else number(0, 3),
     )
-    prompt, new_tokens = number(1, 10), number(1, 10)
+    prompt, new_tokens = number(1, 9), number(1, 7)
     options = {}
     if "static" in name:
         options = {"max_cache_len": prompt + new_tokens - 1 + number(0, 3)}
@@ -77,10 +77,11 @@ def situations(draw, name):
     )
 
 
-MHA = {"vocab_size": 11, "context": 24, "n_layer": 2, "n_head": 2, "n_embd": 8, "n_inner": 20}
+MHA = {"vocab_size": 11, "context": 24, "n_layer": 3, "n_head": 2, "n_embd": 8, "n_inner": 20}
 GQA = MHA | {"n_head": 4, "n_embd": 16, "n_kv_head": 2}
 WINDOW = {"window": 4, "sinks": 2}
 ROUNDED = (("q_group_size", 4), ("residual_length", 3), ("group_key", "channel"), ("group_value", "token"))
+FP8 = (("backend", "fp8"),)
 OPTIONS = {"static": (("max_cache_len", 13),), "sliding_window": (("chunk", 3),), "quantized": ROUNDED}
 
 
@@ -97,10 +98,15 @@ def examples() -> list[Situation]:
             few.append(Situation(name, windowed, prompt=8, batch=2, prefill_chunk_size=chunk, options=options))
         one_layer = GPTConfig(**GQA | {"n_layer": 1}, window=3)
         few.append(Situation(name, one_layer, prompt=5, prefill_chunk_size=chunk, dtype=torch.float64))
+    few.append(
+        Situation(
+            "sliding_window", GPTConfig(**MHA, **WINDOW), prompt=8, new_tokens=2, options=OPTIONS["sliding_window"]
+        )
+    )
     for group in ("token", "head", "tensor"):
-        options = dict(ROUNDED) | {"group_key": group, "group_value": group, "backend": "hqq", "nbits": 2}
-        few.append(Situation("quantized", GPTConfig(**GQA), new_tokens=12, options=tuple(options.items())))
-    few.append(Situation("quantized", GPTConfig(**GQA), options=(("backend", "fp8"), ("q_group_size", 2))))
+        options = dict(ROUNDED) | {"group_key": group, "group_value": group, "nbits": 2}
+        few.append(Situation("quantized", GPTConfig(**GQA), new_tokens=9, options=tuple(options.items())))
+    few.append(Situation("quantized", GPTConfig(**GQA), new_tokens=3, options=(*FP8, *ROUNDED[:2])))
     return few
 
 
@@ -111,21 +117,12 @@ def counted(this: Situation) -> dict:
     model = GPT(this.config).to(this.dtype).eval()
     ids = torch.randint(this.config.vocab_size, (this.batch, this.prompt))
     sizes = {"prefill_chunk_size": this.prefill_chunk_size, **dict(this.options)}
-    run = trace(model, ids, this.new_tokens, this.name, **sizes)
-    tokens, passes = run.tokens, run.passes
-    with counting() as counter:  # again, but with all logits
-        tracer = Tracer(new_cache_for(this, model), this.config, counter)
-        for each in passes:
-            model(tokens[:, each.past : each.past + each.new], cache=tracer)
-        with_all_logits = tracer.passes
-    first = 1 if this.name == "none" else sum(each.past < this.prompt for each in passes)
+    passes = trace(model, ids, this.new_tokens, this.name, **sizes).passes
+    prefill = 1 if this.name == "none" else sum(each.past < this.prompt for each in passes)
     costs = {"passes": [bytes_of(each) for each in passes]}
-    for logits, those in (("last", passes), ("all", with_all_logits)):
-        for part, some in (
-            ("prefill", those[:first]),
-            ("generation", those),
-            ("last step", those[-1:] if this.new_tokens > 1 else []),
-        ):
+    for logits, those in (("last", passes), ("all", [*with_all_logits(model, passes, this.batch)])):
+        last_step = those[-1:] if this.new_tokens > 1 else []
+        for part, some in (("prefill", those[:prefill]), ("generation", those), ("last step", last_step)):
             dense = sum((each.flops for each in some), Flops())
             scored, pairs = sum(each.scored for each in some), sum(each.pairs for each in some)
             costs[part, "dense", logits] = dense
@@ -133,10 +130,12 @@ def counted(this: Situation) -> dict:
     return costs
 
 
-def new_cache_for(this: Situation, model):
-    kind = "dynamic" if this.name == "none" else this.name
-    fed = this.prompt + this.new_tokens - 1
-    return new_cache(model, this.batch, fed, this.name != "none", kind, dict(this.options))
+def with_all_logits(model, passes, batch):
+    """The same passes, had the head been asked for the logits of every token fed."""
+    for each in passes:
+        with counting() as counter:
+            model.lm_head(torch.zeros(batch, each.new, model.config.n_embd, dtype=model.dtype))
+        yield replace(each, flops=replace(each.flops, head=flops_of(counter).head))
 
 
 def bytes_of(each: Pass) -> dict:
@@ -152,12 +151,11 @@ def by_form(this: Situation) -> dict:
     kv = kv_cost.kv_costs(
         this.name, this.config, this.prompt, this.new_tokens, itemsize=this.dtype.itemsize, **rows, **chunk, **options
     )
-    of_a_batch = [replace(each, slots=each.slots * this.batch, useful=each.useful * this.batch) for each in kv]
-    costs = {"passes": [asdict(each) for each in of_a_batch]}
+    costs = {"passes": [asdict(each) for each in kv]}
     generation = (this.config, this.prompt, this.new_tokens)
     fed = this.prompt + this.new_tokens - 1
     if this.name == "sliding_window":
-        rows |= {"slots": kv_cost.ring_slots(this.config, options.get("chunk"))}
+        rows |= {"slots": kv_forms.ring_slots(this.config, options.get("chunk"))}
     for attention in ("dense", "causal"):
         for logits in ("last", "all"):
             ways = {"attention": attention, "logits": logits}
