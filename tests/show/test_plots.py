@@ -15,8 +15,13 @@ from matplotlib.colors import same_color, to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
+from minigpt.__main__ import main
 from minigpt.cache import CACHES
-from minigpt.show.plots import DARK, FIGURES, LIGHT, THEMES
+from minigpt.measure import pace
+from minigpt.measure.pace import Pace
+from minigpt.show.plots import DARK, FIGURES, LIGHT, THEMES, speed
+from minigpt.show.plots import all as plots_all
+from minigpt.show.plots.all import index
 from minigpt.show.plots.style import LOOKS, SMALL, Picture
 
 ROOT = Path(__file__).parent.parent.parent
@@ -158,3 +163,30 @@ def test_a_notebook_shows_a_figure_by_itself(tmp_path):
     png = picture("ring")._repr_png_()
     assert Image.open(io.BytesIO(png)).size == (1280, 716)
     assert isinstance(picture("ring"), Figure)
+
+
+def test_the_index_shows_every_figure_under_its_finding():
+    pictures = {name: picture(name) for name in FIGURES}
+    assert (ROOT / "figures" / "README.md").read_text(encoding="utf-8") == index(pictures)
+    for name, each in pictures.items():
+        assert f"## {each.words}\n\n<picture><source" in index(pictures)
+        assert f'srcset="{name}-dark.svg"><img src="{name}.svg" alt="{html.escape(each.alt)}">' in index(pictures)
+
+
+def test_the_command_draws_each_figure_light_and_dark(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(plots_all, "FIGURES", {"ring": FIGURES["ring"]})
+    assert main(["figures", "--out", str(tmp_path)]) == 0
+    names = ["ring.svg", "ring.png", "ring-dark.svg", "ring-dark.png", "README.md"]
+    assert capsys.readouterr().out.split() == [str(tmp_path / name) for name in names]
+    assert (tmp_path / "ring.svg").read_text(encoding="utf-8") == svg("ring")
+
+
+def test_it_measures_time_only_when_asked_to(tmp_path, monkeypatch, capsys):
+    measured = Pace({"processor": "none"}, {}, 1.0, 1.0, {})
+    monkeypatch.setattr(pace, "record", lambda: measured)
+    monkeypatch.setattr(speed, "RECORDED", tmp_path / "data" / "time.json")
+    monkeypatch.setattr(plots_all, "FIGURES", {})
+    assert main(["figures", "--out", str(tmp_path)]) == 0
+    assert not speed.RECORDED.exists()
+    assert main(["figures", "--out", str(tmp_path), "--measure"]) == 0
+    assert Pace.load(speed.RECORDED) == measured

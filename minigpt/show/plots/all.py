@@ -17,8 +17,9 @@ from minigpt.show.plots.turns import ring, turns
 from minigpt.show.plots.work import flops, flops_by_part, work
 
 HOW = (
-    "Drawn by `python -m minigpt figures`, each from a run or from closed forms that runs are held to; time and quality "
-    "from [recorded ones](data), which `python -m minigpt figures --measure` and `python -m minigpt quality` make anew."
+    "Drawn by `python -m minigpt figures`, each from a run or from closed forms that runs are held to; time and "
+    "quality from [recorded ones](data), which `python -m minigpt figures --measure` and `python -m minigpt quality` "
+    "make anew."
 )
 
 # name of the files: (what is drawn, how)
