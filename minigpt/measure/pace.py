@@ -60,7 +60,7 @@ class Pace:
 
 @torch.inference_mode()
 def record(
-    rounds: int = 5, sizes: dict = GPT2, counts: tuple[int, ...] = TOKENS, side: int = SIDE, read: int = READ
+    rounds: int = 7, sizes: dict = GPT2, counts: tuple[int, ...] = TOKENS, side: int = SIDE, read: int = READ
 ) -> Pace:
     """Measure it. All takes turns in each round, so that all meets the same machine.
 
