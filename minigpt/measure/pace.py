@@ -55,7 +55,7 @@ class Pace:
             work = decode_flops(config, tokens, attention="dense")
             nbytes = decode_nbytes(config, tokens, itemsize=4)
         speeds = {"flops_per_second": self.flops_per_second, "bytes_per_second": self.bytes_per_second}
-        return least_seconds(float(work.total), float(nbytes), **speeds)
+        return least_seconds(work.total, nbytes, **speeds)
 
 
 @torch.inference_mode()

@@ -15,7 +15,11 @@ class Word:
     colour: tuple
 
 
-def drawn_words(picture) -> tuple[list[Word], np.ndarray]:
+def drawn_words(picture) -> list[Word]:
+    return words_and_paper(picture)[0]
+
+
+def words_and_paper(picture) -> tuple[list[Word], np.ndarray]:
     """The words, in pixels of the picture's own dpi, from below; and its pixels as they are behind them, (height,
     width, 4), from above. Ticks beyond the axes and hidden labels are not drawn."""
     words = []

@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from drawn_words import drawn_words
+from drawn_words import drawn_words, words_and_paper
 from matplotlib.colors import same_color, to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
@@ -39,7 +39,7 @@ def picture(name, theme=LIGHT):
 
 @functools.cache
 def drawn(name, theme=LIGHT):
-    return drawn_words(picture(name, theme))
+    return words_and_paper(picture(name, theme))
 
 
 @functools.cache
@@ -73,7 +73,7 @@ def test_the_reader_of_text_notices_what_overlaps_and_what_is_cut():
     figure = Picture("a title", "Alt.", LIGHT)
     for x, words in (0.2, "one"), (0.21, "other"), (0.95, "beyond the edge"):
         figure.text(x, 0.5, words)
-    boxes = {word.text: word.box for word in drawn_words(figure)[0]}
+    boxes = {word.text: word.box for word in drawn_words(figure)}
     assert set(boxes) == {"a title", "one", "other", "beyond the edge"}
     assert boxes["one"].padded(-1).overlaps(boxes["other"].padded(-1))
     assert boxes["beyond the edge"].x1 > figure.bbox.width

@@ -26,7 +26,7 @@ def time_a_token(pace: Pace, theme: Theme) -> Picture:
     where = f"{pace.machine['processor']}, {threads} thread{'s' * (threads > 1)}, torch {pace.machine['torch']}"
     picture = Picture(
         f"After {tokens[-1]:,} tokens one more takes {slow:.1f} s without a cache,\n"
-        f"{fast:.2f} s with one: {slow / fast:.0f} times less (by the closed forms, {least:.0f})",
+        f"{fast:.3f} s with one: {slow / fast:.0f} times less (by the closed forms, {least:.0f})",
         f"Seconds for one more token of GPT-2 against tokens so far, on log axes: after {tokens[-1]} tokens {slow:.2f} "
         f"measured without a cache and {fast:.3f} with one, above lines of the least time that {where} allows.",
         theme,
@@ -37,8 +37,8 @@ def time_a_token(pace: Pace, theme: Theme) -> Picture:
         up = [max(rounds[name][each]) - of[each] for each in tokens]
         panel.plot(tokens, lines, color=look["color"])
         panel.errorbar(tokens, of.values(), [[0] * len(up), up], **look | {"linestyle": "none", "elinewidth": 1.5})
-        ends.append((tokens[-1], of[tokens[-1]], f"{name} {of[tokens[-1]]:.2f}", look["color"]))
-        ends.append((tokens[-1], lines[-1], f"at least {lines[-1]:.2f}", theme.muted))
+        ends.append((tokens[-1], of[tokens[-1]], f"{name} {of[tokens[-1]]:.2g}", look["color"]))
+        ends.append((tokens[-1], lines[-1], f"at least {lines[-1]:.2g}", theme.muted))
     panel.set(xscale="log", yscale="log", xlabel=f"tokens so far ({where})", ylabel="seconds for one more")
     panel.set_xticks(tokens, [f"{each:,}" for each in tokens])
     panel.minorticks_off()
