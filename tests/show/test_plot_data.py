@@ -8,12 +8,13 @@ import torch
 from minigpt.attention import NEVER
 from minigpt.config import GPTConfig
 from minigpt.measure.cost import Flops, cached_flops, uncached_flops
-from minigpt.measure.pace import Pace, record
+from minigpt.measure.pace import GPT2, Pace, record
+from minigpt.measure.recording import Recording
 from minigpt.measure.settings import SETTINGS
 from minigpt.measure.sweep import Score
 from minigpt.show.plots import bytes_held, growth, ladder, redundancy, ring, sameness
 from minigpt.show.plots.groups import groups_by_name
-from minigpt.show.plots.held import GPT2, held
+from minigpt.show.plots.held import held
 from minigpt.show.plots.labels import spread
 from minigpt.show.plots.models import contexts, real_models
 from minigpt.show.plots.moves import moves
@@ -144,7 +145,7 @@ def test_the_least_time_is_work_over_speed():
     assert slow_to_read.least("dynamic", 10) == 4 * (weights + head) + 11 * 2 * 2 * 32 * 4
 
 
-def scores(shares, sizes):
+def recording(shares, sizes):
     """Of all settings, with the share of 20 questions right and the bytes of the first key that is in its name."""
     made = []
     for setting in SETTINGS:
@@ -153,12 +154,12 @@ def scores(shares, sizes):
             for of, other in ((shares, 1.0), (sizes, 5000))
         )
         made.append(Score(setting, 20, [round(20 * share)] * 8, nbytes, 2.0 + share, 1 - share, (0.0, 0.1)))
-    return made
+    return Recording("recall", "float32", "", 1, 0, 20, 0, 1.0, made, [], [], [])
 
 
 def test_the_plane_of_quality_finds_the_fewest_bytes_that_keep_the_recall():
     sizes = {"int8": 800, "int4": 400, "int2": 200, "int1": 100, "window": 900, "concat": 4000}
-    found = scores({"int1": 0.0, "int2": 0.5, "window": 0.25}, sizes)
+    found = recording({"int1": 0.0, "int2": 0.5, "window": 0.25}, sizes)
     words = quality_against_bytes(found).words
     assert words == "4 bits, in 10% of the bytes: 100% of questions right; a window of 32, in 22%: 25%"
     assert "2 bits 50%, 1 bit 0%, window 64 25%, window 128 25%" in recall_by_distance(found).alt

@@ -7,7 +7,7 @@ from minigpt.show.plots.groups import groups_by_name, scales
 from minigpt.show.plots.held import bytes_held, held
 from minigpt.show.plots.models import contexts, real_models
 from minigpt.show.plots.moves import ladder, moves
-from minigpt.show.plots.recall import quality_against_bytes, recall_by_distance, recorded_scores
+from minigpt.show.plots.recall import quality_against_bytes, recall_by_distance, recorded_quality
 from minigpt.show.plots.repeats import repeats, sameness
 from minigpt.show.plots.rows import redundancy, runs
 from minigpt.show.plots.speed import recorded_pace, time_a_token
@@ -34,8 +34,8 @@ FIGURES = {
     "models": (contexts, real_models),
     "ring": (turns, ring),
     "scales": (groups_by_name, scales),
-    "quality": (recorded_scores, quality_against_bytes),
-    "recall": (recorded_scores, recall_by_distance),
+    "quality": (recorded_quality, quality_against_bytes),
+    "recall": (recorded_quality, recall_by_distance),
     "ladder": (moves, ladder),
 }
 

@@ -6,11 +6,11 @@ import torch
 
 from minigpt.cache import CACHES, make_cache
 from minigpt.config import GPTConfig
+from minigpt.measure.pace import GPT2
 from minigpt.show.plots.labels import label_ends
 from minigpt.show.plots.style import Picture, Theme, drawn
 from minigpt.show.plots.words import mb
 
-GPT2 = {"vocab_size": 50257, "context": 1024, "n_layer": 12, "n_head": 12, "n_embd": 768}
 WINDOW, SINKS, NBITS = 256, 4, 4
 
 

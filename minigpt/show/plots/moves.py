@@ -8,7 +8,7 @@ from matplotlib.ticker import MultipleLocator
 
 from minigpt.cache import make_cache
 from minigpt.config import GPTConfig
-from minigpt.show.plots.held import GPT2
+from minigpt.measure.pace import GPT2
 from minigpt.show.plots.labels import label_ends
 from minigpt.show.plots.style import Picture, Theme, drawn
 from minigpt.show.plots.words import mb

@@ -14,15 +14,16 @@ LEAST = 1e-4  # bits a byte; below, the axis is linear, so that 0 is on it
 RECORDED = Path(__file__).parents[3] / "figures" / "data" / "quality.json"
 
 
-def recorded_scores() -> list[Score]:
+def recorded_quality() -> Recording:
     """What `python -m minigpt quality` wrote down of the bundled model."""
-    return Recording.load(RECORDED).scores
+    return Recording.load(RECORDED)
 
 
 @drawn
-def quality_against_bytes(scores: list[Score], theme: Theme) -> Picture:
+def quality_against_bytes(recording: Recording, theme: Theme) -> Picture:
     """All settings on one plane, twice: recall, and bits per byte. Lines join windows with sinks, and the numbers of
     bits of one way to group."""
+    scores = recording.scores
     exact = next(score for score in scores if score.setting.cache == "concat")
     good = smallest_good(scores)
     larger = [score for score in windows(scores) if score.nbytes >= good.nbytes]
@@ -46,7 +47,7 @@ def quality_against_bytes(scores: list[Score], theme: Theme) -> Picture:
         *fewer, most = map(bits, rounded(scores))
         join(panel, rounded(scores), height, [*(name.split()[0] for name in fewer), most], side, theme)
         join(panel, [exact], height, ["exact"], side, theme)
-        panel.set(xscale="log", xlabel="kilobytes held")
+        panel.set(xscale="log", xlabel=f"kilobytes held (exact: {recording.dtype})")
         panel.xaxis.set_major_formatter("{x:g}")
         panel.margins(x=0.12)
         panel.minorticks_off()
@@ -93,8 +94,9 @@ def bits(score: Score) -> str:
 
 
 @drawn
-def recall_by_distance(scores: list[Score], theme: Theme) -> Picture:
-    """A line for each: the exact cache, the best of each number of bits, the windows; whiskers are 95% intervals."""
+def recall_by_distance(recording: Recording, theme: Theme) -> Picture:
+    """A line for each: the exact cache, each number of bits, two windows; whiskers are 95% intervals."""
+    scores = recording.scores
     (exact,) = (score for score in scores if score.setting.cache == "dynamic")
     shown = [(exact, "exact"), *((score, bits(score)) for score in reversed(rounded(scores)))]
     shown += [(score, f"window {score.setting.window}") for score in windows(scores)[1:3]]
@@ -103,7 +105,8 @@ def recall_by_distance(scores: list[Score], theme: Theme) -> Picture:
     window = shown[-1][0]
     picture = Picture(
         f"A window of {window.setting.window} remembers {window.by_distance[near]:.0%} at {near} tokens' distance and\n"
-        f"{window.by_distance[far]:.0%} at {far}; {bits(good)} in fewer bytes {good.by_distance[far]:.0%} at {far}",
+        f"{window.by_distance[far]:.0%} at {far}; {bits(good)}, in {good.nbytes / window.nbytes:.0%} of its bytes, "
+        f"{good.by_distance[far]:.0%}",
         f"Lines of questions answered right against the distance of the fact asked for: at {far} tokens "
         + ", ".join(f"{name} {score.by_distance[far]:.0%}" for score, name in shown)
         + ".",
@@ -111,10 +114,8 @@ def recall_by_distance(scores: list[Score], theme: Theme) -> Picture:
     )
     (panel,), ends = picture.panels(), []
     for number, (score, name) in enumerate(shown):
-        look, shift = (
-            theme.look(score.setting.cache),
-            2 * (number - len(shown) // 2),
-        )  # so that no whisker hides another
+        look = theme.look(score.setting.cache)
+        shift = 2 * (number - len(shown) // 2)  # so that no whisker hides another
         x = [high + shift for high in score.by_distance]
         y = [100 * share for share in score.by_distance.values()]
         low, high = zip(*score.intervals_by_distance.values(), strict=True)

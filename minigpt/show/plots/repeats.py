@@ -20,8 +20,8 @@ LEAST = 1e-18  # where the colours begin: equal to the bit, which has no logarit
 
 @dataclass(frozen=True)
 class Repeats:
-    """differences: for each dtype, how far each recomputed row lies from its first, over all layers, heads and channels
-    (NaN: not recomputed). largest: the largest of the numbers themselves."""
+    """differences: for each dtype, how far each recomputed row lies from the step before, over all layers, heads and
+    channels (NaN: not recomputed). largest: the largest of the numbers themselves."""
 
     differences: dict[str, Float[Tensor, "steps positions"]]
     largest: float

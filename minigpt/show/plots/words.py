@@ -1,6 +1,7 @@
 """Numbers in words, as titles and labels write them."""
 
 import math
+import sys
 
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -13,7 +14,7 @@ def mb(nbytes: int) -> str:
 
 def bound(number: float) -> str:
     """The power of ten above a small number: 10⁻⁶ for 4.7e-7."""
-    return power_of_ten(math.floor(math.log10(number)) + 1)
+    return power_of_ten(math.floor(math.log10(max(number, sys.float_info.min))) + 1)
 
 
 def power_of_ten(exponent: int) -> str:

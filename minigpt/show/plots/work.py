@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 from minigpt.config import GPTConfig
 from minigpt.measure.cost import Flops, decode_flops, prefill_flops
-from minigpt.show.plots.held import GPT2
+from minigpt.measure.pace import GPT2
 from minigpt.show.plots.labels import label_ends
 from minigpt.show.plots.style import Picture, Theme, drawn
 
