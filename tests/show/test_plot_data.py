@@ -1,5 +1,6 @@
 """What the figures show is what happened: their numbers against closed forms, and titles that follow the data."""
 
+import dataclasses
 import json
 
 import pytest
@@ -9,7 +10,6 @@ from minigpt.attention import NEVER
 from minigpt.config import GPTConfig
 from minigpt.measure.cost import Flops, cached_flops, uncached_flops
 from minigpt.measure.pace import GPT2, Pace, record
-from minigpt.measure.recording import Recording
 from minigpt.measure.settings import SETTINGS
 from minigpt.measure.sweep import Score
 from minigpt.show.plots import bytes_held, growth, ladder, redundancy, ring, sameness
@@ -19,7 +19,7 @@ from minigpt.show.plots.labels import spread
 from minigpt.show.plots.models import contexts, real_models
 from minigpt.show.plots.moves import moves
 from minigpt.show.plots.prompt import NEW, prompt
-from minigpt.show.plots.recall import quality_against_bytes, recall_by_distance
+from minigpt.show.plots.recall import quality_against_bytes, recall_by_distance, recorded_quality
 from minigpt.show.plots.repeats import repeats
 from minigpt.show.plots.rows import runs
 from minigpt.show.plots.speed import time_a_token
@@ -154,7 +154,7 @@ def recording(shares, sizes):
             for of, other in ((shares, 1.0), (sizes, 5000))
         )
         made.append(Score(setting, 20, [round(20 * share)] * 8, nbytes, 2.0 + share, 1 - share, (0.0, 0.1)))
-    return Recording("recall", "float32", "", 1, 0, 20, 0, 1.0, made, [], [], [])
+    return dataclasses.replace(recorded_quality(), scores=made)
 
 
 def test_the_plane_of_quality_finds_the_fewest_bytes_that_keep_the_recall():
