@@ -60,7 +60,7 @@ def real_models(found: dict[str, Memory], theme: Theme) -> Picture:
     (panel,) = picture.panels()
     colours = {name: getattr(theme, KINDS[memory.kind][0]) for name, memory in found.items()}
     for name, line in lines.items():
-        panel.plot(line.keys(), line.values(), color=colours[name])
+        panel.plot(list(line), list(line.values()), color=colours[name])
     panel.set(xscale="log", yscale="log", xlabel="tokens of context", ylabel="GiB of keys and values")
     panel.set_xticks(ticks, [f"{tokens // 1024}k" for tokens in ticks])
     panel.minorticks_off()

@@ -36,7 +36,9 @@ def time_a_token(pace: Pace, theme: Theme) -> Picture:
         look, lines = theme.look(name), [pace.least(name, each) for each in tokens]
         up = [max(rounds[name][each]) - of[each] for each in tokens]
         panel.plot(tokens, lines, color=look["color"])
-        panel.errorbar(tokens, of.values(), [[0] * len(up), up], **look | {"linestyle": "none", "elinewidth": 1.5})
+        panel.errorbar(
+            tokens, list(of.values()), [[0] * len(up), up], **look | {"linestyle": "none", "elinewidth": 1.5}
+        )
         ends.append((tokens[-1], of[tokens[-1]], f"{name} {of[tokens[-1]]:.2g}", look["color"]))
         ends.append((tokens[-1], lines[-1], f"at least {lines[-1]:.2g}", theme.muted))
     panel.set(xscale="log", yscale="log", xlabel=f"tokens so far ({where})", ylabel="seconds for one more")
