@@ -58,7 +58,7 @@ def test_the_rows_of_attention_are_softmaxes_and_the_title_notices_one_that_chan
         assert torch.equal(weights, weights.tril())
         assert torch.allclose(weights.sum(1), torch.ones(count, dtype=torch.float64), atol=1e-12)
     steps[2][1, 0] += 0.003
-    assert "differ by less than 10⁻²" in growth(steps).words
+    assert "stay what they were, to less than 10⁻²" in growth(steps).words
 
 
 def test_bytes_held_are_those_of_the_caches_closed_forms():

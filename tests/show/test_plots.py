@@ -134,7 +134,7 @@ def test_its_alt_text_is_one_sentence_and_stands_in_its_files(name):
 
 @every_figure
 def test_its_title_is_a_finding_with_a_number(name):
-    assert re.search(r"\d|equal to the bit", picture(name).words)
+    assert re.search(r"\d|to the bit", picture(name).words)
     assert picture(name).words == picture(name, DARK).words
 
 
@@ -165,7 +165,7 @@ def test_the_committed_figure_is_what_a_run_draws(name, theme):
 
 def words_of(svg):
     words = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
-    return [each for each in words if not re.search("10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]|equal to the bit", each)]
+    return [each for each in words if not re.search("10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]|to the bit", each)]
 
 
 def test_a_notebook_shows_a_figure_by_itself(tmp_path):

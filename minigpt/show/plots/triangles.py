@@ -42,7 +42,7 @@ def weights(model: GPT, ids: Tensor) -> Float[Tensor, "T T"]:
 def growth(steps: list[Tensor], theme: Theme) -> Picture:
     """A triangle of weights for each token, (1, 1), (2, 2), ..., its new row blue, and the sum of values that it is."""
     changed = max(float((old - new[:-1, :-1]).abs().max()) for old, new in itertools.pairwise(steps))
-    said = f"differ by less than {bound(changed)}" if changed else "are equal to the bit"
+    said = "stay what they were, to " + (f"less than {bound(changed)}" if changed else "the bit")
     picture = Picture(
         f"A new token adds one row to attention;\nthe rows before it {said}",
         f"Triangles of attention weights for tokens 1 to {len(steps)}, each with one new row at the bottom, the sum of "
