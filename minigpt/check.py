@@ -5,6 +5,7 @@ import itertools
 import math
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -18,6 +19,20 @@ class WrongAnswer(AssertionError):  # noqa: N818 (the name says it)
     def _render_traceback_(self):
         """What IPython shows in place of a traceback, which would lead into this file."""
         return [f"✗ {self}"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exercise:
+    """What `check` holds an answer to: see there. Kept apart from the notebook, so that it doesn't give itself away."""
+
+    reference: Callable
+    cases: list[tuple]
+    axes: str = ""
+    mistakes: dict[str, Callable] = field(default_factory=dict)
+    tolerance: float = 1e-6
+
+    def check(self, answer: Callable) -> None:
+        check(answer, self.reference, *self.cases, axes=self.axes, mistakes=self.mistakes, tolerance=self.tolerance)
 
 
 def check(

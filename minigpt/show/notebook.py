@@ -6,6 +6,7 @@ import difflib
 import html
 import inspect
 import io
+import re
 import textwrap
 
 import torch
@@ -15,6 +16,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 DPI = 90
+
+# Of a line in a diff; see-through, so that they do on a dark page too.
+SHADES = {" ": "", "-": "background: rgba(213, 94, 0, .25)", "+": "background: rgba(0, 158, 115, .25)"}
 
 
 def show(figure: Figure, alt: str) -> None:
@@ -41,18 +45,21 @@ def refused(kind: type[Exception]):
         raise AssertionError(f"nothing was refused, but a {kind.__name__} was expected")
 
 
-def changed(before, after) -> None:
-    """The lines that differ between two functions or classes, from their real source, as a diff."""
-    one, other = (textwrap.dedent(inspect.getsource(code)).splitlines() for code in (before, after))
-    lines = [*difflib.unified_diff(one, other, before.__qualname__, after.__qualname__, lineterm="", n=99)]
-    text = "\n".join([*lines[:2], *lines[3:]])
-    display({"text/markdown": f"```diff\n{text}\n```", "text/plain": text}, raw=True)
-
-
 def code(thing) -> None:
-    """The real source of a function or class."""
-    text = textwrap.dedent(inspect.getsource(thing)).rstrip()
-    display({"text/markdown": f"```python\n{text}\n```", "text/plain": text}, raw=True)
+    """Print the real source of a function or class, without its docstring, which the notebook's prose replaces."""
+    print(re.sub(r'\n *""".*?"""', "", source_of(thing), count=1, flags=re.DOTALL))
+
+
+def changed(before, after) -> None:
+    """What differs between two functions or classes, line by line, from their real source."""
+    one, other = source_of(before).splitlines(), source_of(after).splitlines()
+    lines = [line for line in difflib.ndiff(one, other) if line[0] != "?"]
+    marked = "\n".join(f'<span style="{SHADES[line[0]]}">{html.escape(line)}</span>' for line in lines)
+    display({"text/html": f"<pre>{marked}</pre>", "text/plain": "\n".join(lines)}, raw=True)
+
+
+def source_of(thing) -> str:
+    return textwrap.dedent(inspect.getsource(thing)).rstrip()
 
 
 def grid(
@@ -60,7 +67,7 @@ def grid(
 ) -> Figure:
     """A table of numbers as squares, the darker the larger. A NaN is left white. digits: None writes no numbers."""
     R, C = numbers.shape
-    figure = Figure(figsize=(max(3.5, 0.62 * C + 1.6), 0.42 * R + 1.3), layout="constrained")
+    figure = Figure(figsize=(max(5, 0.62 * C + 1.6), 0.42 * R + 1.3), layout="constrained")
     panel = figure.subplots()
     low, high = 0, numbers.nan_to_num(0).amax().item() or 1
     panel.imshow(numbers.numpy(), cmap="Blues", vmin=low, vmax=1.4 * high, aspect="auto")  # ink stays readable
@@ -72,5 +79,5 @@ def grid(
     panel.xaxis.tick_top()
     panel.tick_params(length=0)
     panel.spines[:].set_visible(False)
-    panel.set_title(title)
+    figure.suptitle(title)
     return figure
