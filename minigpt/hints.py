@@ -27,6 +27,7 @@ def number_hints(got: Tensor, want: Tensor, tolerance: float) -> Iterator[str]:
     if want.dtype == torch.bool:
         yield from mask_hints(got, want)
         got, want = got.int(), want.int()
+    tolerance, nearly = (tolerance, 1e-2) if want.is_floating_point() else (0.0, 0.0)  # whole numbers are equal or not
     got, want = got.detach().double().cpu(), want.detach().double().cpu()
     if (got.isnan() & ~want.isnan()).any():
         yield "NaN: a softmax over a row in which everything is hidden, or 0 / 0"
@@ -42,7 +43,7 @@ def number_hints(got: Tensor, want: Tensor, tolerance: float) -> Iterator[str]:
         if length > 2:
             yield from along(got, want, axis, tolerance)
     yield from scale_hints(got, want, tolerance)
-    if close(got, want, 1e-2):
+    if close(got, want, nearly):
         yield "nearly right: a lower precision somewhere, or a small term left out"
 
 

@@ -55,7 +55,13 @@ def slide_type(cell: NotebookNode) -> str:
     tags = cell.metadata.get("tags", [])
     if cell.cell_type == "markdown" and cell.source.startswith("### "):
         return "subslide"
-    return "skip" if "solution" in tags or "check" in tags else "fragment" if cell.cell_type == "code" else "-"
+    return (
+        "skip"
+        if "solution" in tags or "check" in tags
+        else "fragment"
+        if cell.cell_type == "code"
+        else "-"
+    )
 
 
 def execute(notebook: NotebookNode) -> NotebookNode:
@@ -68,7 +74,9 @@ def execute(notebook: NotebookNode) -> NotebookNode:
             timeout=SECONDS,
             kernel_name="python3",
             record_timing=False,
-            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # it would warn that the loopback is not encrypted
+            extra_arguments=[
+                "--IPKernelApp.log_level=ERROR"
+            ],  # it would warn that the loopback is not encrypted
             resources={"metadata": {"path": str(FOLDER)}},
         ).execute()
     finally:
@@ -99,7 +107,9 @@ def main(names: list[str]) -> None:
             notebook = execute(read(source))
             target = source.with_suffix(".ipynb")
             target.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
-            print(f"{target.name}: {time.perf_counter() - begin:.0f} s, {target.stat().st_size / 1000:.0f} kB")
+            print(
+                f"{target.name}: {time.perf_counter() - begin:.0f} s, {target.stat().st_size / 1000:.0f} kB"
+            )
 
 
 if __name__ == "__main__":

@@ -45,6 +45,12 @@ def test_rounding_is_no_mistake_and_more_than_that_is_one():
     assert "nearly right" in message(NUMBERS + 1e-3 * torch.rand(NUMBERS.shape), NUMBERS)
 
 
+def test_whole_numbers_are_equal_or_not_however_large_their_neighbours_are():
+    right = torch.tensor([NEVER, 0, 1, 2])
+    assert "at axis 1, got 1, wanted 0 (3 of 4 differ)" in message(torch.tensor([NEVER, 1, 2, 3]), right)
+    assert "nearly" not in message(torch.tensor([NEVER, 9, 1, 7]), right)
+
+
 def test_a_wrong_number_is_named_by_its_first_position_on_the_axes():
     wrong = NUMBERS.clone()
     wrong[1, 0, 2] = wrong[1, 2, 3] = -7
