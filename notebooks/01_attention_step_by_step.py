@@ -58,7 +58,7 @@ torch.set_num_threads(1)  # small numbers: more threads would only wait for each
 # - the **key** `k`: what it is found by;
 # - the **value** `v`: what it gives to whoever finds it.
 #
-# Token 1 compares its query with its key, which gives a **score**. The **softmax** turns scores into weights that are
+# Token 1 compares its query with its key: it multiplies them number by number and adds up, which gives a **score**. The **softmax** turns scores into weights that are
 # positive and add up to one. Then the values are added up, each times its weight:
 #
 # `Attn₁ = softmax(q₁ k₁ᵀ / √D) v₁`
@@ -317,9 +317,9 @@ exercises.attention.check(attention)
 
 # %%
 torch.manual_seed(0)
-B, T, H, groups, D = 2, 6, 4, 2, 8
+B, T, H, key_heads, D = 2, 6, 4, 2, 8
 q4 = torch.randn(B, T, H, D, dtype=torch.float64)
-k4, v4 = torch.randn(2, B, T, groups, D, dtype=torch.float64)
+k4, v4 = torch.randn(2, B, T, key_heads, D, dtype=torch.float64)
 causal_mask = sees(*[torch.arange(T).expand(B, T)] * 2)
 
 want = attend_by_hand(q4, k4, v4, causal_mask)
@@ -356,7 +356,8 @@ for form in (attend_by_hand, attend_by_rows, attend_as_matrices, attend):
     seconds[form] = (time.perf_counter() - begin) / 3
 for form, took in seconds.items():
     print(
-        f"{form.__name__:20} {1000 * took:8.3f} ms, {seconds[attend_by_hand] / took:6.0f} times as fast as by hand"
+        f"{form.__name__:20} {1000 * took:8.3f} ms, "
+        f"{seconds[attend_by_hand] / took:6.0f} times as fast as by hand"
     )
 assert seconds[attend_by_hand] > 10 * seconds[attend_as_matrices]
 
@@ -381,7 +382,8 @@ for q_pos in (torch.tensor([3]), torch.tensor([3, 4])):
     right, wrong = sees(q_pos[None], k_pos[None])[0, 0], broken(q_pos, k_pos)
     for t, position in enumerate(q_pos.tolist()):
         print(
-            f"{len(q_pos)} new, query {position}: right {right[t].int().tolist()}, broken {wrong[t].int().tolist()}"
+            f"{len(q_pos)} new, query {position}: "
+            f"right {right[t].int().tolist()}, broken {wrong[t].int().tolist()}"
         )
     assert torch.equal(right, wrong) == (len(q_pos) == 1)
 

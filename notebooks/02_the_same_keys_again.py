@@ -121,8 +121,8 @@ exercises.rows_computed.check(rows_computed)
 # %% [markdown]
 # ## 2. Watch the keys
 #
-# The model hands the keys and values of each layer to a cache, by `cache.update(k, v, layer)`, and goes on with what comes back.
-# So whoever stands in for the cache can see them all. This one keeps nothing for the model, and writes everything down for us.
+# At each step the model first tells a cache which tokens come, by `cache.admit(positions, ids)`. Then each layer hands its keys and values to the
+# cache, by `cache.update(k, v, layer)`, and goes on with what comes back. So whoever stands in for the cache can see them all. This one keeps nothing for the model, and writes everything down for us.
 #
 # **Claim.** The key of the first token is computed at every step, and is the same each time.
 #
@@ -131,7 +131,7 @@ exercises.rows_computed.check(rows_computed)
 
 # %%
 class Recorder(NoCache):
-    """No cache at all; but `steps[step][layer]` are the keys and values of that step, each (B, T, heads, channels)."""
+    """Keeps nothing, but writes down: steps[step][layer] is (k, v), each (B, T, heads, channels)."""
 
     def __init__(self):
         self.steps = []
@@ -146,7 +146,7 @@ class Recorder(NoCache):
 
 
 def record(model, text, lengths, recorder=None):
-    """Let the model read the first so many tokens of a text, for each length, and write down what it computes."""
+    """What the model computes as it reads a text up to each of these lengths."""
     recorder = recorder or Recorder()
     with torch.no_grad():
         for length in lengths:
@@ -195,7 +195,8 @@ picture = grid(
 )
 show(
     picture,
-    "A table of steps by tokens. Each row of the table counts one up for all tokens read so far; the new token of the step stands at 1.",
+    "Steps downwards, tokens across. Each step adds one to the count of all tokens so far; "
+    "the newest token of each step stands at 1, those of the prompt end at 8.",
 )
 total, needed = int(uncached.times[-1, 0].sum()), int(cached.times[-1, 0].sum())
 print(f"rows computed in each layer: {total} without a cache, {needed} with one")
@@ -265,7 +266,8 @@ show(
         "By how much the keys change when token 9 does",
         2,
     ),
-    "A table of layers by tokens. In layer 0 only token 9 changes; in the layers above it, token 9 and all after it.",
+    "Layers downwards, tokens across. In layer 0 only token 9 changes; "
+    "in the layers above, token 9 and all after it.",
 )
 assert (moved[:, :at] < 1e-12).all()
 assert (moved[0, at + 1 :] < 1e-12).all()

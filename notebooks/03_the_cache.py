@@ -7,7 +7,7 @@
 
 # %% [markdown]
 # **中文提要**　本节把键和值保存下来：先是十行的 `torch.cat` 版本，再是每次就地写入、容量翻倍的动态缓存，两者的差别只有四行（由真实源码比对得出）。
-# 有了缓存，每一步只需输入一个新词元；结果与不用缓存相同：float64 下差约 1e-14，float32 下约 1e-5，bfloat16 下更大，遇到几乎并列的得分，选出的词元就可能不同。
+# 有了缓存，每一步只需输入一个新词元；结果与不用缓存相同，只差舍入误差：float64 最小，float32 大一些，bfloat16 更大；遇到近似并列的得分，选出的词元就可能不同。
 # 缓存省去的是重复计算，省不掉的是每一步都要读完整个缓存。最后是位置、左填充，以及一次输入多个新词元时的因果掩码。
 
 # %% [markdown]
@@ -58,7 +58,7 @@ ids = torch.tensor([tokenizer.encode("HAMLET.\nTo be").ids])
 # %% [markdown]
 # ## 1. Keep them
 #
-# **Claim.** Two lines more or less in the loop of notebook 02, and each token is read once.
+# **Claim.** Add one line to the loop of notebook 02 and change another, and each token is read once.
 #
 # **Predict.** Which part of the text must the model be fed at the first step? Which at the second?
 
@@ -82,6 +82,7 @@ def generate_cached(model, ids, new_tokens):
 
 
 lines = changed(generate, generate_cached)
+assert [line[0] for line in lines if "def " not in line] == ["+", "-", "+"]
 assert torch.equal(generate_cached(model, ids, 20), generate(model, ids, 20))
 
 # %% [markdown]
@@ -186,6 +187,10 @@ code(DynamicCache.make_room)
 print()
 code(grow)
 
+# %% [markdown]
+# Count the copying: whenever the keys of layer 0 have moved to another place in memory, all that was held has been copied.
+
+# %%
 many = torch.randint(
     model.config.vocab_size, (1, 400), generator=torch.Generator().manual_seed(0)
 )
@@ -197,9 +202,7 @@ for name in ("concat", "dynamic"):
         for t in range(200):
             place, held = cache.keys[0].data_ptr(), cache.length
             model(many[:, t : t + 1], cache=cache)
-            if (
-                held and cache.keys[0].data_ptr() != place
-            ):  # another tensor: what was held has been copied
+            if held and cache.keys[0].data_ptr() != place:
                 copied[name], moves[name] = copied[name] + held, moves[name] + 1
     print(f"{name:7}: {moves[name]:3} moves, {copied[name]:6,} rows copied in each layer")
 assert copied == {"concat": sum(range(200)), "dynamic": 1 + 2 + 4 + 8 + 16 + 32 + 64 + 128}
@@ -288,7 +291,8 @@ for dtype, (uncached, cached) in logits.items():
         (uncached.argmax(-1) != cached.argmax(-1)).sum(),
     )
     print(
-        f"{dtype}: largest difference {difference:.1e}; another token would be chosen at {other} of 200 places"
+        f"{dtype}: largest difference {difference:.1e}, "
+        f"another token chosen at {other} of 200 places"
     )
 
 # %% [markdown]
@@ -333,7 +337,8 @@ for end in (100, 400):
     with torch.no_grad():
         model(many[:, cache.length : end], cache=cache)
     print(
-        f"{cache.length} tokens: {cache.nbytes:,} bytes, {cache.nbytes // cache.length:,} for each token"
+        f"{cache.length} tokens: {cache.nbytes:,} bytes, "
+        f"{cache.nbytes // cache.length:,} for each token"
     )
 config = model.config
 assert cache.nbytes == 400 * 2 * config.n_layer * config.n_kv_head * config.head_size * 8
@@ -373,7 +378,7 @@ assert seconds["uncached", 400] > 5 * seconds["cached", 400]
 # end together, where the new tokens come. An **attention mask** says which tokens are real.
 #
 # Two things follow. Each row has its own **positions**: its first *real* token stands at zero. And no one may see the padding.
-# The package does both at once: a pad stands at the position `NEVER`, a number larger than any; it lies in everyone's future, and
+# The package does both at once: a pad stands at the position `NEVER`, a number that no text is long enough to reach; it lies in everyone's future, and
 # causality hides it.
 #
 # **Claim.** A row of a padded batch gives what it gives alone.
@@ -388,8 +393,8 @@ pads = len(long) - len(short)
 batch = torch.tensor([long, [0] * pads + short])
 mask = torch.tensor([[1] * len(long), [0] * pads + [1] * len(short)])
 positions = (mask.cumsum(1) - 1).masked_fill(mask == 0, NEVER)
-print("NEVER is", NEVER)
-print(positions)
+for row in positions.tolist():
+    print(*(f"{'NEVER' if position == NEVER else position:>6}" for position in row))
 
 together = model.generate(batch, mask, max_new_tokens=12)
 alone = model.generate(torch.tensor([short]), max_new_tokens=12)
@@ -504,7 +509,10 @@ exercises.chunk_mask.check(chunk_mask)
 # %% [markdown]
 # ## What to take away
 #
-# - Feed only what is new. What a cache is fed, it takes for new.
+# Three mistakes to remember: feeding what the cache has already; counting positions from the padding on; a triangle in the
+# wrong corner. None of them crashes.
+#
+# - Feed only what is new.
 # - Writing in place beats `torch.cat`: the copying of a text falls from a square to a line.
 # - Cached and uncached logits are equal to rounding, and only to rounding.
 # - Work is saved; reading is not. Prefill is not.

@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 
 FOLDER = Path(__file__).parent
 SOURCES = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
-SECONDS = 60  # that a cell may take
+SECONDS = 60  # that a notebook may take
 
 # Of the kernel. The models are tiny: more threads would only wait for each other.
 ENVIRONMENT = {
