@@ -55,6 +55,11 @@ def mask_hints(got: Tensor, want: Tensor) -> Iterator[str]:
         differs = got != want
         if not (differs & ~torch.eye(*want.shape[-2:], dtype=torch.bool)).any():
             yield "only where query and key are the same token: < in place of <=, or the other way round"
+        count = int(differs.sum(-1).max())
+        if torch.equal(got | want, got):
+            yield f"queries see what they may not, up to {count} keys too many"
+        if torch.equal(got & want, got):
+            yield f"queries don't see all that they may, up to {count} keys too few"
 
 
 def along(got: Tensor, want: Tensor, axis: int, tolerance: float) -> Iterator[str]:
@@ -62,7 +67,7 @@ def along(got: Tensor, want: Tensor, axis: int, tolerance: float) -> Iterator[st
     length = want.shape[axis]
     right = [close(got.select(axis, at), want.select(axis, at), tolerance, want) for at in range(length)]
     if right == [True] + [False] * (length - 1):
-        yield f"only the first along axis {axis} is right: does each read its own, or all the first one's?"
+        yield f"only the first along axis {axis} is right: do the others read all that they should?"
     elif right == [False] * (length - 1) + [True]:
         yield f"only the last along axis {axis} is right: what holds for the newest token is done to all"
     elif True in right and right == sorted(right, reverse=True):
