@@ -23,6 +23,7 @@
 # | softmax | softmax（归一化指数函数） | turns scores into weights that are positive and add up to one |
 # | attention | 注意力 | the mean of the values, weighted by how well each key matches the query |
 # | causal mask | 因果掩码 | hides from each token all that comes after it |
+# | position | 位置 | the place of a token in its text |
 # | head | 注意力头 | one of several attentions side by side, each with channels of its own |
 # | channel | 通道 | one number of a vector |
 # | batch | 批次 | several texts computed together |
@@ -58,12 +59,15 @@ torch.set_num_threads(1)  # small numbers: more threads would only wait for each
 # - the **key** `k`: what it is found by;
 # - the **value** `v`: what it gives to whoever finds it.
 #
+# Here we take these vectors as given, two numbers each; notebook 02 makes them from a real model's matrices.
+#
 # Token 1 compares its query with its key: it multiplies them number by number and adds up, which gives a **score**. The **softmax** turns scores into weights that are
 # positive and add up to one. Then the values are added up, each times its weight:
 #
 # `Attn₁ = softmax(q₁ k₁ᵀ / √D) v₁`
 #
-# `D` is the length of these vectors. Dividing by its square root keeps the scores from growing with it.
+# `D` is the length of these vectors. Dividing by its square root keeps the scores from growing with it; many
+# texts leave it out of the formula, the models don't.
 #
 # **Claim.** Whatever the query and the key of token 1 are, its attention is its value.
 #
@@ -192,7 +196,7 @@ assert torch.allclose(out[0, :, 0], torch.tensor(by_hand, dtype=torch.float64), 
 
 # %% [markdown]
 # The mask is True at and below the diagonal: row 1 sees one key, row 2 two, row 3 three. It is called the **causal mask**.
-# In the package it comes from one rule, which asks only for positions:
+# In the package it comes from one rule, which asks only for **positions**: the place of each token in its text, counted from 0.
 
 # %%
 code(sees)

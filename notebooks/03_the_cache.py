@@ -47,6 +47,7 @@ from minigpt.attention import NEVER, attend, sees
 from minigpt.cache import ConcatCache, DynamicCache
 from minigpt.cache.book import grow
 from minigpt.exercises import caching as exercises
+from minigpt.model import Attention
 from minigpt.show.notebook import changed, code, grid, refused, show
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
@@ -92,7 +93,7 @@ assert torch.equal(generate_cached(model, ids, 20), generate(model, ids, 20))
 # %%
 code(ConcatCache)
 print()
-code(type(model.blocks[0].attn).forward)
+code(Attention.forward)
 
 # %% [markdown]
 # `cache.update` takes the new keys and values of a layer and returns all of them, old and new; it ends in the cache's
@@ -448,22 +449,40 @@ exercises.positions_of.check(positions_of)
 #
 # **Predict.** One new token, 5 old ones, `is_causal=True`: which keys does it see?
 
-# %%
-held, new = 5, 3
-chunk = sees(torch.arange(held, held + new)[None], torch.arange(held + new)[None])
-picture = grid(
-    chunk[0, 0].double(),
-    [f"query {t}" for t in range(held, held + new)],
-    [f"key {t}" for t in range(held + new)],
-    "What three new tokens may see",
-    digits=0,
-)
-show(
-    picture,
-    "Three queries by eight keys. The first query sees six keys, the second seven, the third all eight.",
-)
-assert chunk[0, 0].sum(-1).tolist() == [6, 7, 8]
 
+# %%
+def mask_of(held, new):
+    """What `new` tokens may see that are fed at once behind `held` ones: (new, held + new)."""
+    return sees(torch.arange(held, held + new)[None], torch.arange(held + new)[None])[0, 0]
+
+
+def picture(held, new):
+    mask = mask_of(held, new).double()
+    rows, columns = (
+        [f"{name} {t}" for t in range(first, held + new)]
+        for name, first in (("query", held), ("key", 0))
+    )
+    what = f"What {new} new tokens may see behind {held} old ones"
+    alt = f"{what}: {new} queries by {held + new} keys, all ones but for a triangle of zeros in the upper right."
+    show(grid(mask, rows, columns, what, digits=0), alt)
+
+
+picture(held=5, new=3)
+assert mask_of(5, 3).sum(-1).tolist() == [6, 7, 8]
+
+# %% [markdown]
+# The picture has a one where a query may look. All 5 old keys are open to all; the triangle stands at the right. If you like to
+# play with it, here is a slider; nothing below needs it.
+
+# %% tags=["skip-execution"]
+from ipywidgets import interact
+
+interact(picture, held=(0, 12), new=(1, 6))
+
+# %% [markdown]
+# And this is what `is_causal=True` does with one new token behind 5 old ones:
+
+# %%
 torch.manual_seed(0)
 k, v = torch.randn(2, 1, 6, 1, 8, dtype=torch.float64)
 q = torch.randn(1, 1, 1, 8, dtype=torch.float64)  # one new token behind five
@@ -475,8 +494,7 @@ assert torch.equal(wrong[0, 0, 0], v[0, 0, 0])
 assert not torch.allclose(attend(q, k, v, None)[0, 0, 0], v[0, 0, 0])
 
 # %% [markdown]
-# The picture has a one where a query may look. All five old keys are open to all; the triangle is at the right. With
-# `is_causal=True` the newest token sees the oldest one and nothing else, and again nothing crashes.
+# The newest token sees the oldest one and nothing else, and again nothing crashes.
 
 # %% [markdown]
 # ### Exercise 4: the mask of a chunk
