@@ -184,9 +184,8 @@ exercises.softmax.check(safe_softmaxed)
 # **Predict.** It takes a `mask` that says who sees whom. Which of its nine places are True?
 
 # %%
-Q, K, V = (
-    torch.tensor(x, dtype=torch.float64)[None, :, None] for x in (q, k, v)
-)  # (1, 3, 1, 2)
+# one text, one head: (3, 2) becomes (1, 3, 1, 2)
+Q, K, V = (torch.tensor(x, dtype=torch.float64)[None, :, None] for x in (q, k, v))
 positions = torch.arange(3)[None]  # (1, 3)
 mask = sees(positions, positions)  # (1, 1, 3, 3)
 print(mask[0, 0])
@@ -332,9 +331,8 @@ for form in (attend_by_rows, attend_as_matrices, attend):
     print(f"{form.__name__:20} differs from by hand by less than 1e-12: {difference < 1e-12}")
     assert difference < 1e-12
 
-alone = attend_by_hand(
-    q4[:, :, 3:], k4[:, :, 1:], v4[:, :, 1:], causal_mask
-)  # head 3 with key head 1
+# query head 3 alone, with key head 1
+alone = attend_by_hand(q4[:, :, 3:], k4[:, :, 1:], v4[:, :, 1:], causal_mask)
 assert torch.equal(alone[:, :, 0], want[:, :, 3])
 
 # %% [markdown]
@@ -354,10 +352,12 @@ long_mask = sees(*[torch.arange(T)[None]] * 2)
 seconds = {}
 for form in (attend_by_hand, attend_by_rows, attend_as_matrices, attend):
     form(q5, k5, v5, long_mask)  # once to warm up
-    begin = time.perf_counter()
-    for _ in range(3):
+    took = []
+    for _ in range(5):
+        begin = time.perf_counter()
         form(q5, k5, v5, long_mask)
-    seconds[form] = (time.perf_counter() - begin) / 3
+        took.append(time.perf_counter() - begin)
+    seconds[form] = min(took)
 for form, took in seconds.items():
     print(
         f"{form.__name__:20} {1000 * took:8.3f} ms, "

@@ -53,9 +53,8 @@ from minigpt.show.notebook import grid, show
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
 
-model = GPT.from_pretrained(
-    "recall", dtype=torch.float64
-)  # bundled; in float64, so that equal means equal
+# A model that is bundled with the package; in float64, so that equal means equal.
+model = GPT.from_pretrained("recall", dtype=torch.float64)
 tokenizer = load_tokenizer("recall")
 
 # %% [markdown]
@@ -254,9 +253,8 @@ changed = text.clone()
 at = 9
 changed[0, at] = (changed[0, at] + 1) % model.config.vocab_size
 before, after = (record(model, each, [15])[0] for each in (text, changed))
-moved = torch.stack(
-    [(k1 - k0).abs().amax((0, 2, 3)) for (k0, _), (k1, _) in zip(before, after)]
-)  # (layers, tokens)
+moved = [(k1 - k0).abs().amax((0, 2, 3)) for (k0, _), (k1, _) in zip(before, after)]
+moved = torch.stack(moved)  # (layers, tokens)
 layers = [f"layer {layer}" for layer in range(len(moved))]
 show(
     grid(
@@ -331,9 +329,8 @@ least = torch.zeros(model.config.n_layer, new)
 for step in range(1, new):
     for layer in range(model.config.n_layer):
         old, again = both[step - 1][layer][0], both[step][layer][0]
-        least[layer, step] = (
-            (again[:, : old.shape[1]] - old).abs().amax((0, 2, 3)).min()
-        )  # of the token that changes least
+        change = (again[:, : old.shape[1]] - old).abs().amax((0, 2, 3))  # of each token
+        least[layer, step] = change.min()
 for layer in range(model.config.n_layer):
     print(
         f"layer {layer}: the key that changes least changes by",
@@ -436,7 +433,7 @@ with torch.no_grad():
 assert seconds[400] > 2 * seconds[50]
 
 # %% [markdown]
-# One new token is all that each of these steps adds.
+# One new token is all that each of these steps adds. The rest of the time goes into rows that were there before.
 
 # %% [markdown]
 # ## 9. Break it: crop the text
@@ -451,9 +448,8 @@ assert seconds[400] > 2 * seconds[50]
 # %%
 whole, cropped = record(model, text, [12])[0], record(model, text[:, 1:], [11])[0]
 for layer, ((k0, _), (k1, _)) in enumerate(zip(whole, cropped)):
-    change = (
-        (k0[:, 1:] - k1).abs().amax((0, 2, 3)).min().item()
-    )  # the same tokens, one position further left
+    # the same tokens, one position further left
+    change = (k0[:, 1:] - k1).abs().amax((0, 2, 3)).min().item()
     print(f"layer {layer}: the key that changes least changes by {change:.2f}")
     assert change > 0.1
 
