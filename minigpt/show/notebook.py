@@ -1,0 +1,86 @@
+"""How a notebook shows things: a figure with its alt text, a refusal, what changed between two pieces of code."""
+
+import base64
+import contextlib
+import difflib
+import html
+import inspect
+import io
+import re
+import textwrap
+
+import torch
+from IPython.display import display
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+DPI = 90
+
+# Of a line in a diff; see-through, so that they do on a dark page too.
+SHADES = {" ": "", "-": "background: rgba(213, 94, 0, .25)", "+": "background: rgba(0, 158, 115, .25)"}
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Put a figure on the page, with what it shows in words, for those who can't see it.
+
+    As HTML, since JupyterLab and nbconvert drop the alt text of a plain PNG.
+    """
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    width = round(figure.get_figwidth() * DPI)
+    source = base64.b64encode(png.getvalue()).decode()
+    image = f'<img alt="{html.escape(alt)}" width="{width}" src="data:image/png;base64,{source}">'
+    display({"text/html": image, "text/plain": alt}, raw=True)
+
+
+@contextlib.contextmanager
+def refused(kind: type[Exception]):
+    """Prints the error that the block must raise, in place of a traceback. AssertionError where there is none."""
+    try:
+        yield
+    except kind as error:
+        print("\n".join(textwrap.wrap(f"{type(error).__name__}: {error}", width=100)))
+    else:
+        raise AssertionError(f"nothing was refused, but a {kind.__name__} was expected")
+
+
+def code(thing) -> None:
+    """Print the real source of a function or class, without its docstring, which the notebook's prose replaces."""
+    print(re.sub(r'\n *""".*?"""', "", source_of(thing), count=1, flags=re.DOTALL))
+
+
+def changed(before, after) -> list[str]:
+    """Show what differs between two functions or classes, line by line, from their real source. Returns these lines."""
+    one, other = source_of(before).splitlines(), source_of(after).splitlines()
+    lines = [line for line in difflib.ndiff(one, other) if line[0] != "?"]
+    marked = "\n".join(f'<span style="{SHADES[line[0]]}">{html.escape(line)}</span>' for line in lines)
+    display(
+        {"text/html": f'<pre style="font-family: monospace">{marked}</pre>', "text/plain": "\n".join(lines)}, raw=True
+    )
+    return [line for line in lines if line[0] != " "]
+
+
+def source_of(thing) -> str:
+    return textwrap.dedent(inspect.getsource(thing)).rstrip()
+
+
+def grid(
+    numbers: Float[Tensor, "R C"], rows: list[str], columns: list[str], title: str, digits: int | None = 2
+) -> Figure:
+    """A table of numbers as squares, the darker the larger. A NaN is left white. digits: None writes no numbers."""
+    R, C = numbers.shape
+    figure = Figure(figsize=(max(5, 0.62 * C + 1.6), 0.42 * R + 1.3), layout="constrained")
+    panel = figure.subplots()
+    low, high = 0, numbers.nan_to_num(0).amax().item() or 1
+    panel.imshow(numbers.numpy(), cmap="Blues", vmin=low, vmax=1.4 * high, aspect="auto")  # ink stays readable
+    if digits is not None:
+        for row, column in torch.argwhere(~numbers.isnan()).tolist():
+            panel.text(column, row, f"{numbers[row, column]:.{digits}f}", ha="center", va="center", fontsize=9)
+    panel.set_xticks(range(C), columns)
+    panel.set_yticks(range(R), rows)
+    panel.xaxis.tick_top()
+    panel.tick_params(length=0)
+    panel.spines[:].set_visible(False)
+    figure.suptitle(title)
+    return figure

@@ -1,0 +1,451 @@
+# %% [markdown]
+# # 01 Attention, step by step
+#
+# Three tokens, worked out by hand. Then the same numbers again: row by row, as matrices, with several heads, and in one
+# fused call. At the end you can write attention from nothing, and you know which of its numbers never change.
+# That is all that a KV cache needs.
+
+# %% [markdown]
+# **中文提要**　本节从头手算三个词元的注意力：先用 Python 循环，再逐行计算，再写成矩阵，最后是多头与融合算子，每一步得到的数都相同。
+# 要点有二：第一，每个词元的查询只看自己和它之前的键（因果掩码）；第二，新词元到来时，旧词元的那几行一个数也不变。
+# 所以旧的键和值只需算一次：这就是键值缓存（KV 缓存）的全部依据。
+
+# %% [markdown]
+# <details><summary>Glossary, English and Chinese (词汇表)</summary>
+#
+# | English | 中文 | meaning |
+# |---|---|---|
+# | token | 词元 | a piece of text, a word or part of one, which the model reads as a number |
+# | query | 查询 | what a token asks of the tokens before it |
+# | key | 键 | what a token is found by |
+# | value | 值 | what a token gives to those that find it |
+# | score | 得分 | query times key: how well they match |
+# | softmax | softmax（归一化指数函数） | turns scores into weights that are positive and add up to one |
+# | attention | 注意力 | the mean of the values, weighted by how well each key matches the query |
+# | causal mask | 因果掩码 | hides from each token all that comes after it |
+# | position | 位置 | the place of a token in its text |
+# | head | 注意力头 | one of several attentions side by side, each with channels of its own |
+# | channel | 通道 | one number of a vector |
+# | batch | 批次 | several texts computed together |
+# | grouped-query attention | 分组查询注意力 | several query heads share one key head and one value head |
+# | fused kernel | 融合算子 | one call that does several steps without storing what is between them |
+# | KV cache | 键值缓存（KV 缓存） | the kept keys and values of all tokens so far |
+#
+# </details>
+
+# %%
+import sys
+
+sys.path.insert(0, "..")  # minigpt is in the folder above
+
+import math
+import time
+
+import torch
+
+from minigpt.attention import attend, attend_as_matrices, attend_by_hand, attend_by_rows, sees
+from minigpt.exercises import attention as exercises
+from minigpt.show.notebook import code, grid, show
+
+torch.set_num_threads(1)  # small numbers: more threads would only wait for each other
+
+# %% [markdown]
+# ## 1. Token 1 sees only itself
+#
+# A language model reads **tokens**: pieces of text. Inside, each token is a vector, a list of numbers. Attention
+# makes three shorter vectors of it, by three learned matrices:
+#
+# - the **query** `q`: what this token asks;
+# - the **key** `k`: what it is found by;
+# - the **value** `v`: what it gives to whoever finds it.
+#
+# Here we take these vectors as given, two numbers each; notebook 02 makes them from a real model's matrices.
+#
+# Token 1 compares its query with its key: it multiplies them number by number and adds up, which gives a **score**. The **softmax** turns scores into weights that are
+# positive and add up to one. Then the values are added up, each times its weight:
+#
+# `Attn₁ = softmax(q₁ k₁ᵀ / √D) v₁`
+#
+# `D` is the length of these vectors. Dividing by its square root keeps the scores from growing with it; many
+# texts leave it out of the formula, the models don't.
+#
+# **Claim.** Whatever the query and the key of token 1 are, its attention is its value.
+#
+# **Predict.** What is the softmax of a single score? Say it before you run the cell.
+
+# %%
+q = [[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]]  # of tokens 1, 2 and 3
+k = [[1.0, 1.0], [2.0, 0.0], [0.0, 1.0]]
+v = [[1.0, 0.0], [0.0, 1.0], [4.0, 4.0]]
+
+
+def softmaxed(scores):
+    powers = [math.exp(score) for score in scores]
+    return [power / sum(powers) for power in powers]
+
+
+score = (q[0][0] * k[0][0] + q[0][1] * k[0][1]) / math.sqrt(2)
+(weight,) = softmaxed([score])
+attention_1 = [weight * v[0][0], weight * v[0][1]]
+print(f"score {score:.3f}, weight {weight}, attention {attention_1}")
+assert attention_1 == v[0]
+
+# %% [markdown]
+# ## 2. Token 2: two keys, two weights
+#
+# `Attn₂ = s₁ v₁ + s₂ v₂`, with `s₁, s₂ = softmax(q₂ k₁ᵀ / √D, q₂ k₂ᵀ / √D)`
+#
+# **Claim.** Token 2 changes nothing in the row of token 1.
+#
+# **Predict.** `q[1]` is `[0, 2]`; the keys are `[1, 1]` and `[2, 0]`. Which of the two values will weigh more?
+
+
+# %%
+def row(t):
+    """The attention of token t (counted from 0, as Python does), which sees tokens 0 to t."""
+    scores = [sum(a * b for a, b in zip(q[t], k[s])) / math.sqrt(2) for s in range(t + 1)]
+    weights = softmaxed(scores)
+    return [sum(weights[s] * v[s][d] for s in range(t + 1)) for d in range(2)], weights
+
+
+attention_2, weights_2 = row(1)
+print("weights  ", [f"{weight:.3f}" for weight in weights_2])
+print("attention", [f"{number:.3f}" for number in attention_2])
+assert weights_2[0] > weights_2[1]
+assert row(0)[0] == attention_1
+
+# %% [markdown]
+# The query of token 2 points along the second channel, as the first key does and the second key doesn't. (A **channel** is
+# one number of a vector.) So the first value weighs more.
+
+# %% [markdown]
+# ## 3. Token 3: what is new, and what is not
+#
+# `Attn₃ = s₁ v₁ + s₂ v₂ + s₃ v₃`, with `s₁, s₂, s₃ = softmax(q₃ k₁ᵀ / √D, q₃ k₂ᵀ / √D, q₃ k₃ᵀ / √D)`
+#
+# **Claim.** To go from two tokens to three, one query, one key and one value are new. Everything else was there before.
+#
+# **Predict.** Of the numbers that `row(2)` reads, which were read by `row(1)` too?
+
+# %%
+attention_3, weights_3 = row(2)
+by_hand = [attention_1, attention_2, attention_3]
+for number, line in enumerate(by_hand, start=1):
+    print(f"token {number}:", "  ".join(f"{x:.3f}" for x in line))
+
+k_before, v_before = [list(key) for key in k], [list(value) for value in v]
+k[2], v[2] = [9.0, -9.0], [7.0, 7.0]  # another third token ...
+assert [row(0)[0], row(1)[0]] == by_hand[:2]  # ... leaves rows 1 and 2 as they were
+assert row(2)[0] != by_hand[2]
+k, v = k_before, v_before
+
+# %% [markdown]
+# Rows 1 and 2 don't ask what token 3 is. Row 3 asks the *keys and values* of tokens 1 and 2, but not their *queries*.
+# Remember both sentences: the first is why a cache is allowed, the second is why it keeps K and V only.
+
+# %% [markdown]
+# ### Exercise 1: a softmax that survives large scores
+#
+# `softmaxed` above takes `exp` of each score, and `exp` of a large number overflows. Taking the highest score off all of them
+# first changes no weight. Write it, with lists of numbers.
+
+
+# %% tags=["exercise"]
+def safe_softmaxed(scores):
+    """The weights of a list of scores, large ones too."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+exercises.softmax.check(safe_softmaxed)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def safe_softmaxed(scores):
+#     highest = max(scores)
+#     powers = [math.exp(score - highest) for score in scores]
+#     return [power / sum(powers) for power in powers]
+# ```
+#
+# `exp(a - h) / sum of exp(b - h)` is `exp(a) / sum of exp(b)`: both are divided by `exp(h)`.
+#
+# </details>
+
+# %% [markdown]
+# ## 4. The same, as a function of the package
+#
+# The package has attention four times. The first form is what you just did, with loops. Its arguments have four axes,
+# **B T H D**: texts of a **batch** (several computed together), tokens, heads, channels. One text and one head, for now.
+#
+# **Claim.** `attend_by_hand` gives our three rows.
+#
+# **Predict.** It takes a `mask` that says who sees whom. Which of its nine places are True?
+
+# %%
+# one text, one head: (3, 2) becomes (1, 3, 1, 2)
+Q, K, V = (torch.tensor(x, dtype=torch.float64)[None, :, None] for x in (q, k, v))
+positions = torch.arange(3)[None]  # (1, 3)
+mask = sees(positions, positions)  # (1, 1, 3, 3)
+print(mask[0, 0])
+out = attend_by_hand(Q, K, V, mask)
+print(out[0, :, 0])
+assert torch.allclose(out[0, :, 0], torch.tensor(by_hand, dtype=torch.float64), atol=1e-12)
+
+# %% [markdown]
+# The mask is True at and below the diagonal: row 1 sees one key, row 2 two, row 3 three. It is called the **causal mask**.
+# In the package it comes from one rule, which asks only for **positions**: the place of each token in its text, counted from 0.
+
+# %%
+code(sees)
+
+# %% [markdown]
+# Leave `window` and `sinks` for notebook 05, and `NEVER` for notebook 03.
+
+# %% [markdown]
+# ## 5. Row by row: one query, all keys at once
+#
+# The two inner loops are one product of a vector with a matrix.
+#
+# **Claim.** Row 3 can be computed alone, without the queries of rows 1 and 2.
+#
+# **Predict.** Give `attend_by_rows` the last query only, all three keys and values, and the last row of the mask. What shape
+# comes back?
+
+# %%
+last = attend_by_rows(Q[:, 2:], K, V, mask[:, :, 2:])
+print(tuple(last.shape), last[0, 0, 0])
+assert torch.allclose(last[0, 0, 0], torch.tensor(attention_3, dtype=torch.float64), atol=1e-12)
+assert torch.allclose(attend_by_rows(Q, K, V, mask), out, atol=1e-12)
+
+# %% [markdown]
+# ## 6. As matrices: all rows at once
+#
+# All scores together are one product, `Q Kᵀ`. Where the mask is False, the score is set to minus infinity, and `exp(-inf)` is zero:
+#
+# `Attn = softmax(Q Kᵀ / √D, -inf where the mask is False) V`
+#
+# **Claim.** The matrix holds our three rows of weights, and zeros where a token would look ahead.
+#
+# **Predict.** How many of the nine weights are zero? What does each row add up to?
+
+# %%
+scores = Q[0, :, 0] @ K[0, :, 0].T / math.sqrt(2)
+weights = scores.masked_fill(~mask[0, 0], -math.inf).softmax(-1)
+picture = grid(
+    weights,
+    ["query 1", "query 2", "query 3"],
+    ["key 1", "key 2", "key 3"],
+    "Each row adds up to 1",
+)
+show(
+    picture,
+    "Three queries by three keys: weights on the diagonal and below it, zeros above it.",
+)
+assert (weights == 0).sum() == 3
+assert torch.allclose(weights.sum(-1), torch.ones(3, dtype=torch.float64))
+assert torch.allclose(attend_as_matrices(Q, K, V, mask), out, atol=1e-12)
+
+# %% [markdown]
+# The first row is the whole of section 1, the second of section 2, the third of section 3. The triangle of zeros is work that
+# nobody needed, and the price of doing all rows in one go.
+
+# %% [markdown]
+# ### Exercise 2: the mask
+#
+# Write the causal rule for any positions of queries and of keys: True where the key's position is not after the query's. The
+# queries need not be the same tokens as the keys: a new token (position 3) looks at keys 0 to 3.
+
+
+# %% tags=["exercise"]
+def causal(q_pos, k_pos):
+    """(T,), (S,) -> (T, S), True where the query may see the key."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+exercises.causal.check(causal)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def causal(q_pos, k_pos):
+#     return k_pos[None, :] <= q_pos[:, None]
+# ```
+#
+# `torch.ones(T, S).tril()` is the usual short cut. It is right only while queries and keys start at the same token, which is
+# over as soon as there is a cache.
+#
+# </details>
+
+# %% [markdown]
+# ### Exercise 3: attention as matrices
+#
+# For one head: queries (T, D), keys and values (S, D), a mask (T, S).
+
+
+# %% tags=["exercise"]
+def attention(q, k, v, mask):
+    """(T, D), (S, D), (S, D), (T, S) -> (T, D)"""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+exercises.attention.check(attention)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def attention(q, k, v, mask):
+#     scores = q @ k.T / math.sqrt(q.shape[-1])
+#     return scores.masked_fill(~mask, -math.inf).softmax(-1) @ v
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ## 7. Heads: the same, several times side by side
+#
+# A model cuts its vectors into **heads**: each attends by itself, with channels of its own, and the results are put side by
+# side again. With **grouped-query attention** several query heads share one key head and one value head, so there are
+# fewer keys and values to keep.
+#
+# **Claim.** Four forms, one result: by hand, by rows, as matrices, and `attend`, one **fused kernel** that never stores the
+# matrix of weights.
+#
+# **Predict.** With 4 query heads over 2 key heads, which key head does query head 3 read? (Both counted from 0.)
+
+# %%
+torch.manual_seed(0)
+B, T, H, key_heads, D = 2, 6, 4, 2, 8
+q4 = torch.randn(B, T, H, D, dtype=torch.float64)
+k4, v4 = torch.randn(2, B, T, key_heads, D, dtype=torch.float64)
+causal_mask = sees(*[torch.arange(T).expand(B, T)] * 2)
+
+want = attend_by_hand(q4, k4, v4, causal_mask)
+for form in (attend_by_rows, attend_as_matrices, attend):
+    difference = (form(q4, k4, v4, causal_mask) - want).abs().max().item()
+    print(f"{form.__name__:20} differs from by hand by less than 1e-12: {difference < 1e-12}")
+    assert difference < 1e-12
+
+# query head 3 alone, with key head 1
+alone = attend_by_hand(q4[:, :, 3:], k4[:, :, 1:], v4[:, :, 1:], causal_mask)
+assert torch.equal(alone[:, :, 0], want[:, :, 3])
+
+# %% [markdown]
+# Query heads 0 and 1 read key head 0, query heads 2 and 3 read key head 1.
+
+# %% [markdown]
+# ## 8. Measure: the same numbers, not the same time
+#
+# **Claim.** Python loops are more than ten times slower than one call with matrices.
+#
+# **Predict.** By what factor, for 32 tokens? Ten, a hundred, a thousand?
+
+# %% tags=["timed"]
+T, H, D = 32, 4, 16
+q5, k5, v5 = torch.randn(3, 1, T, H, D)
+long_mask = sees(*[torch.arange(T)[None]] * 2)
+seconds = {}
+for form in (attend_by_hand, attend_by_rows, attend_as_matrices, attend):
+    form(q5, k5, v5, long_mask)  # once to warm up
+    took = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        form(q5, k5, v5, long_mask)
+        took.append(time.perf_counter() - begin)
+    seconds[form] = min(took)
+for form, took in seconds.items():
+    print(
+        f"{form.__name__:20} {1000 * took:8.3f} ms, "
+        f"{seconds[attend_by_hand] / took:6.0f} times as fast as by hand"
+    )
+assert seconds[attend_by_hand] > 10 * seconds[attend_as_matrices]
+
+# %% [markdown]
+# ## 9. Break it
+#
+# Here is a mask that looks right. It was seen in public code: someone thought of decoding, where one token is new, and
+# took the *last* position of all that are fed.
+#
+# **Claim.** With one token at a time nobody notices. With two it lets a token see its own future.
+#
+# **Predict.** For the new tokens 3 and 4, which places of the mask are wrong?
+
+
+# %%
+def broken(q_pos, k_pos):
+    return (k_pos <= q_pos.max()).expand(len(q_pos), len(k_pos))
+
+
+for q_pos in (torch.tensor([3]), torch.tensor([3, 4])):
+    k_pos = torch.arange(int(q_pos.max()) + 1)
+    right, wrong = sees(q_pos[None], k_pos[None])[0, 0], broken(q_pos, k_pos)
+    for t, position in enumerate(q_pos.tolist()):
+        print(
+            f"{len(q_pos)} new, query {position}: "
+            f"right {right[t].int().tolist()}, broken {wrong[t].int().tolist()}"
+        )
+    assert torch.equal(right, wrong) == (len(q_pos) == 1)
+
+# %% [markdown]
+# When two are fed, query 3 sees key 4, which comes after it. The text still looks plausible: nothing crashes. Only a
+# comparison with the uncached model shows it, and only where more than one token is fed at once.
+
+# %% [markdown]
+# ### Exercise 4: find the bug
+#
+# Another one. This function passes for the three tokens of sections 1 to 3, and fails on a longer text. Find out why,
+# and mend it.
+
+
+# %%
+def broken_attention(q, k, v):
+    """(T, D), (T, D), (T, D) -> (T, D)"""
+    rows = []
+    for t in range(len(q)):
+        start = max(0, t - 2)
+        weights = (q[t] @ k[start : t + 1].T / math.sqrt(q.shape[-1])).softmax(-1)
+        rows.append(weights @ v[start : t + 1])
+    return torch.stack(rows)
+
+
+assert torch.allclose(broken_attention(Q[0, :, 0], K[0, :, 0], V[0, :, 0]), out[0, :, 0])
+
+
+# %% tags=["exercise"]
+def mended_attention(q, k, v):
+    """(T, D), (T, D), (T, D) -> (T, D)"""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+exercises.mended.check(mended_attention)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# It sees only the last three tokens. A short text doesn't show it; the fourth token does.
+#
+# ```python
+# def mended_attention(q, k, v):
+#     rows = []
+#     for t in range(len(q)):
+#         weights = (q[t] @ k[: t + 1].T / math.sqrt(q.shape[-1])).softmax(-1)
+#         rows.append(weights @ v[: t + 1])
+#     return torch.stack(rows)
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ## What to take away
+#
+# - Attention of a token: the values of all tokens up to it, weighted by how well their keys match its query.
+# - A new token adds a row. The rows before it don't change.
+# - The new row needs the old keys and values, and no old query.
+#
+# Next, notebook 02: a model that generates text computes all those old keys and values again at each step. We watch it.

@@ -1,0 +1,183 @@
+"""The graders: a right answer gets one line, a wrong one the first place where it differs and the likely reason."""
+
+import math
+
+import pytest
+import torch
+
+from minigpt.attention import NEVER, attend, sees
+from minigpt.check import WrongAnswer, check
+
+NUMBERS = torch.arange(1.0, 25).view(2, 3, 4) ** 1.5  # all different, and no factor or constant apart
+
+
+def message(answer, want, **options):
+    """What a student reads who returns `answer` where `want` is right."""
+    with pytest.raises(WrongAnswer) as wrong:
+        check(lambda: answer, lambda: want, (), **options)
+    return str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [NUMBERS, NUMBERS > 4, torch.tensor(3), torch.zeros(0, 2), 3, 2.5, "text", True, None, (1, [2, NUMBERS])],
+    ids=repr,
+)
+def test_a_right_answer_gets_one_line(value, capsys):
+    def mine():
+        return value
+
+    check(mine, lambda: value, (), ())
+    assert capsys.readouterr().out == "✓ mine: right in 2 cases.\n"
+
+
+def test_a_stub_is_not_a_mistake(capsys):
+    def mine(x):
+        raise NotImplementedError
+
+    check(mine, lambda x: x, (1,))
+    assert capsys.readouterr().out.startswith("○ mine: not written yet")
+
+
+def test_rounding_is_no_mistake_and_more_than_that_is_one():
+    check(lambda: NUMBERS * (1 + 1e-8), lambda: NUMBERS, ())
+    check(lambda: torch.full((3,), math.nan), lambda: torch.full((3,), math.nan), ())
+    assert "nearly right" in message(NUMBERS + 1e-3 * torch.rand(NUMBERS.shape), NUMBERS)
+
+
+def test_whole_numbers_are_equal_or_not_however_large_their_neighbours_are():
+    right = torch.tensor([NEVER, 0, 1, 2])
+    assert "at axis 1, got 1, wanted 0 (3 of 4 differ)" in message(torch.tensor([NEVER, 1, 2, 3]), right)
+    assert "nearly" not in message(torch.tensor([NEVER, 9, 1, 7]), right)
+
+
+def test_a_wrong_number_is_named_by_its_first_position_on_the_axes():
+    wrong = NUMBERS.clone()
+    wrong[1, 0, 2] = wrong[1, 2, 3] = -7
+    assert f"at T 1, H 0, D 2, got -7, wanted {NUMBERS[1, 0, 2]:.6g} (2 of 24 differ)" in message(
+        wrong, NUMBERS, axes="T H D"
+    )
+    assert "at axis 1, axis 0, axis 2, got -7" in message(wrong, NUMBERS)
+
+
+def test_the_first_case_that_differs_is_named_with_its_arguments():
+    with pytest.raises(WrongAnswer, match=r"<lambda>, case 2 \(float32 \(2, 3, 4\), 7\): got 7, wanted 8"):
+        check(lambda x, n: n, lambda x, n: n + n // 6, (NUMBERS, 5), (NUMBERS, 7), (NUMBERS, 8))
+
+
+RIGHT = torch.randn(5, 5, generator=torch.Generator().manual_seed(0))
+CAUSAL = torch.ones(5, 5, dtype=torch.bool).tril()
+LATE = torch.cat([RIGHT[:3], -(RIGHT[3:] ** 2)])
+HINTS = {
+    "transposed: axes 0 and 1": (RIGHT.T, RIGHT),
+    "order along axis 1 is reversed": (RIGHT.flip(1), RIGHT),
+    "moved by one along axis 0": (RIGHT.roll(1, 0), RIGHT),
+    "moved by one along axis 1": (torch.cat([RIGHT[:, 1:], RIGHT[:, :1]], 1), RIGHT),
+    "only the first along axis 0 is right": (RIGHT[:1].expand(5, 5), RIGHT),
+    "only the last along axis 0 is right": (RIGHT[-1:].expand(5, 5), RIGHT),
+    "right up to 2 along axis 0, wrong from 3 on": (LATE, RIGHT),
+    "wrong up to 1 along axis 0": (LATE.flip(0), RIGHT.flip(0)),
+    "every number is 2 times": (2 * RIGHT, RIGHT),
+    "the sign is wrong": (-RIGHT, RIGHT),
+    "every number is off by 3": (RIGHT + 3, RIGHT),
+    "NaN: a softmax over a row in which everything is hidden": (RIGHT.where(RIGHT > -1, math.nan), RIGHT),
+    "infinite": (RIGHT.where(RIGHT > -1, math.inf), RIGHT),
+    "True and False are swapped": (~CAUSAL, CAUSAL),
+    "only where query and key are the same token": (CAUSAL.tril(-1), CAUSAL),
+    "queries see what they may not, up to 2 keys too many": (CAUSAL | CAUSAL.roll(2, 1), CAUSAL),
+    "queries don't see all that they may, up to 3 keys too few": (CAUSAL.triu(-1), CAUSAL),
+    "axes 0 and 1 are swapped": (NUMBERS.transpose(0, 1), NUMBERS),
+    "in another shape": (NUMBERS.flatten(), NUMBERS),
+    "2 axes instead of 3": (NUMBERS[0], NUMBERS),
+    "off by one along axis 1": (NUMBERS[:, 1:], NUMBERS),
+    "there is no `return`": (None, RIGHT),
+    "off by one: look at where a loop": ([1, 2], [1, 2, 3]),
+}
+
+
+@pytest.mark.parametrize("hint", HINTS)
+def test_the_likely_reason_is_told(hint):
+    assert hint in message(*HINTS[hint]).split("Likely: ")[1]
+
+
+def test_numbers_that_look_like_nothing_get_no_hint():
+    noise = torch.randn(5, 5, generator=torch.Generator().manual_seed(1))
+    assert "Likely" not in message(noise, RIGHT)
+
+
+def test_a_known_mistake_is_told_by_its_own_sentence():
+    """It goes before what the numbers look like: a missing mask has its name."""
+    q, k, v = torch.randn(3, 1, 6, 2, 4, generator=torch.Generator().manual_seed(0))
+    positions = torch.arange(6)[None]
+    with pytest.raises(WrongAnswer, match="Likely: the mask is missing") as wrong:
+        check(
+            lambda q, k, v: attend(q, k, v, None),
+            lambda q, k, v: attend(q, k, v, sees(positions, positions)),
+            (q, k, v),
+            axes="B T H D",
+            mistakes={"nothing": lambda q, k, v: q, "the mask is missing": lambda q, k, v: attend(q, k, v, None)},
+        )
+    assert "at B 0, T 0, H 0, D 0" in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("got", "want", "said"),
+    [
+        (3, RIGHT, "got 3, wanted float32 (5, 5)"),
+        (RIGHT[0], RIGHT, "got shape (5,), wanted (5, 5)"),
+        (RIGHT, CAUSAL, "got torch.float32, wanted torch.bool"),
+        ([1, RIGHT], [1, CAUSAL], "at [1], got torch.float32"),
+        (7, [1, 2], "got 7, wanted a list of 2"),
+        (torch.nn.Sequential(torch.nn.Linear(2, 2)), 1, "got a Sequential, wanted 1"),
+        ("a" * 99, "b", f"got '{'a' * 56}..., wanted 'b'"),
+        (1, 2.5, "got 1, wanted 2.5"),
+    ],
+    ids=str,
+)
+def test_an_answer_of_another_kind_is_refused_in_words(got, want, said):
+    assert said in message(got, want)
+
+
+def test_an_answer_that_breaks_is_told_where():
+    def mine(x):
+        return x[9]
+
+    with pytest.raises(WrongAnswer, match=r"IndexError: .*\nIn line \d+ of mine: return x\[9\]") as wrong:
+        check(mine, sum, ([1, 2],))
+    assert isinstance(wrong.value.__cause__, IndexError)
+
+
+def test_an_error_of_a_library_is_told_by_the_line_that_called_it():
+    @torch.no_grad()
+    def mine(x):
+        return math.sqrt(abs(x) - 1) + torch.zeros(2).sum(7).item()
+
+    with pytest.raises(WrongAnswer, match=r"IndexError: .*\nIn line \d+ of mine: return math.sqrt"):
+        check(mine, lambda x: 0.0, (5.0,))
+
+
+def test_an_answer_that_takes_other_arguments_is_told_so():
+    with pytest.raises(WrongAnswer, match=r"TypeError: .*takes 0 positional arguments but 1 was given$"):
+        check(lambda: 1, lambda x: 1, (5,))
+
+
+def test_neither_side_sees_what_the_other_did_to_the_arguments():
+    def mine(x):
+        x += 1
+        return x
+
+    check(mine, lambda x: x + 1, (torch.zeros(3),), (torch.ones(3),))
+    shared = torch.zeros(3)
+    check(mine, lambda x: x + 1, (shared,))
+    assert not shared.any()
+
+
+def test_in_a_notebook_only_the_message_is_shown():
+    with pytest.raises(WrongAnswer) as wrong:
+        check(lambda: 1, lambda: 2, ())
+    assert wrong.value._render_traceback_() == [f"✗ {wrong.value}"]
+
+
+def test_a_padded_mask_that_is_moved_is_told_so():
+    right = sees(torch.arange(4)[None], torch.tensor([[NEVER, 0, 1, 2]]))[0, 0]
+    assert "moved by one" in message(sees(torch.arange(4)[None], torch.arange(4)[None])[0, 0], right)

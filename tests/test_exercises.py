@@ -1,0 +1,30 @@
+"""The exercises know the right answer, and each mistake that they name is found and told by its own sentence."""
+
+import importlib
+import pkgutil
+import re
+
+import pytest
+
+import minigpt.exercises
+from minigpt.check import Exercise, WrongAnswer
+
+EXERCISES = {
+    f"{module.name} {name}": exercise
+    for module in pkgutil.iter_modules(minigpt.exercises.__path__)
+    for name, exercise in vars(importlib.import_module(f"minigpt.exercises.{module.name}")).items()
+    if isinstance(exercise, Exercise)
+}
+MISTAKES = {(name, why): (each, each.mistakes[why]) for name, each in EXERCISES.items() for why in each.mistakes}
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_reference_is_right(name):
+    EXERCISES[name].check(EXERCISES[name].reference)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
+def test_a_mistake_is_told_by_its_own_sentence(mistake):
+    exercise, wrong = MISTAKES[mistake]
+    with pytest.raises(WrongAnswer, match=f"Likely: {re.escape(mistake[1])}$"):
+        exercise.check(wrong)
