@@ -1,10 +1,8 @@
 """Seeded bugs, each seen in public code or a character away from right: the conformance suite must catch every one."""
 
-import inspect
-import textwrap
-
 import conformance
 import pytest
+from mutants import mutate
 
 import minigpt.attention
 import minigpt.cache.backends
@@ -158,25 +156,6 @@ NAMESPACES = minigpt.attention, minigpt.model, minigpt.generate, base, book, min
 NAMESPACES += minigpt.cache.groups, minigpt.cache.quantized
 
 
-def mutate(monkeypatch, owner, name, old, new):
-    """Rebuild a function from its own source with one thing changed, and put it wherever the original was."""
-    original = inspect.getattr_static(owner, name)
-    is_property = isinstance(original, property)
-    function = inspect.unwrap(original.fget if is_property else original)
-    source = textwrap.dedent(inspect.getsource(function))
-    assert old in source, f"{name} no longer says {old!r}: the mutant needs a new place"
-    scope = dict(function.__globals__, SHARED={})
-    # Inside a function that has a `__class__`, for a method's super() to find.
-    body = f"def rebuild(__class__):\n{textwrap.indent(source.replace(old, new), '    ')}\n    return {name}"
-    exec("from __future__ import annotations\n" + body, scope)  # noqa: S102
-    rebuilt = scope["rebuild"](owner)
-    mutant = property(rebuilt.fget) if is_property else rebuilt
-    monkeypatch.setattr(owner, name, mutant)
-    for namespace in NAMESPACES:
-        if vars(namespace).get(name) is original:
-            monkeypatch.setattr(namespace, name, mutant)
-
-
 def first_failure():
     """The first check of the suite that fails, or None where it sees nothing wrong."""
     for name, check, arguments in conformance.all_checks():
@@ -191,12 +170,12 @@ def first_failure():
 
 @pytest.mark.parametrize("bug", MUTANTS)
 def test_the_suite_catches(bug, monkeypatch):
-    mutate(monkeypatch, *MUTANTS[bug])
+    mutate(monkeypatch, *MUTANTS[bug], NAMESPACES)
     assert first_failure() is not None, f"nothing noticed that {bug}"
 
 
 def test_the_suite_lets_a_harmless_change_pass(monkeypatch):
     """Else a suite that fails at everything would catch every mutant."""
-    mutate(monkeypatch, book, "grow", "2 * buffer.shape[1]", "3 * buffer.shape[1]")
-    mutate(monkeypatch, Book, "next_position", "(last + 1)", "(1 + last)")
+    mutate(monkeypatch, book, "grow", "2 * buffer.shape[1]", "3 * buffer.shape[1]", NAMESPACES)
+    mutate(monkeypatch, Book, "next_position", "(last + 1)", "(1 + last)", NAMESPACES)
     assert first_failure() is None

@@ -23,7 +23,9 @@ class KVCache:
     largest_chunk: the most tokens that it can take in at once, None where there is no limit.
     needs_window: whether it serves only models that see through a window.
     lossy: whether it rounds what it keeps. Its oracle is then the uncached model that reads the rounded numbers.
-    nbytes: bytes of keys and values held, used or not.
+    room: slots that a layer has, used or not. nbytes: bytes of keys and values held, used or not.
+    resident_nbytes: bytes of these that are here or on their way. moved: bytes that have come up the memory ladder so
+        far, and that have gone down.
     """
 
     length: int
@@ -33,7 +35,10 @@ class KVCache:
     largest_chunk: int | None = None
     needs_window: bool = False
     lossy: bool = False
+    room: int
     nbytes: int
+    resident_nbytes = property(lambda self: self.nbytes)
+    moved: tuple[int, int] = (0, 0)
 
     def serve(self, model, batch_size: int) -> None:
         """The door: refuse a model (by its config, dtype, device, training) or a batch that this cache can't serve."""
@@ -54,6 +59,10 @@ class KVCache:
         """Keep the new keys and values of a layer. Returns those of all slots, in the order that `admit` reported."""
         raise NotImplementedError
 
+    def here(self, layer: int) -> list[Tensor]:
+        """The tensors in which a layer's keys and values are kept, as far as they are here."""
+        raise NotImplementedError
+
     def crop(self, count: int) -> None:
         """crop(-n) takes the last n tokens back (a positive count is refused: it would mean 'keep n')."""
         raise NotImplementedError
@@ -72,6 +81,7 @@ class NoCache(KVCache):
 
     length = 0
     next_position = 0
+    room = 0
     nbytes = 0
     keeps = False
 
@@ -86,6 +96,9 @@ class NoCache(KVCache):
 
     def update(self, k, v, layer):
         return k, v
+
+    def here(self, layer):
+        return []
 
     def crop(self, count):
         check_crop(count, self.length)

@@ -83,7 +83,6 @@ class LayerFiles(Storage):
         file.seek(first * rows[:1].nbytes)
         while left:
             left = left[file.write(left) :]
-        self.written[layer] = max(self.written[layer], first + len(rows))
 
 
 def load(file, reading, written: int, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -40,10 +40,12 @@ class Offloaded(Cache):
     keys = property(lambda self: self.storage.keys, lambda self, shelves: setattr(self.storage, "keys", shelves))
     values = property(lambda self: self.storage.values, lambda self, shelves: setattr(self.storage, "values", shelves))
 
-    @property
-    def resident_nbytes(self) -> int:
-        """Bytes of keys and values that are here or on their way, of `nbytes` in all."""
-        return len(self.storage.near) * (self.keys[0].nbytes + self.values[0].nbytes)
+    nbytes = property(lambda self: sum(shelf.nbytes for shelf in self.keys + self.values))
+    resident_nbytes = property(lambda self: len(self.storage.near) * (self.keys[0].nbytes + self.values[0].nbytes))
+    moved = property(lambda self: self.storage.moved)
+
+    def here(self, layer):
+        return [self.storage.near[layer].result()] if layer in self.storage.near else []
 
     def zeros(self, slots, *shape, dtype):
         if not shape:  # the book's
@@ -68,7 +70,7 @@ class Offloaded(Cache):
                 with self.lent(layer, *buffer.transpose(0, 2).unbind(1)):  # (B, slots, K, D) each
                     k, v = super().store(k, v, layer)
                 for first, end in self.runs:
-                    self.storage.write(layer, first, buffer[first:end])
+                    self.storage.put(layer, first, buffer[first:end])
         except CacheError:
             self.storage.near.clear()
             self.crop(-self.chunk)
@@ -114,5 +116,4 @@ class OffloadedStaticCache(Offloaded, StaticCache):
     def __init__(
         self, config: GPTConfig, batch_size: int = 1, max_cache_len=None, folder=None, dtype=None, device=None
     ):
-        sizes = {"max_cache_len": max_cache_len, "dtype": dtype, "device": device}
-        super().__init__(config, batch_size, folder=folder, **sizes)
+        super().__init__(config, batch_size, folder=folder, max_cache_len=max_cache_len, dtype=dtype, device=device)

@@ -40,7 +40,6 @@ class PinnedLayers(Storage):
                 torch.cuda.synchronize(self.device)  # the last rows may still be on their way to the old one
                 self.pinned[layer][: len(old)] = old
         self.pinned[layer][first:end].copy_(rows, non_blocking=True)
-        self.written[layer] = max(self.written[layer], end)
 
 
 class Arrival:

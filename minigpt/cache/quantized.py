@@ -55,9 +55,10 @@ class QuantizedCache(Cache):
             [self.zeros(0, sum(codec.widths), dtype=torch.uint8) for _ in self.keys] for codec in self.codecs
         )
 
-    @property
-    def nbytes(self):
-        return super().nbytes + sum(blocks.nbytes for blocks in self.key_blocks + self.value_blocks)
+    room = property(lambda self: self.length)  # it has just what it needs
+
+    def here(self, layer):
+        return [*super().here(layer), self.key_blocks[layer], self.value_blocks[layer]]
 
     @property
     def sides(self):
@@ -72,10 +73,8 @@ class QuantizedCache(Cache):
         for exact, old, codec, rounded in self.sides:
             if leaving := codec.leaving(self.length - rounded, rounded, self.residual_length):
                 pads = self.positions[:, rounded : rounded + leaving] == NEVER
-                new = [
-                    codec.add(*shelf, pads) for shelf in zip(old, (each[:, :leaving] for each in exact), strict=True)
-                ]
-                rounding.append((exact, old, leaving, new))
+                parts = zip(old, (each[:, :leaving] for each in exact), strict=True)
+                rounding.append((exact, old, leaving, [codec.add(*part, pads) for part in parts]))
         for exact, old, leaving, new in rounding:  # nothing was refused
             exact[:], old[:] = [shelf[:, leaving:] for shelf in exact], new
 

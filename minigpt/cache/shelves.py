@@ -37,9 +37,14 @@ class Cache(Book):
         self.keys = [self.zeros(self.slots, *self.heads, dtype=self.dtype) for _ in layers]
         self.values = [self.zeros(self.slots, *self.heads, dtype=self.dtype) for _ in layers]
 
+    room = property(lambda self: self.keys[0].shape[1])
+
+    def here(self, layer):
+        return [self.keys[layer], self.values[layer]]
+
     @property
     def nbytes(self) -> int:
-        return sum(shelf.nbytes for shelf in self.keys + self.values)
+        return sum(kept.nbytes for layer in range(self.config.n_layer) for kept in self.here(layer))
 
     def serve(self, model, batch_size):
         if model.training or torch.is_grad_enabled():

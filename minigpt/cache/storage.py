@@ -1,6 +1,7 @@
 """Where the layers wait that are not at work, and which of them are here."""
 
 import contextlib
+import math
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ class Storage:
     keys, values: the sizes of each layer's shelves, tensors without numbers (on torch's meta device).
     near: the layers that are here or on their way, and how to wait for them: `near[layer].result()`.
     written: how many slots of each layer have been written; those after are zeros.
+    moved: bytes that have come from here so far, and that have gone here. A copy goes on counting.
     """
 
     def __init__(self, layers: int):
@@ -21,6 +23,7 @@ class Storage:
         self.values: list[Tensor] = []
         self.near = {}
         self.written = [0] * layers
+        self.moved = 0, 0
 
     def check(self) -> None:
         """Refuse by an OSError, before anything has changed, what would fail later."""
@@ -56,14 +59,26 @@ class Storage:
     def prefetch(self, layer: int) -> None:
         if layer not in self.near:
             self.near[layer] = self.read(layer)
+            self.count(up=self.written[layer])
+
+    def put(self, layer: int, first: int, rows: Tensor) -> None:
+        self.write(layer, first, rows)
+        self.written[layer] = max(self.written[layer], first + len(rows))
+        self.count(down=len(rows))
+
+    def count(self, up: int = 0, down: int = 0) -> None:
+        slot = math.prod(self.shape[1:]) * self.keys[0].itemsize
+        self.moved = self.moved[0] + up * slot, self.moved[1] + down * slot
 
     def copy(self, rows=...) -> "Storage":
         """Another storage, holding these rows of the batch (all of them). One layer at a time is here for it."""
         self.near.clear()
         other = self.another()
+        other.moved = self.moved
         other.keys, other.values = ([shelf[rows] for shelf in shelves] for shelves in (self.keys, self.values))
         for layer, slots in enumerate(self.written):
-            other.write(layer, 0, self.read(layer).result()[:slots, :, rows])
+            other.count(up=slots)
+            other.put(layer, 0, self.read(layer).result()[:slots, :, rows])
         return other
 
     def __deepcopy__(self, memo):

@@ -1,24 +1,163 @@
-"""The figures are drawn from a run, the same to the byte each time."""
+"""The figures are drawn from a run, the same to the byte each time, and can be read from the last row."""
 
-from minigpt.show.plots import draw_all
+import functools
+import html
+import io
+import itertools
+import re
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from drawn_words import drawn_words, without_words
+from matplotlib.colors import same_color, to_rgb
+from matplotlib.figure import Figure
+from PIL import Image
+
+from minigpt.cache import CACHES
+from minigpt.show.plots import DARK, FIGURES, LIGHT, THEMES
+from minigpt.show.plots.style import LOOKS, SMALL, Picture
+
+ROOT = Path(__file__).parent.parent.parent
 
 
-def test_a_figure_drawn_twice_is_the_same_to_the_byte(tmp_path):
-    first, second = (draw_all(tmp_path / name) for name in ("a", "b"))
-    assert [path.name for path in first] == ["redundancy.svg", "redundancy.png"]
-    for one, other in zip(first, second, strict=True):
-        assert one.read_bytes() == other.read_bytes()
+@functools.cache
+def data(name):
+    return FIGURES[name][0]()
 
 
-def test_the_redundancy_map_says_how_many_rows_were_computed_again(tmp_path):
-    """8 prompt tokens or so and 24 steps: the sums that the titles must show."""
-    svg = draw_all(tmp_path)[0].read_text(encoding="utf-8")
-    from minigpt.pretrained import load_tokenizer, model_folder
-    from minigpt.show.plots import NEW, PROMPT
+@functools.cache
+def picture(name, theme=LIGHT):
+    return FIGURES[name][1](data(name), theme=theme)
 
-    prompt = len(load_tokenizer(model_folder("recall")).encode(PROMPT).ids)
-    needed, computed = prompt + NEW - 1, sum(range(prompt, prompt + NEW))
-    assert f"Without a cache: {computed} K/V rows computed" in svg
-    assert f"in each layer, {computed - needed} of them again" in svg
-    assert f"With a cache: {needed} K/V rows computed" in svg
-    assert "in each layer, none of them again" in svg
+
+def saved(picture, kind):
+    picture.save(file := io.BytesIO(), kind)
+    return file.getvalue()
+
+
+every_figure = pytest.mark.parametrize("name", FIGURES)
+every_theme = pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+
+
+@every_figure
+@every_theme
+def test_no_two_pieces_of_text_overlap_and_none_is_cut(name, theme):
+    words, (width, height) = drawn_words(picture(name, theme)), picture(name, theme).bbox.size
+    assert words
+    for word in words:
+        assert 0 <= word.box.x0 < word.box.x1 <= width, word
+        assert 0 <= word.box.y0 < word.box.y1 <= height, word
+    for one, other in itertools.combinations(words, 2):
+        assert not one.box.padded(-1).overlaps(other.box.padded(-1)), (one, other)
+
+
+def test_the_reader_of_text_notices_what_overlaps_and_what_is_cut():
+    figure = Picture("a title", "Alt.", LIGHT)
+    for x, words in (0.2, "one"), (0.21, "other"), (0.95, "beyond the edge"):
+        figure.text(x, 0.5, words)
+    boxes = {word.text: word.box for word in drawn_words(figure)}
+    assert set(boxes) == {"a title", "one", "other", "beyond the edge"}
+    assert boxes["one"].padded(-1).overlaps(boxes["other"].padded(-1))
+    assert boxes["beyond the edge"].x1 > figure.bbox.width
+
+
+@every_figure
+def test_a_line_of_text_is_at_least_a_thirtieth_of_the_height(name):
+    figure = picture(name)
+    assert min(word.points for word in drawn_words(figure)) >= SMALL >= 72 * figure.get_figheight() / 30
+
+
+@every_figure
+@every_theme
+def test_letters_stand_out_from_what_is_behind_them(name, theme):
+    """Large letters want a contrast of 3 (WCAG 2.2, 1.4.3)."""
+    behind = without_words(picture(name, theme))
+    for word in drawn_words(picture(name, theme)):
+        (x0, y0), (x1, y1) = word.box.min.astype(int), word.box.max.astype(int) + 1
+        paper = np.median(behind[len(behind) - y1 : len(behind) - y0, x0:x1].reshape(-1, 4), axis=0) / 255
+        assert contrast(word.colour, paper[:3]) >= 3, word
+
+
+def contrast(one, other):
+    def luminance(colour):
+        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@every_figure
+@every_theme
+def test_a_cache_has_its_colour_and_marker_in_every_figure(name, theme):
+    for panel in picture(name, theme).axes:
+        for line in panel.lines:
+            if line.get_label() in CACHES:
+                colour, marker, _ = LOOKS[line.get_label()]
+                assert same_color(line.get_color(), getattr(theme, colour))
+                assert line.get_marker() == marker
+
+
+def test_no_two_caches_look_alike():
+    assert set(LOOKS) == set(CACHES)
+    for theme in THEMES:
+        looks = [(look["color"], look["marker"], look["linestyle"]) for look in map(theme.look, CACHES)]
+        assert len(set(looks)) == len({marker for _, marker, _ in looks}) == len(CACHES)
+
+
+@every_figure
+def test_its_alt_text_is_one_sentence_and_stands_in_its_files(name):
+    alt = picture(name).alt
+    assert re.fullmatch(r"[A-Z].{60,}[^.]\.", alt), alt
+    assert not re.search(r"[.!?] [A-Z]", alt), alt
+    assert f"<title>{html.escape(alt, quote=False)}</title>" in saved(picture(name), "svg").decode()
+    assert Image.open(io.BytesIO(saved(picture(name), "png"))).info["Description"] == alt
+
+
+@every_figure
+def test_its_title_is_a_finding_with_a_number(name):
+    assert re.search(r"\d|equal to the bit", picture(name).words)
+    assert picture(name).words == picture(name, DARK).words
+
+
+@every_figure
+def test_axes_with_ticks_say_what_they_count(name):
+    for panel in picture(name).axes:
+        for axis in (panel.xaxis, panel.yaxis):
+            numbers = [label.get_text() for label in axis.get_ticklabels() if label.get_visible()]
+            if panel.axison and any(re.fullmatch(r"[\d.,]+", number) for number in numbers) and not shared(axis):
+                assert axis.get_label_text(), (name, numbers)
+
+
+def shared(axis):
+    return not axis.get_tick_params().get("labelbottom", True) or not axis.get_tick_params().get("labelleft", True)
+
+
+@every_figure
+def test_drawn_twice_it_is_the_same_to_the_byte(name):
+    again = FIGURES[name][1](data(name), theme=DARK)
+    for kind in ("svg", "png", "svg"):
+        assert saved(again, kind) == saved(picture(name, DARK), kind)
+
+
+@every_figure
+@every_theme
+def test_the_committed_figure_is_what_a_run_draws(name, theme):
+    """To the byte by the matplotlib that drew it; another may break lines elsewhere, but says the same words."""
+    committed = (ROOT / "figures" / f"{name}{theme.suffix}.svg").read_text(encoding="utf-8")
+    drawn = saved(picture(name, theme), "svg").decode()
+    if f"Matplotlib v{matplotlib.__version__}" in committed:
+        assert drawn == committed
+    assert words_of(drawn) == words_of(committed)
+
+
+def words_of(svg):
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+
+
+def test_a_notebook_shows_a_figure_by_itself(tmp_path):
+    png = picture("ring")._repr_png_()
+    assert Image.open(io.BytesIO(png)).size == (1280, 716)
+    assert isinstance(picture("ring"), Figure)

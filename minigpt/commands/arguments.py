@@ -1,0 +1,37 @@
+"""Arguments that several commands share."""
+
+import argparse
+
+
+def add_model(command):
+    command.add_argument(
+        "--model", default="recall", help="a folder in Hugging Face's GPT-2 format, or a name (%(default)s)"
+    )
+    types = ["float32", "float64", "bfloat16", "float16"]
+    command.add_argument("--dtype", choices=types, default="float32", help="of weights and cache (%(default)s)")
+    command.add_argument("--window", type=count, metavar="N", help="let the model see only the last N tokens")
+    command.add_argument("--sinks", type=int, default=0, metavar="N", help="... and the first N (%(default)s)")
+    command.add_argument("--device", default="cpu", help="cpu, cuda, ... (%(default)s)")
+    command.add_argument(
+        "--threads", type=count, metavar="N", help="of the CPU (1 for a small model, else torch's choice)"
+    )
+
+
+def add_new_tokens(command, default):
+    command.add_argument(
+        "--new-tokens", type=count, default=default, metavar="N", help="how many tokens to add (%(default)s)"
+    )
+
+
+def add_caches(command):
+    command.add_argument("--cache", nargs="+", metavar="NAME", help="which caches, with spaces between (default: all)")
+
+
+def add_json(command):
+    command.add_argument("--json", action="store_true", help="print one JSON object instead")
+
+
+def count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, got {text}")
+    return int(text)

@@ -1,0 +1,46 @@
+"""The main job: one prompt under every cache."""
+
+import json
+
+from minigpt.commands import EXIT_DIFFERENT, EXIT_OK
+from minigpt.commands.arguments import add_caches, add_json, add_model, add_new_tokens
+from minigpt.commands.opening import cache_names, open_model, open_prompt
+
+SUMMARY = "continue a prompt under every cache, and show what each saved"
+
+PROMPT = """PROSPERO.
+[Give Romeo ruby.]
+[Give Ophelia lantern.]
+Now my charms are all o'erthrown,
+And what strength I have's mine own,
+Which is most faint. Now, 'tis true,
+I must be here confin'd by you,
+[Give Romeo"""
+
+
+def declare(command):
+    add_model(command)
+    command.add_argument("--prompt", default=PROMPT, help="the text to go on from")
+    add_new_tokens(command, default=96)
+    how = command.add_mutually_exclusive_group()
+    how.add_argument("--seed", type=int, default=0, help="of the text, drawn alike for each cache (%(default)s)")
+    how.add_argument("--greedy", action="store_true", help="take the likeliest token each time instead of drawing")
+    add_caches(command)
+    add_json(command)
+
+
+def run(options) -> int:
+    from minigpt.show.compare import as_json, compare, report
+    from minigpt.show.terminal import Terminal
+
+    names = cache_names(options.cache)
+    model, folder = open_model(options)
+    tokenizer, ids = open_prompt(options, model, folder)
+    seed = None if options.greedy else options.seed
+    lines, uncached = compare(model, ids, options.new_tokens, names, seed)
+    if options.json:
+        setting = {"model": options.model, "dtype": options.dtype, "device": options.device, "seed": seed}
+        print(json.dumps(as_json(lines, uncached, tokenizer, ids.shape[1], setting)))
+    else:
+        report(lines, uncached, tokenizer, ids.shape[1], Terminal())
+    return EXIT_OK if all(line.tokens_equal or line.lossy for line in lines) else EXIT_DIFFERENT

@@ -1,0 +1,25 @@
+"""Every figure, drawn anew."""
+
+from pathlib import Path
+
+from minigpt.commands import EXIT_OK
+
+SUMMARY = "draw every figure anew"
+
+
+def declare(command):
+    command.add_argument("--out", type=Path, default=Path("figures"), metavar="FOLDER", help="(%(default)s)")
+
+
+def run(options) -> int:
+    import torch
+
+    try:
+        from minigpt.show.plots import draw_all
+    except ModuleNotFoundError as error:
+        raise ValueError(f"figures are drawn with matplotlib: pip install matplotlib ({error})") from error
+
+    torch.set_num_threads(1)  # another number sums in another order, and the last bits of some numbers are drawn
+    for path in draw_all(options.out):
+        print(path)
+    return EXIT_OK

@@ -1,0 +1,37 @@
+"""A text, written while it is generated."""
+
+from minigpt.commands import EXIT_OK
+from minigpt.commands.arguments import add_model, add_new_tokens
+from minigpt.commands.opening import cache_names, open_model, open_prompt
+
+SUMMARY = "continue a prompt, and write the text as it comes"
+
+
+def declare(command):
+    command.add_argument("prompt", help="the text to go on from")
+    add_model(command)
+    add_new_tokens(command, default=128)
+    command.add_argument("--cache", default="dynamic", metavar="NAME", help="which cache (%(default)s)")
+    command.add_argument("--do-sample", action="store_true", help="draw, instead of taking the likeliest token")
+    command.add_argument("--temperature", type=float, default=1.0, help="of the draw (%(default)s)")
+    command.add_argument("--top-k", type=int, default=50, help="draw from the K likeliest tokens (%(default)s)")
+    command.add_argument(
+        "--top-p", type=float, default=1.0, help="draw from the fewest that together reach this (%(default)s)"
+    )
+    command.add_argument("--seed", type=int, default=None, help="makes the draws repeatable")
+
+
+def run(options) -> int:
+    from minigpt.measure.run import served_by
+    from minigpt.show.stream import TextStream
+
+    (name,) = cache_names([options.cache])
+    model, folder = open_model(options)
+    model = served_by(name, model)
+    tokenizer, ids = open_prompt(options, model, folder)
+    how = {"use_cache": False} if name == "none" else {"cache_implementation": name}
+    for argument in ("do_sample", "temperature", "top_k", "top_p", "seed"):
+        how[argument] = getattr(options, argument)
+    stream = TextStream(tokenizer, lambda text: print(text, end="", flush=True))
+    model.generate(ids, max_new_tokens=options.new_tokens, streamer=stream, **how)
+    return EXIT_OK

@@ -1,0 +1,47 @@
+"""What the arguments name, opened: the model, the prompt, the caches."""
+
+SMALL = 10_000_000  # parameters; below, threads wait for each other longer than they work
+
+
+def open_model(options):
+    """The model of the command line, and the folder that it came from."""
+    import torch
+
+    from minigpt.model import GPT
+    from minigpt.pretrained import model_folder
+
+    model = GPT.from_pretrained(options.model, dtype=getattr(torch, options.dtype), device=options.device)
+    if options.window or options.sinks:
+        model = model.with_window(options.window, options.sinks)
+    small = sum(parameter.numel() for parameter in model.parameters()) < SMALL
+    if options.threads or small:
+        torch.set_num_threads(options.threads or 1)
+    return model, model_folder(options.model)
+
+
+def open_prompt(options, model, folder):
+    """The tokenizer, and the prompt as (1, T) ids."""
+    import torch
+
+    from minigpt.pretrained import load_tokenizer
+
+    tokenizer = load_tokenizer(folder)
+    try:
+        options.prompt.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("the prompt is not UTF-8 text") from error
+    ids = tokenizer.encode(options.prompt).ids
+    if not ids:
+        raise ValueError("the prompt is empty: give at least one character")
+    return tokenizer, torch.tensor([ids], dtype=torch.int64, device=model.device)
+
+
+def cache_names(wanted: list[str] | None) -> list[str]:
+    """Each wanted cache once (None: all caches)."""
+    from minigpt.cache import CACHES
+
+    unknown = set(wanted or []) - set(CACHES)
+    if unknown:
+        known = ", ".join(CACHES)
+        raise ValueError(f"no cache is named {', '.join(sorted(unknown))}; there are {known} (put spaces between)")
+    return list(dict.fromkeys(wanted or CACHES))

@@ -1,0 +1,68 @@
+"""Bytes that each cache holds as tokens come."""
+
+from dataclasses import dataclass
+
+import torch
+
+from minigpt.cache import CACHES, make_cache
+from minigpt.config import GPTConfig
+from minigpt.show.plots.labels import label_ends
+from minigpt.show.plots.style import Picture, Theme, drawn
+from minigpt.show.plots.words import mb
+
+GPT2 = {"vocab_size": 50257, "context": 1024, "n_layer": 12, "n_head": 12, "n_embd": 768}
+WINDOW, SINKS, NBITS = 128, 4, 4
+
+
+@dataclass(frozen=True)
+class Held:
+    """tokens: fed so far, after each step. nbytes: then held by each cache; of an offloaded one, here and not below.
+    needed: bytes of all these tokens' keys and values. window, nbits: of the caches that have some."""
+
+    tokens: list[int]
+    nbytes: dict[str, list[int]]
+    needed: int
+    window: int
+    nbits: int
+
+
+def held(tokens: int = 1000, chunk: int = 40) -> Held:
+    """Of caches for GPT-2 124M in float16 that are fed zeros, chunk by chunk."""
+    ends, nbytes = range(chunk, tokens + 1, chunk), {}
+    options = {"sliding_window": {"chunk": chunk}, "quantized": {"nbits": NBITS}}
+    for name, kind in CACHES.items():
+        if not kind.keeps:
+            continue
+        config = GPTConfig(**GPT2, **({"window": WINDOW, "sinks": SINKS} if kind.needs_window else {}))
+        cache = make_cache(name, config, dtype=torch.float16, **options.get(name, {}))
+        rows = torch.zeros(1, chunk, config.n_kv_head, config.head_size, dtype=torch.float16)
+        nbytes[name] = []
+        for end in ends:
+            cache.admit(torch.arange(end - chunk, end)[None])
+            for layer in range(config.n_layer):
+                cache.update(rows, rows, layer)
+            nbytes[name].append(getattr(cache, "resident_nbytes", cache.nbytes))
+    return Held(list(ends), nbytes, 2 * config.n_layer * rows.nbytes * len(ends), WINDOW, NBITS)
+
+
+@drawn
+def bytes_held(held: Held, theme: Theme) -> Picture:
+    """A line for each cache: megabytes held against tokens, labelled at its end."""
+    last, tokens = {name: nbytes[-1] for name, nbytes in held.nbytes.items()}, held.tokens[-1]
+    window, rounded, offloaded = (mb(last[name]) for name in ("sliding_window", "quantized", "offloaded"))
+    picture = Picture(
+        f"{tokens:,} tokens of GPT-2 need {mb(held.needed)} MB: a window of {held.window} holds\n"
+        f"{window} of them, {held.nbits} bits {rounded}, and offloading keeps {offloaded} here",
+        f"Lines of megabytes held in fast memory against tokens: at {tokens} tokens, which need {mb(held.needed)}, "
+        + ", ".join(f"{name} holds {mb(nbytes)}" for name, nbytes in last.items())
+        + ".",
+        theme,
+    )
+    (panel,) = picture.panels()
+    for name, nbytes in held.nbytes.items():
+        panel.plot(held.tokens, [each / 1e6 for each in nbytes], markevery=4, **theme.look(name))
+    panel.set(xlabel="tokens", ylabel="megabytes in fast memory", xlim=(0, tokens), ylim=(0, None))
+    panel.grid(axis="y")
+    ends = [(tokens, nbytes / 1e6, f"{name} {mb(nbytes)}", name) for name, nbytes in last.items()]
+    label_ends(panel, [(*end, theme.look(name)["color"]) for *end, name in ends])
+    return picture

@@ -1,0 +1,44 @@
+"""Words beside what they name: at a line's end, never over each other."""
+
+from matplotlib.axes import Axes
+
+
+def label_ends(panel: Axes, ends: list[tuple], gap: float = 1.25) -> None:
+    """Write (x, y, words, colour) to the right of a panel, at the height of y or as near as there is room.
+
+    gap: between the middles of two words, in lines of text. Call it last: the panel's limits must be set.
+    """
+    figure = panel.figure
+    figure.draw_without_rendering()
+    height = panel.get_window_extent().height
+    size = panel.xaxis.label.get_fontsize() * figure.dpi / 72 * gap / height
+    ends = sorted(ends, key=lambda end: end[1])
+    wanted = [panel.transAxes.inverted().transform(panel.transData.transform(end[:2]))[1] for end in ends]
+    for (x, y, words, colour), place in zip(ends, spread(wanted, size), strict=True):
+        panel.annotate(
+            words,
+            (x, y),
+            (1.03, place),
+            textcoords="axes fraction",
+            va="center",
+            color=colour,
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 2, "shrinkB": 4},
+        )
+
+
+def spread(wanted: list[float], gap: float) -> list[float]:
+    """Places at least a gap apart, in the order of those wanted (rising) and as near to them as can be.
+
+    Words that would touch stand together around the middle of their wishes.
+    """
+    piles: list[list[float]] = []
+    for place in wanted:
+        piles.append([place])
+        while len(piles) > 1 and middle(piles[-1]) - middle(piles[-2]) < gap * (len(piles[-1]) + len(piles[-2])) / 2:
+            piles[-2:] = [piles[-2] + piles[-1]]
+    return [middle(pile) + (number - (len(pile) - 1) / 2) * gap for pile in piles for number, _ in enumerate(pile)]
+
+
+def middle(pile: list[float]) -> float:
+    return sum(pile) / len(pile)

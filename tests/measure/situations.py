@@ -1,0 +1,178 @@
+"""Generations in all the ways that change what they cost, each counted once and told by the closed forms."""
+
+from dataclasses import asdict, dataclass, replace
+from functools import cache as remember
+
+import torch
+from hypothesis import strategies as st
+
+import minigpt.measure.cost as cost
+import minigpt.measure.kv_cost as kv_cost
+from minigpt.cache import CACHES
+from minigpt.config import GPTConfig
+from minigpt.measure.cost import Flops
+from minigpt.measure.flops import counting
+from minigpt.measure.trace import Pass, Tracer, trace
+from minigpt.model import GPT
+from minigpt.request import new_cache
+
+
+@dataclass(frozen=True)
+class Situation:
+    """options: of the cache, as pairs."""
+
+    name: str
+    config: GPTConfig
+    prompt: int = 5
+    new_tokens: int = 6
+    batch: int = 1
+    prefill_chunk_size: int | None = None
+    dtype: torch.dtype = torch.float32
+    options: tuple = ()
+
+
+@st.composite
+def situations(draw, name):
+    """Of that cache, whatever it can serve."""
+    number = lambda low, high: draw(st.integers(low, high))  # noqa: E731
+    K, group, D = number(1, 2), number(1, 2), 2 ** number(1, 3)
+    window = draw(st.none() | st.integers(1, 8)) if not CACHES[name].needs_window else number(1, 8)
+    config = GPTConfig(
+        vocab_size=number(3, 20),
+        context=24,
+        n_layer=number(1, 3),
+        n_head=K * group,
+        n_kv_head=K,
+        n_embd=K * group * D,
+        n_inner=number(1, 20),
+        window=window,
+        sinks=0 if window is None else number(0, 3),
+    )
+    prompt, new_tokens = number(1, 10), number(1, 10)
+    options = {}
+    if "static" in name:
+        options = {"max_cache_len": prompt + new_tokens - 1 + number(0, 3)}
+    if name == "sliding_window":
+        options = {"chunk": draw(st.none() | st.integers(1, 9))}
+    if name == "quantized":
+        backend = draw(st.sampled_from(["quanto", "hqq", "fp8", "kivi"]))
+        group = st.sampled_from(["token", "channel", "head", "tensor"])
+        options = {
+            "backend": backend,
+            "nbits": 8 if backend == "fp8" else draw(st.sampled_from([2, 4, 8])),
+            "group_key": draw(group),
+            "group_value": draw(group),
+            "q_group_size": draw(st.sampled_from([4, 8])),
+            "residual_length": number(0, 9),
+        }
+    return Situation(
+        name,
+        config,
+        prompt,
+        new_tokens,
+        batch=number(1, 2),
+        prefill_chunk_size=None if name == "none" else draw(st.none() | st.integers(1, 6)),
+        dtype=draw(st.sampled_from([torch.float32, torch.float64])),
+        options=tuple(options.items()),
+    )
+
+
+MHA = {"vocab_size": 11, "context": 24, "n_layer": 2, "n_head": 2, "n_embd": 8, "n_inner": 20}
+GQA = MHA | {"n_head": 4, "n_embd": 16, "n_kv_head": 2}
+WINDOW = {"window": 4, "sinks": 2}
+ROUNDED = (("q_group_size", 4), ("residual_length", 3), ("group_key", "channel"), ("group_value", "token"))
+OPTIONS = {"static": (("max_cache_len", 13),), "sliding_window": (("chunk", 3),), "quantized": ROUNDED}
+
+
+@remember
+def examples() -> list[Situation]:
+    """A few of each cache, which never change: what the mutants are held against."""
+    few = []
+    for name in CACHES:
+        chunk, options = (None if name == "none" else 2), OPTIONS.get(name, ())
+        for sizes in (MHA, GQA):
+            if not CACHES[name].needs_window:
+                few.append(Situation(name, GPTConfig(**sizes), options=options, new_tokens=9))
+            windowed = GPTConfig(**sizes, **WINDOW)
+            few.append(Situation(name, windowed, prompt=8, batch=2, prefill_chunk_size=chunk, options=options))
+        one_layer = GPTConfig(**GQA | {"n_layer": 1}, window=3)
+        few.append(Situation(name, one_layer, prompt=5, prefill_chunk_size=chunk, dtype=torch.float64))
+    for group in ("token", "head", "tensor"):
+        options = dict(ROUNDED) | {"group_key": group, "group_value": group, "backend": "hqq", "nbits": 2}
+        few.append(Situation("quantized", GPTConfig(**GQA), new_tokens=12, options=tuple(options.items())))
+    few.append(Situation("quantized", GPTConfig(**GQA), options=(("backend", "fp8"), ("q_group_size", 2))))
+    return few
+
+
+@torch.no_grad()
+def counted(this: Situation) -> dict:
+    """What it costs, by running it."""
+    torch.manual_seed(0)
+    model = GPT(this.config).to(this.dtype).eval()
+    ids = torch.randint(this.config.vocab_size, (this.batch, this.prompt))
+    sizes = {"prefill_chunk_size": this.prefill_chunk_size, **dict(this.options)}
+    run = trace(model, ids, this.new_tokens, this.name, **sizes)
+    tokens, passes = run.tokens, run.passes
+    with counting() as counter:  # again, but with all logits
+        tracer = Tracer(new_cache_for(this, model), this.config, counter)
+        for each in passes:
+            model(tokens[:, each.past : each.past + each.new], cache=tracer)
+        with_all_logits = tracer.passes
+    first = 1 if this.name == "none" else sum(each.past < this.prompt for each in passes)
+    costs = {"passes": [bytes_of(each) for each in passes]}
+    for logits, those in (("last", passes), ("all", with_all_logits)):
+        for part, some in (
+            ("prefill", those[:first]),
+            ("generation", those),
+            ("last step", those[-1:] if this.new_tokens > 1 else []),
+        ):
+            dense = sum((each.flops for each in some), Flops())
+            scored, pairs = sum(each.scored for each in some), sum(each.pairs for each in some)
+            costs[part, "dense", logits] = dense
+            costs[part, "causal", logits] = replace(dense, attention=dense.attention * pairs // max(scored, 1))
+    return costs
+
+
+def new_cache_for(this: Situation, model):
+    kind = "dynamic" if this.name == "none" else this.name
+    fed = this.prompt + this.new_tokens - 1
+    return new_cache(model, this.batch, fed, this.name != "none", kind, dict(this.options))
+
+
+def bytes_of(each: Pass) -> dict:
+    moves = {name: sum(getattr(each, name)) for name in ("written", "copied", "read", "up", "down")}
+    held = {"slots": each.slots, "useful": each.useful, "nbytes": each.nbytes, "resident": each.resident[-1]}
+    return {"rows": int(each.rows.sum()), **held, **moves}
+
+
+def by_form(this: Situation) -> dict:
+    """The same, by the closed forms."""
+    options, rows = dict(this.options), {"batch": this.batch}
+    chunk = {"prefill_chunk_size": this.prefill_chunk_size}
+    kv = kv_cost.kv_costs(
+        this.name, this.config, this.prompt, this.new_tokens, itemsize=this.dtype.itemsize, **rows, **chunk, **options
+    )
+    of_a_batch = [replace(each, slots=each.slots * this.batch, useful=each.useful * this.batch) for each in kv]
+    costs = {"passes": [asdict(each) for each in of_a_batch]}
+    generation = (this.config, this.prompt, this.new_tokens)
+    fed = this.prompt + this.new_tokens - 1
+    if this.name == "sliding_window":
+        rows |= {"slots": kv_cost.ring_slots(this.config, options.get("chunk"))}
+    for attention in ("dense", "causal"):
+        for logits in ("last", "all"):
+            ways = {"attention": attention, "logits": logits}
+            if this.name == "none":
+                costs["prefill", attention, logits] = cost.prefill_flops(this.config, this.prompt, **ways, **rows)
+                costs["generation", attention, logits] = cost.uncached_flops(*generation, **ways, **rows)
+                costs["last step", attention, logits] = cost.prefill_flops(this.config, fed, **ways, **rows)
+            else:
+                prefill = cost.prefill_flops(this.config, this.prompt, **ways, **rows, **chunk)
+                costs["prefill", attention, logits] = prefill
+                costs["generation", attention, logits] = cost.cached_flops(*generation, **ways, **rows, **chunk)
+                costs["last step", attention, logits] = cost.decode_flops(this.config, fed, attention=attention, **rows)
+            if this.new_tokens == 1:  # the prefill is all there is
+                costs["last step", attention, logits] = Flops()
+    return costs
+
+
+counted_once = remember(counted)

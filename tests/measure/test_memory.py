@@ -1,0 +1,369 @@
+"""Bytes of real models, right to the byte: published figures, real caches, and transformers' own reading of configs."""
+
+import functools
+import itertools
+import json
+import math
+
+import pytest
+import torch
+import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_mutants import mutate
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+from minigpt.cache import make_cache
+from minigpt.config import GPTConfig
+from minigpt.measure import architecture, memory
+from minigpt.measure.architecture import Architecture, Config, load, read
+from minigpt.measure.models import CONFIGS, LEFT_OUT
+
+GIB, MIB = 2**30, 2**20
+
+# Layers, key/value heads, their size, bytes of a token in 16 bits; the window, and bytes that a token adds past it.
+FACTS = {
+    "gpt2": (12, 12, 64, 36_864, None, 36_864),
+    "gpt2-xl": (48, 25, 64, 307_200, None, 307_200),
+    "llama-3-8b": (32, 8, 128, 131_072, None, 131_072),
+    "llama-3-70b": (80, 8, 128, 327_680, None, 327_680),
+    "mistral-7b": (32, 8, 128, 131_072, 4096, 0),
+    "qwen3-0.6b": (28, 8, 128, 114_688, None, 114_688),
+    "qwen3-8b": (36, 8, 128, 147_456, None, 147_456),
+    "qwen3-32b": (64, 8, 128, 262_144, None, 262_144),
+    "gemma-3-4b": (34, 4, 256, 139_264, 1024, 20_480),
+    "gemma-3-27b": (62, 16, 128, 507_904, 1024, 81_920),
+    "gpt-oss-120b": (36, 8, 64, 73_728, 128, 36_864),
+}
+
+
+def check_the_published_figures():
+    for name, (layers, heads, size, token, window, past) in FACTS.items():
+        model = load(name)
+        assert model.kept == {"keys": (heads, size), "values": (heads, size)}, name
+        assert len(model.windows) == layers, name
+        assert memory.nbytes(model, 1) == token, name
+        assert memory.nbytes(model, 1000, batch=3) == 3000 * token, name
+        assert memory.growth(model) == past, name
+        if window:
+            steps = [memory.windowed_nbytes(model, window + 1 + step) for step in (-2, -1, 0, 1)]
+            assert steps[0] == (window - 1) * token, name
+            assert steps[1] == window * token, name
+            assert steps[2:] == [steps[1] + past, steps[1] + 2 * past], name
+
+
+def check_mistral_stops_at_512_mib():
+    mistral = load("mistral-7b")
+    assert memory.windowed_nbytes(mistral, 4096) == memory.windowed_nbytes(mistral, 32_768) == 512 * MIB
+
+
+def check_deepseek_keeps_a_latent():
+    model = load("deepseek-v3")
+    assert memory.nbytes(model, 1) == 70_272 == 61 * (512 + 64) * 2
+    assert [plan.cache for plan in memory.plans(model)].count("sliding_window") == 0
+
+
+SHAPES = [
+    {"n_layer": 2, "n_head": 4, "n_kv_head": 2, "n_embd": 256},  # heads of 64
+    {"n_layer": 1, "n_head": 4, "n_kv_head": 4, "n_embd": 128},  # of 32: groups of 32
+    {"n_layer": 3, "n_head": 4, "n_kv_head": 1, "n_embd": 384},  # of 96: groups of 32
+    {"n_layer": 2, "n_head": 2, "n_kv_head": 1, "n_embd": 256},  # of 128: two groups
+]
+TOKENS = 1, 2, 5, 6, 129, 130, 131
+WINDOW = 5
+
+
+def as_config(shape):
+    return {
+        "model_type": "mistral",
+        "hidden_size": shape["n_embd"],
+        "num_attention_heads": shape["n_head"],
+        "num_hidden_layers": shape["n_layer"],
+        "num_key_value_heads": shape["n_kv_head"],
+        "sliding_window": WINDOW,
+    }
+
+
+def filled(name, config, tokens, batch, prompt, **options):
+    """A real cache in 16 bits that holds so many tokens: a prompt, then one after the other."""
+    cache = make_cache(name, config, batch_size=batch, dtype=torch.bfloat16, **options)
+    start = 0
+    for end in [*([prompt] if prompt else []), *range(prompt + 1, tokens + 1)]:
+        rows = torch.ones(batch, end - start, config.n_kv_head, config.head_size, dtype=torch.bfloat16)
+        cache.admit(torch.arange(start, end).expand(batch, -1))
+        for layer in range(config.n_layer):
+            cache.update(rows, rows, layer)
+        start = end
+    return cache
+
+
+@functools.cache  # the mutants don't change it
+def really_held() -> list:
+    """(shape, tokens, cache, bits, bytes here, bytes below) of real caches of two rows."""
+    held = []
+    for shape, tokens in itertools.product(SHAPES, TOKENS):
+        config = GPTConfig(vocab_size=9, context=256, window=WINDOW, **shape)
+        group = math.gcd(64, config.head_size)  # what the head's size allows of 64
+        slots = {"max_cache_len": tokens}
+        makes = [("concat", {}), ("dynamic", {}), ("static", slots), ("offloaded", {}), ("offloaded_static", slots)]
+        makes += [("quantized", {"nbits": bits, "q_group_size": group}) for bits in (8, 4, 2, 1)]
+        makes += [("sliding_window", {"chunk": 1})] * (
+            tokens in (WINDOW, WINDOW + 1)
+        )  # it has its slots from the start
+        for name, options in makes:
+            cache = filled(name, config, tokens, 2, 0 if name == "sliding_window" else tokens - 1, **options)
+            here = getattr(cache, "resident_nbytes", cache.nbytes)
+            below = cache.nbytes if name.startswith("offloaded") else 0
+            held.append((shape, tokens, name, options.get("nbits", 16), here, below))
+    return held
+
+
+def check_real_caches_hold_as_much():
+    for shape, tokens, name, bits, here, below in really_held():
+        plans = memory.plans(read(as_config(shape), "a test"), batch=2)
+        (plan,) = [plan for plan in plans if (plan.cache, plan.bits) == (name, bits)]
+        assert (plan.here(tokens), plan.below(tokens)) == (here, below), (shape, tokens, name, bits)
+
+
+TYPES = {
+    "gpt2": transformers.GPT2Config,
+    "llama": transformers.LlamaConfig,
+    "mistral": transformers.MistralConfig,
+    "qwen3": transformers.Qwen3Config,
+    "gemma3": transformers.Gemma3Config,
+    "deepseek_v3": transformers.DeepseekV3Config,
+    "gpt_oss": transformers.GptOssConfig,
+}
+
+
+def check_transformers_reads_the_built_in_configs_alike():
+    for name, keys in CONFIGS.items():
+        config = TYPES[keys["model_type"]](**keys)
+        text = config.get_text_config()
+        model = load(name)
+        assert model == read(config.to_dict(), name), name
+        assert model.windows == windows(text), name
+        assert model.context == text.max_position_embeddings, name
+        if keys["model_type"] != "deepseek_v3":
+            heads = getattr(text, "num_key_value_heads", text.num_attention_heads)
+            size = getattr(text, "head_dim", text.hidden_size // text.num_attention_heads)
+            assert model.kept == {"keys": (heads, size), "values": (heads, size)}, name
+
+
+def windows(config):
+    """Of each layer, by the cache that transformers itself would make."""
+    layers = transformers.DynamicCache(config=config).layers
+    return tuple(getattr(layer, "sliding_window", None) for layer in layers) or (None,) * config.num_hidden_layers
+
+
+OTHERS = [
+    transformers.GPT2Config(n_head=6),
+    transformers.GPTNeoXConfig(),
+    transformers.GPTJConfig(),
+    transformers.OPTConfig(),
+    transformers.PhiConfig(),
+    transformers.LlamaConfig(num_key_value_heads=4),
+    transformers.MistralConfig(sliding_window=None),
+    transformers.MixtralConfig(sliding_window=77),
+    transformers.Qwen2Config(use_sliding_window=True, sliding_window=99, max_window_layers=20),
+    transformers.Qwen2Config(sliding_window=99),
+    transformers.Qwen3Config(use_sliding_window=True, sliding_window=99, max_window_layers=7),
+    transformers.Gemma2Config(),
+    transformers.Gemma3TextConfig(),
+    transformers.Cohere2Config(),
+    transformers.Phi3Config(sliding_window=2047),
+    transformers.Starcoder2Config(sliding_window=50),
+    transformers.GptOssConfig(),
+    transformers.GPTBigCodeConfig(bos_token_id=None, eos_token_id=None),
+]
+
+
+def check_transformers_reads_other_types_alike():
+    """With and without the list of layers, which files of before it don't have."""
+    for config in OTHERS:
+        keys = config.to_dict()
+        assert read(keys, "with layer_types").windows == windows(config), config
+        keys.pop("layer_types", None)
+        assert read(keys, "without").windows == windows(config), config
+
+
+def check_a_file_may_leave_out_what_its_type_fills_in():
+    for kind, left_out in LEFT_OUT.items():
+        whole = CONFIG_MAPPING[kind]()
+        keys = {key: value for key, value in whole.to_dict().items() if key not in (*left_out, "layer_types")}
+        assert read(keys, kind) == read(whole.to_dict(), kind)
+    keys = transformers.Gemma3TextConfig().to_dict()
+    del keys["layer_types"]
+    assert read({**keys, "sliding_window_pattern": 5}, "another pattern").windows == ((4096,) * 4 + (None,)) * 5 + (
+        4096,
+    )
+
+
+CHECKS = [value for name, value in list(globals().items()) if name.startswith("check_")]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_it_counts_right(check):
+    check()
+
+
+MUTANTS = {
+    "query heads for key heads": (Config, "kept", "kv_heads = heads if alike else", "kv_heads = heads or"),
+    "key heads are taken for granted": (Config, "kept", "is None if KV_HEADS", "is not None if KV_HEADS"),
+    "the values are forgotten": (Config, "kept", '("keys", "values")', '("keys",)'),
+    "head_dim is ignored": (Config, "kept", 'if self.has("head_dim")', "if False"),
+    "the rotary key is forgotten": (Config, "kept", ', "rotary key": (1, self.number("qk_rope_head_dim"))', ""),
+    "a number has one byte": (memory, "held", "EXACT * ", ""),
+    "the batch is forgotten": (memory, "held", "batch * sum", "sum"),
+    "the window is ignored": (memory, "windowed_nbytes", "min(tokens, window or tokens)", "tokens"),
+    "the window is one too wide": (
+        memory, "windowed_nbytes", "min(tokens, window or", "min(tokens, window and window + 1 or"),
+    "the other layers have the window": (Config, "sliding", 'kind == "sliding_attention"', 'kind == "full_attention"'),
+    "the pattern is off by one": (Config, "sliding", "(layer + 1) % period", "layer % period"),
+    "the first layers have the window": (Config, "sliding", "layer >= first", "layer < first"),
+    "use_sliding_window is ignored": (Config, "sliding", 'or self.keys.get("use_sliding_window") is False', ""),
+    "a quantized cache has no residual": (memory, "quantized_nbytes", "- 1 - RESIDUAL", ""),
+    "the new token is rounded": (memory, "quantized_nbytes", "- 1 - RESIDUAL", "- RESIDUAL"),
+    "a group has no offset": (memory, "quantized_nbytes", "2 * EXACT", "EXACT"),
+    "bits are bytes": (memory, "quantized_nbytes", "bits // 8 +", "bits +"),
+    "dynamic is a token short": (memory, "doubled_nbytes", "2 * (tokens - 1)", "2 * (tokens - 2)"),
+    "one layer is here": (memory, "plans", "min(2,", "min(1,"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bug", MUTANTS)
+def test_a_check_notices_that(bug, monkeypatch):
+    mutate(monkeypatch, *MUTANTS[bug])
+    assert any(map(fails, CHECKS)), f"nothing noticed that {bug}"
+
+
+def fails(check):
+    try:
+        check()
+    except (AssertionError, ValueError):
+        return True
+    return False
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    name=st.sampled_from([*CONFIGS, "recall"]), nbytes=st.integers(1, 2**50), batch=st.integers(1, 9), data=st.data()
+)
+def test_the_longest_context_fits_and_one_token_more_does_not(name, nbytes, batch, data):
+    plan = data.draw(st.sampled_from(memory.plans(load(name), batch)))
+    tokens = memory.longest(plan.here, nbytes)
+    if tokens is None:
+        assert name == "mistral-7b"
+        assert plan.here(10**15) <= nbytes
+        return
+    assert tokens == 0 or plan.here(tokens) <= nbytes
+    assert plan.here(tokens + 1) > nbytes
+
+
+def test_24_gib_hold_196_608_tokens_of_llama_3_8b_and_a_byte_less_does_not():
+    here = memory.plans(load("llama-3-8b"))[0].here
+    assert memory.longest(here, 24 * GIB) == 24 * GIB // 131_072 == 196_608
+    assert memory.longest(here, 24 * GIB - 1) == 196_607
+    assert memory.longest(here, 131_071) == 0
+
+
+def test_a_model_that_sees_all_through_windows_has_no_longest_context():
+    here = {plan.cache: plan.here for plan in memory.plans(load("mistral-7b"))}
+    assert memory.longest(here["sliding_window"], 512 * MIB) is None
+    assert memory.longest(here["sliding_window"], 512 * MIB - 1) == 4095
+
+
+@pytest.mark.parametrize("arguments", [(0, 1), (5, 0), (-1, 1)])
+def test_no_tokens_and_no_rows_are_refused(arguments):
+    with pytest.raises(ValueError, match="1 or more"):
+        memory.nbytes(load("gpt2"), *arguments)
+
+
+def test_bits_that_there_are_not_are_refused():
+    with pytest.raises(ValueError, match="bits must be 8, 4, 2 or 1, got 3"):
+        memory.quantized_nbytes(load("gpt2"), 9, bits=3)
+    with pytest.raises(ValueError, match="1 x 4 codes of 1 bits don't fill whole bytes"):
+        memory.quantized_nbytes(Architecture({"keys": (1, 4)}, (None,), None), 9, bits=1)
+
+
+GOOD = {
+    "hidden_size": 64,
+    "num_attention_heads": 4,
+    "num_hidden_layers": 2,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 99,
+}
+BAD = {
+    "no layers": ({"num_hidden_layers": None}, "the config has no num_hidden_layers or n_layer"),
+    "no heads": ({"num_attention_heads": None}, "the config has no num_attention_heads or n_head"),
+    "no width": ({"hidden_size": None}, "the config has no hidden_size or n_embd"),
+    "a width that can't be split": ({"hidden_size": 66}, "hidden_size can't be split into 4 heads .* needs a head_dim"),
+    "half a head": ({"num_key_value_heads": 0.5}, "num_key_value_heads must be a whole number, 1 or more, got 0.5"),
+    "no head": ({"num_key_value_heads": 0}, "num_key_value_heads must be a whole number, 1 or more, got 0"),
+    "a yes": ({"num_hidden_layers": True}, "num_hidden_layers must be a whole number, 1 or more, got True"),
+    "words": ({"head_dim": "64"}, "head_dim must be a whole number, 1 or more, got '64'"),
+    "a list": ({"num_key_value_heads": [2, 4]}, r"num_key_value_heads must be .* got \[2, 4\]"),
+    "heads that can't be shared": ({"num_key_value_heads": 3}, "4 query heads can't share 3 key heads equally"),
+    "values of another size": ({"v_head_dim": 8}, "v_head_dim 8 is not head_dim 16"),
+    "a latent without its rotary key": ({"kv_lora_rank": 32}, "the config has no qk_rope_head_dim"),
+    "windows of no width": ({"layer_types": ["sliding_attention"] * 2}, "the config has no sliding_window"),
+    "linear attention": ({"layer_types": ["full_attention", "linear_attention"]}, "layer_types has 'linear_attention'"),
+    "a layer too few": ({"layer_types": ["full_attention"]}, "layer_types must name 2 layers"),
+    "windows from where": ({"sliding_window": 9, "use_sliding_window": True}, "the config has no max_window_layers"),
+    "windows in which layers": ({"sliding_window": 9}, "has a sliding_window, but no layer_types"),
+    "a pattern in letters": ({"sliding_window": 9, "sliding_window_pattern": "LLLG"}, "pattern must be a whole number"),
+    "an encoder": ({"is_encoder_decoder": True}, "is_encoder_decoder True means keys and values of an encoder"),
+    "layers that share": ({"num_kv_shared_layers": 1}, "num_kv_shared_layers 1 means layers that share"),
+    "no object": ({"text_config": "gemma"}, "must be a JSON object"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_config_that_can_not_be_read_is_refused_with_its_key(what, tmp_path):
+    change, message = BAD[what]
+    (tmp_path / "config.json").write_text(json.dumps(GOOD | change), encoding="utf-8")
+    with pytest.raises(ValueError, match=message) as refusal:
+        load(str(tmp_path))
+    assert str(tmp_path / "config.json") in str(refusal.value)
+
+
+def test_key_heads_that_are_not_told_are_those_of_the_queries_only_where_the_type_says_so():
+    keys = {key: value for key, value in GOOD.items() if key != "num_key_value_heads"}
+    with pytest.raises(ValueError, match="the config has no num_key_value_heads"):
+        read(keys, "a test")
+    assert read({**keys, "model_type": "llama"}, "a test").kept["keys"] == (4, 16)
+    assert read({**keys, "num_key_value_heads": None}, "a test").kept["keys"] == (4, 16)
+
+
+HYBRIDS = "MambaConfig", "JambaConfig", "Qwen3NextConfig", "FalconConfig", "T5Config", "BertConfig", "Llama4TextConfig"
+
+
+@pytest.mark.parametrize("name", HYBRIDS)
+def test_a_model_that_keeps_something_else_is_refused(name):
+    with pytest.raises(ValueError, match="a test: "):
+        read(getattr(transformers, name)().to_dict(), "a test")
+
+
+def test_a_file_and_its_folder_are_the_same_model(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(GOOD), encoding="utf-8")
+    assert load(str(path)) == load(str(tmp_path)) == read(GOOD, "a test")
+    assert load(str(path)).context == 99
+
+
+def test_the_bundled_model_is_known_by_name():
+    config = GPTConfig(**{"vocab_size": 1024, "context": 512, "n_layer": 3, "n_head": 2, "n_embd": 128})
+    assert memory.nbytes(load("recall"), 77) == filled("concat", config, 77, 1, 76).nbytes
+
+
+@pytest.mark.parametrize("content", ["{", "\udcff", "[]"])
+def test_a_file_that_holds_no_config_is_refused(content, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(ValueError, match=r"config.json: (not a JSON file|must be a JSON object)"):
+        load(str(path))
+
+
+def test_an_unknown_name_is_refused_with_the_names_there_are():
+    with pytest.raises(ValueError, match=f"nowhere: no such file .* these are: {', '.join(architecture.NAMES)}"):
+        load("nowhere")
