@@ -1,0 +1,97 @@
+"""What rounding does to keys, values, attention scores, weights and outputs, each apart, on a model's own numbers."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from minigpt.attention import sees
+from minigpt.cache.groups import Once, box
+from minigpt.cache.quantize import Float8, MinMax
+from minigpt.measure.settings import GROUP
+
+
+@dataclass(frozen=True)
+class RoundingError:
+    """Of one layer, with keys and values rounded to `bits`, `group` saying which numbers share a scale.
+
+    All but scores are relative, |rounded - exact| / |exact|, in Frobenius norms. scores: q k / sqrt(D), before the
+    softmax, root mean square of the error. weights: after it (what KIVI's Table 2 calls attention score).
+    output_of_keys: of attention whose keys alone are rounded; output_of_values: whose values alone are.
+    """
+
+    layer: int
+    bits: int
+    group: str
+    keys: float
+    values: float
+    scores: float
+    weights: float
+    output_of_keys: float
+    output_of_values: float
+
+
+@torch.no_grad()
+def heads(model, ids: Int[Tensor, "B T"]) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Queries (B, T, H, D), keys and values (B, T, K, D) of each layer, as the model computes them for that text."""
+    inputs = []
+    hooks = [block.attn.register_forward_pre_hook(lambda _, given: inputs.append(given[0])) for block in model.blocks]
+    try:
+        model(ids)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    found = []
+    for block, x in zip(model.blocks, inputs, strict=True):
+        qkv = F.linear(x, block.attn.c_attn_weight, block.attn.c_attn_bias)
+        found.append(qkv.unflatten(-1, (-1, model.config.head_size)).split(block.attn.heads, dim=2))
+    return found
+
+
+def errors(model, ids: Int[Tensor, "B T"], form: MinMax | Float8, group: str, size: int = GROUP) -> list[RoundingError]:
+    """Of each layer, on the model's exact keys and values, all of them rounded. T must fill whole groups."""
+    config = model.config
+    codec = Once(
+        form, box(group, size, config.n_kv_head, config.head_size), (config.n_kv_head, config.head_size), model.dtype
+    )
+    if ids.shape[1] % codec.tokens:
+        raise ValueError(f"{ids.shape[1]} tokens don't fill whole groups of {codec.tokens}")
+    positions = torch.arange(ids.shape[1], device=ids.device)[None]
+    mask = sees(positions, positions, config.window, config.sinks)[:, 0]  # (1, T, T)
+    found = []
+    for layer, (q, k, v) in enumerate(heads(model, ids)):
+        k2, v2 = (codec.read(codec.write(each)) for each in (k, v))
+        exact, coarse = (scores(q, each) for each in (k, k2))
+        weights, weights2 = (each.masked_fill(~mask, -math.inf).softmax(-1) for each in (exact, coarse))
+        output = mix(weights, v)
+        found.append(
+            RoundingError(
+                layer,
+                form.bits,
+                group,
+                keys=relative(k2, k),
+                values=relative(v2, v),
+                scores=(coarse - exact)[mask.expand_as(exact)].square().mean().sqrt().item(),
+                weights=relative(weights2, weights),
+                output_of_keys=relative(mix(weights2, v), output),
+                output_of_values=relative(mix(weights, v2), output),
+            )
+        )
+    return found
+
+
+def scores(q: Float[Tensor, "B T H D"], k: Float[Tensor, "B S K D"]) -> Float[Tensor, "B H T S"]:
+    k = k.repeat_interleave(q.shape[2] // k.shape[2], dim=2)
+    return torch.einsum("bthd,bshd->bhts", q, k) / math.sqrt(q.shape[-1])
+
+
+def mix(weights: Float[Tensor, "B H T S"], v: Float[Tensor, "B S K D"]) -> Float[Tensor, "B T H D"]:
+    v = v.repeat_interleave(weights.shape[1] // v.shape[2], dim=2)
+    return torch.einsum("bhts,bshd->bthd", weights, v)
+
+
+def relative(rounded: Tensor, exact: Tensor) -> float:
+    return ((rounded - exact).norm() / exact.norm()).item()
