@@ -23,6 +23,7 @@
 # | softmax | softmax（归一化指数函数） | turns scores into weights that are positive and add up to one |
 # | attention | 注意力 | the mean of the values, weighted by how well each key matches the query |
 # | causal mask | 因果掩码 | hides from each token all that comes after it |
+# | position | 位置 | the place of a token in its text |
 # | head | 注意力头 | one of several attentions side by side, each with channels of its own |
 # | channel | 通道 | one number of a vector |
 # | batch | 批次 | several texts computed together |
@@ -58,12 +59,15 @@ torch.set_num_threads(1)  # small numbers: more threads would only wait for each
 # - the **key** `k`: what it is found by;
 # - the **value** `v`: what it gives to whoever finds it.
 #
-# Token 1 compares its query with its key, which gives a **score**. The **softmax** turns scores into weights that are
+# Here we take these vectors as given, two numbers each; notebook 02 makes them from a real model's matrices.
+#
+# Token 1 compares its query with its key: it multiplies them number by number and adds up, which gives a **score**. The **softmax** turns scores into weights that are
 # positive and add up to one. Then the values are added up, each times its weight:
 #
 # `Attn₁ = softmax(q₁ k₁ᵀ / √D) v₁`
 #
-# `D` is the length of these vectors. Dividing by its square root keeps the scores from growing with it.
+# `D` is the length of these vectors. Dividing by its square root keeps the scores from growing with it; many
+# texts leave it out of the formula, the models don't.
 #
 # **Claim.** Whatever the query and the key of token 1 are, its attention is its value.
 #
@@ -180,7 +184,8 @@ exercises.softmax.check(safe_softmaxed)
 # **Predict.** It takes a `mask` that says who sees whom. Which of its nine places are True?
 
 # %%
-Q, K, V = (torch.tensor(x, dtype=torch.float64)[None, :, None] for x in (q, k, v))  # (1, 3, 1, 2)
+# one text, one head: (3, 2) becomes (1, 3, 1, 2)
+Q, K, V = (torch.tensor(x, dtype=torch.float64)[None, :, None] for x in (q, k, v))
 positions = torch.arange(3)[None]  # (1, 3)
 mask = sees(positions, positions)  # (1, 1, 3, 3)
 print(mask[0, 0])
@@ -190,7 +195,7 @@ assert torch.allclose(out[0, :, 0], torch.tensor(by_hand, dtype=torch.float64), 
 
 # %% [markdown]
 # The mask is True at and below the diagonal: row 1 sees one key, row 2 two, row 3 three. It is called the **causal mask**.
-# In the package it comes from one rule, which asks only for positions:
+# In the package it comes from one rule, which asks only for **positions**: the place of each token in its text, counted from 0.
 
 # %%
 code(sees)
@@ -228,8 +233,16 @@ assert torch.allclose(attend_by_rows(Q, K, V, mask), out, atol=1e-12)
 # %%
 scores = Q[0, :, 0] @ K[0, :, 0].T / math.sqrt(2)
 weights = scores.masked_fill(~mask[0, 0], -math.inf).softmax(-1)
-picture = grid(weights, ["query 1", "query 2", "query 3"], ["key 1", "key 2", "key 3"], "Each row adds up to 1")
-show(picture, "Three queries by three keys: weights on the diagonal and below it, zeros above it.")
+picture = grid(
+    weights,
+    ["query 1", "query 2", "query 3"],
+    ["key 1", "key 2", "key 3"],
+    "Each row adds up to 1",
+)
+show(
+    picture,
+    "Three queries by three keys: weights on the diagonal and below it, zeros above it.",
+)
 assert (weights == 0).sum() == 3
 assert torch.allclose(weights.sum(-1), torch.ones(3, dtype=torch.float64))
 assert torch.allclose(attend_as_matrices(Q, K, V, mask), out, atol=1e-12)
@@ -307,9 +320,9 @@ exercises.attention.check(attention)
 
 # %%
 torch.manual_seed(0)
-B, T, H, groups, D = 2, 6, 4, 2, 8
+B, T, H, key_heads, D = 2, 6, 4, 2, 8
 q4 = torch.randn(B, T, H, D, dtype=torch.float64)
-k4, v4 = torch.randn(2, B, T, groups, D, dtype=torch.float64)
+k4, v4 = torch.randn(2, B, T, key_heads, D, dtype=torch.float64)
 causal_mask = sees(*[torch.arange(T).expand(B, T)] * 2)
 
 want = attend_by_hand(q4, k4, v4, causal_mask)
@@ -318,7 +331,8 @@ for form in (attend_by_rows, attend_as_matrices, attend):
     print(f"{form.__name__:20} differs from by hand by less than 1e-12: {difference < 1e-12}")
     assert difference < 1e-12
 
-alone = attend_by_hand(q4[:, :, 3:], k4[:, :, 1:], v4[:, :, 1:], causal_mask)  # head 3 with key head 1
+# query head 3 alone, with key head 1
+alone = attend_by_hand(q4[:, :, 3:], k4[:, :, 1:], v4[:, :, 1:], causal_mask)
 assert torch.equal(alone[:, :, 0], want[:, :, 3])
 
 # %% [markdown]
@@ -338,12 +352,17 @@ long_mask = sees(*[torch.arange(T)[None]] * 2)
 seconds = {}
 for form in (attend_by_hand, attend_by_rows, attend_as_matrices, attend):
     form(q5, k5, v5, long_mask)  # once to warm up
-    begin = time.perf_counter()
-    for _ in range(3):
+    took = []
+    for _ in range(5):
+        begin = time.perf_counter()
         form(q5, k5, v5, long_mask)
-    seconds[form] = (time.perf_counter() - begin) / 3
+        took.append(time.perf_counter() - begin)
+    seconds[form] = min(took)
 for form, took in seconds.items():
-    print(f"{form.__name__:20} {1000 * took:8.3f} ms, {seconds[attend_by_hand] / took:6.0f} times as fast as by hand")
+    print(
+        f"{form.__name__:20} {1000 * took:8.3f} ms, "
+        f"{seconds[attend_by_hand] / took:6.0f} times as fast as by hand"
+    )
 assert seconds[attend_by_hand] > 10 * seconds[attend_as_matrices]
 
 # %% [markdown]
@@ -366,7 +385,10 @@ for q_pos in (torch.tensor([3]), torch.tensor([3, 4])):
     k_pos = torch.arange(int(q_pos.max()) + 1)
     right, wrong = sees(q_pos[None], k_pos[None])[0, 0], broken(q_pos, k_pos)
     for t, position in enumerate(q_pos.tolist()):
-        print(f"{len(q_pos)} new, query {position}: right {right[t].int().tolist()}, broken {wrong[t].int().tolist()}")
+        print(
+            f"{len(q_pos)} new, query {position}: "
+            f"right {right[t].int().tolist()}, broken {wrong[t].int().tolist()}"
+        )
     assert torch.equal(right, wrong) == (len(q_pos) == 1)
 
 # %% [markdown]
