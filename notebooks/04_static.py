@@ -32,6 +32,7 @@ import sys
 
 sys.path.insert(0, "..")  # minigpt is in the folder above
 
+import itertools
 import math
 
 import torch
@@ -76,7 +77,7 @@ def steps_of(cache, tokens=8):
 
 
 def moves_of(addresses):
-    return sum(one != other for one, other in zip(addresses, addresses[1:]))
+    return sum(one != other for one, other in itertools.pairwise(addresses))
 
 
 found = {}
@@ -218,7 +219,8 @@ assert mask.sum(-1).tolist() == [1, 2, 3, 4, 5]
 
 # %% [markdown]
 # The picture shows five steps: the ones grow by one, the width of the row stays. What grew in the shape has become a number in the mask.
-#
+
+# %% [markdown]
 # ## 4. Hidden is not harmless
 #
 # **Claim.** A hidden slot still spoils everything if it holds NaN ("not a number"). So preallocate zeros, never `torch.empty`.
@@ -358,7 +360,9 @@ def broken_fits(held, new, capacity):
     return held + new <= capacity + 1
 
 
-assert broken_fits(0, 3, 4) and broken_fits(3, 1, 4) and not broken_fits(4, 3, 4)
+assert broken_fits(0, 3, 4)
+assert broken_fits(3, 1, 4)
+assert not broken_fits(4, 3, 4)
 
 
 # %% tags=["exercise"]
@@ -405,7 +409,8 @@ assert live == cache.nbytes
 
 # %% [markdown]
 # At 16 tokens it is 3.1%. Servers with many users divide the memory into small blocks instead, and give them out as texts grow ("paged" attention).
-#
+
+# %% [markdown]
 # ## What to take away
 #
 # - A fixed address comes from preallocation; a fixed shape comes from returning all slots and hiding the empty ones.

@@ -44,7 +44,7 @@ slots_read = Exercise(
 
 mended = Exercise(
     reference=lambda held, new, capacity: held + new <= capacity,
-    cases=[(0, 1, 4), (3, 1, 4), (4, 1, 4), (2, 3, 4), (0, 4, 4), (0, 5, 4), (1, 1, 4)],
+    cases=[(0, 1, 4), (3, 1, 4), (3, 3, 4), (4, 1, 4), (2, 3, 4), (0, 4, 4), (0, 5, 4), (1, 1, 4)],
     mistakes={
         "this still does what the broken one does": lambda held, new, capacity: held + new <= capacity + 1,
         "now the last slot is never used": lambda held, new, capacity: held + new < capacity,
