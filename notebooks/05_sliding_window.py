@@ -122,8 +122,11 @@ print("by hand:", slots)
 turned = turns(window=5, sinks=0, steps=14)
 print("the package:", turned.held[7].tolist())
 assert slots == turned.held[7].tolist() == [5, 6, 7, 3, 4]
-picture = ring(turned)
-show(picture, picture.alt)
+show(
+    ring(turned),
+    "Fourteen steps across, five slots downwards, in each the token that it holds: "
+    "the newest goes down the slots and begins again at the top, over the oldest.",
+)
 
 # %% [markdown]
 # The picture has a column for each step: the newest token (dark) goes down the slots, and begins again at the top. Attention is a sum, so

@@ -36,7 +36,7 @@ window_mask = Exercise(
 
 slots_needed = Exercise(
     reference=lambda window, chunk, sinks: window + chunk - 1 + sinks,
-    cases=[(8, 1, 0), (8, 4, 0), (1, 1, 0), (5, 3, 2)],
+    cases=[(8, 1, 0), (8, 4, 0), (1, 1, 0), (5, 4, 2)],
     mistakes={
         "that is enough for one token at a time: the first query of a chunk looks back furthest": lambda w, c, s: w + s,
         "one slot more than is needed: the first query sees itself, too": lambda w, c, s: w + c + s,
@@ -47,7 +47,7 @@ slots_needed = Exercise(
 
 first_failure = Exercise(
     reference=lambda window, chunk: shortest(window, chunk, window + chunk - 2),
-    cases=[(4, 2), (4, 1), (8, 3), (8, 4), (9, 4), (2, 5)],
+    cases=[(4, 3), (4, 1), (8, 3), (8, 4), (9, 4), (2, 5)],
     mistakes={
         "so long a text still fits into the ring": lambda window, chunk: window + chunk - 2,
         "the first chunk that begins after the window is not the first that shows it": lambda window, chunk: (
