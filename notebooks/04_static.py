@@ -101,13 +101,18 @@ assert torch.allclose(found["static"][1], found["dynamic"][1], atol=1e-12)
 class Watched(StaticCache):
     """A static cache that writes down the shape of the keys that layer 0 is given."""
 
-    def store(self, k, v, layer):
-        keys, values = super().store(k, v, layer)
-        self.shapes = getattr(self, "shapes", []) + [tuple(keys.shape)] * (layer == 0)
+    def reset(self):
+        super().reset()
+        self.shapes = []
+
+    def update(self, k, v, layer):
+        keys, values = super().update(k, v, layer)
+        if layer == 0:
+            self.shapes.append(tuple(keys.shape))
         return keys, values
 
 
-class Whole(StaticCache):
+class Whole(Watched):
     """Returns all slots, filled or not. An empty one is reported as NEVER, so that no one sees it."""
 
     def admit(self, positions, ids=None):
@@ -116,9 +121,6 @@ class Whole(StaticCache):
 
     def store(self, k, v, layer):
         super().store(k, v, layer)
-        self.shapes = getattr(self, "shapes", []) + [tuple(self.keys[layer].shape)] * (
-            layer == 0
-        )
         return self.keys[layer], self.values[layer]
 
 
