@@ -99,16 +99,17 @@ assert torch.allclose(found["static"][1], found["dynamic"][1], atol=1e-12)
 
 # %%
 class Watched(StaticCache):
-    """A static cache that writes down the shape of the keys that layer 0 is given."""
+    """A static cache that writes down the shape and the address of the keys that layer 0 is given."""
 
     def reset(self):
         super().reset()
-        self.shapes = []
+        self.shapes, self.addresses = [], []
 
     def update(self, k, v, layer):
         keys, values = super().update(k, v, layer)
         if layer == 0:
             self.shapes.append(tuple(keys.shape))
+            self.addresses.append(keys.data_ptr())
         return keys, values
 
 
@@ -133,6 +134,7 @@ for kind in (Watched, Whole):
         "...",
         cache.shapes[-1],
     )
+    assert len(set(cache.addresses)) == 1
     assert len(set(cache.shapes)) == {Watched: 8, Whole: 1}[kind]
     assert torch.allclose(logits, found["dynamic"][1], atol=1e-12)
 

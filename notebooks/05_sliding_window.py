@@ -154,9 +154,12 @@ def worst(cache, chunk, count=100):
 
 cache = make_cache("sliding_window", windowed.config, chunk=1, dtype=model.dtype)
 full = make_cache("static", model.config, max_cache_len=100, dtype=model.dtype)
-print(f"slots: {cache.room}; equal to the oracle: {worst(cache, 1) < 1e-10}")
+empty, difference = cache.nbytes, worst(cache, 1)
+print(f"slots: {cache.room}; equal to the oracle: {difference < 1e-10}")
 print(f"bytes: {cache.nbytes:,}, and {full.nbytes:,} for all 100 tokens")
+assert difference < 1e-10
 assert cache.room == 8
+assert cache.nbytes == empty
 assert cache.nbytes * 100 == full.nbytes * 8
 
 # %% [markdown]
