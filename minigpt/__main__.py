@@ -15,6 +15,7 @@ from minigpt.commands import (
     figures,
     generate,
     memory,
+    quality,
     recall,
     train,
 )
@@ -23,6 +24,7 @@ COMMANDS = {
     "compare": compare,
     "generate": generate,
     "recall": recall,
+    "quality": quality,
     "bench": bench,
     "memory": memory,
     "train": train,
@@ -53,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m minigpt",
         description="A GPT whose cached output is its uncached output. Without a command: compare.",
-        epilog="Exit codes: 0 done, 1 a cache generated other tokens than none, 2 wrong or failed, 130 interrupted.",
+        epilog="Exit codes: 0 done, 1 a cache generated not what its oracle does, 2 wrong or failed, 130 interrupted.",
     )
     top.add_argument("--version", action="version", version=f"minigpt {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)

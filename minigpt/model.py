@@ -6,7 +6,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from minigpt.attention import NEVER, attend, sees
@@ -114,11 +114,20 @@ class GPT(nn.Module):
         mask = sees(positions, k_pos, self.config.window, self.config.sinks)
         if mask.all():
             mask = None  # it hides nothing (as when one token is decoded), and without one the kernel is faster
-        places = positions.clamp(max=self.config.context - 1)  # padding is hidden, whatever it is embedded as
+        return self.through_blocks(self.embed(ids, positions), mask, cache)
+
+    def embed(self, ids: Int[Tensor, "B T"], positions: Int[Tensor, "B T"]) -> Float[Tensor, "B T C"]:
         p = self._parameters
-        x = F.embedding(ids, p["wte_weight"]) + F.embedding(places, p["wpe_weight"])
+        places = positions.clamp(max=self.config.context - 1)  # padding is hidden, whatever it is embedded as
+        return F.embedding(ids, p["wte_weight"]) + F.embedding(places, p["wpe_weight"])
+
+    def through_blocks(
+        self, x: Float[Tensor, "B T C"], mask: Bool[Tensor, "B 1 T S"] | None, cache: KVCache
+    ) -> Float[Tensor, "B T C"]:
+        """All blocks, and the last norm. mask: which of the cache's slots each token sees; None: all."""
         for block in self.blocks:
             x = block(x, mask, cache)
+        p = self._parameters
         return torch.layer_norm(x, x.shape[-1:], p["ln_f_weight"], p["ln_f_bias"], self.config.layer_norm_epsilon)
 
     def lm_head(self, x: Float[Tensor, "*B C"]) -> Float[Tensor, "*B V"]:

@@ -3,16 +3,20 @@
 They are for these tests only (`pip install minigpt-kv[peers]`): without one, its tests skip and say so.
 """
 
+import tempfile
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
+from helpers import random_ids, spread
 
 from minigpt.cache import make_cache
 from minigpt.cache.groups import Once, box
 from minigpt.cache.quantize import Float8, HalfQuadratic, MinMax
 from minigpt.cache.requantize import Again
 from minigpt.config import GPTConfig
+from minigpt.model import GPT
 
 B, K, T, D, GROUP = 2, 2, 48, 32, 16
 
@@ -120,3 +124,62 @@ def test_requantize_returns_what_the_cache_of_transformers_returns_step_by_step(
         flushes.add(tuple(count for *_, count in cache.sides))
         start += size
     assert flushes == {(count, count) for count in (0, 16, 24, 32, 40)}
+
+
+@pytest.fixture(scope="module")
+def gpts():
+    """transformers' GPT-2 with random weights, and ours with the same; their text is far from repeating itself."""
+    transformers = pytest.importorskip("transformers")
+    settings = {"vocab_size": 61, "n_positions": 96, "n_layer": 2, "n_head": K, "n_embd": K * D, "eos_token_id": None}
+    theirs = spread(transformers.GPT2LMHeadModel(transformers.GPT2Config(**settings, bos_token_id=None)), seed=3)
+    with tempfile.TemporaryDirectory() as folder:
+        theirs.save_pretrained(folder)
+        return theirs, GPT.from_pretrained(folder)
+
+
+PROMPT, RESIDUAL, NEW = 40, 16, 48
+ROUNDING = {
+    "quanto 4": {"backend": "quanto", "nbits": 4, "axis_key": 0, "axis_value": 0},
+    "quanto 2": {"backend": "quanto", "nbits": 2, "axis_key": 0, "axis_value": 0},
+    "hqq 4": {"backend": "hqq", "nbits": 4, "axis_key": 1, "axis_value": 1},
+    "hqq 2": {"backend": "hqq", "nbits": 2, "axis_key": 1, "axis_value": 1},
+}
+
+
+def told(options):
+    return {**options, "q_group_size": GROUP, "residual_length": RESIDUAL}
+
+
+@pytest.mark.parametrize("rounding", ROUNDING)
+def test_greedy_tokens_are_those_of_the_quantized_generate_of_transformers(request, gpts, rounding):
+    """The prompt is longer than the residual, and the residual is flushed three times."""
+    request.getfixturevalue(ROUNDING[rounding]["backend"])
+    theirs, ours = gpts
+    ids, options = random_ids(1, PROMPT, seed=5), told(ROUNDING[rounding])
+    how = {"max_new_tokens": NEW, "do_sample": False, "cache_implementation": "quantized"}
+    want = theirs.generate(ids, attention_mask=torch.ones_like(ids), pad_token_id=0, cache_config=options, **how)
+    assert torch.equal(ours.generate(ids, cache_config={**options, "requantize": True}, **how), want)
+    assert not torch.equal(ours.generate(ids, max_new_tokens=NEW), want), "or the rounding changed nothing"
+
+
+@pytest.mark.parametrize("rounding", ROUNDING)
+def test_where_append_only_differs_from_transformers_it_is_the_residual(request, gpts, rounding):
+    """transformers rounds the whole prompt once it has attended; ours keeps the newest residual_length tokens exact.
+    With no residual both read the same numbers, in the first step after the prompt; with hqq, once ours also stops
+    early, as the library does (all groups together, so that one changes another: which is why ours does not)."""
+    request.getfixturevalue(ROUNDING[rounding]["backend"])
+    transformers = pytest.importorskip("transformers")
+    (theirs, gpt), ids, options = gpts, random_ids(1, PROMPT + 1, seed=5), told(ROUNDING[rounding])
+    backend, rest = options["backend"], {name: options[name] for name in options if name != "backend"}
+
+    def step(cache, model):
+        with torch.no_grad():
+            return [model(piece, cache=cache) for piece in (ids[:, :PROMPT], ids[:, PROMPT:])][1]
+
+    want = step(transformers.QuantizedCache(backend, theirs.config, **rest), theirs).logits
+    kept = step(make_cache("quantized", gpt.config, **options), gpt)
+    rounding_all = make_cache("quantized", gpt.config, **{**options, "residual_length": 0})
+    if backend == "hqq":
+        rounding_all.codecs = [replace(codec, form=replace(codec.form, stops=True)) for codec in rounding_all.codecs]
+    assert (step(rounding_all, gpt) - want).abs().max() < 1e-4 * want.abs().max()
+    assert (kept - want).abs().max() > 1e-2 * want.abs().max()

@@ -30,17 +30,19 @@ def declare(command):
 
 
 def run(options) -> int:
-    from minigpt.show.compare import as_json, compare, report
+    from minigpt.measure.compare import ROUNDS, compare, with_none
+    from minigpt.show.compare import as_json, progress_bars, report
     from minigpt.show.terminal import Terminal
 
     names = cache_names(options.cache)
     model, folder = open_model(options)
     tokenizer, ids = open_prompt(options, model, folder)
     seed = None if options.greedy else options.seed
-    lines, uncached = compare(model, ids, options.new_tokens, names, seed)
+    with progress_bars(with_none(names), ROUNDS * options.new_tokens) as on_step:
+        lines, uncached = compare(model, ids, options.new_tokens, names, seed, on_step)
     if options.json:
         setting = {"model": options.model, "dtype": options.dtype, "device": options.device, "seed": seed}
         print(json.dumps(as_json(lines, uncached, tokenizer, ids.shape[1], setting)))
     else:
         report(lines, uncached, tokenizer, ids.shape[1], Terminal())
-    return EXIT_OK if all(line.tokens_equal or line.lossy for line in lines) else EXIT_DIFFERENT
+    return EXIT_OK if all(line.tokens_equal for line in lines) else EXIT_DIFFERENT

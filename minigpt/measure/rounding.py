@@ -1,6 +1,7 @@
 """What rounding does to keys, values, attention scores, weights and outputs, each apart, on a model's own numbers."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -9,9 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from minigpt.attention import sees
-from minigpt.cache.groups import Once, box
+from minigpt.cache.groups import NAMES, Once, box
 from minigpt.cache.quantize import Float8, MinMax
-from minigpt.measure.settings import GROUP
+from minigpt.measure.settings import BITS, GROUP
+
+FORMS = [MinMax(bits) for bits in BITS]
 
 
 @dataclass(frozen=True)
@@ -51,35 +54,43 @@ def heads(model, ids: Int[Tensor, "B T"]) -> list[tuple[Tensor, Tensor, Tensor]]
     return found
 
 
-def errors(model, ids: Int[Tensor, "B T"], form: MinMax | Float8, group: str, size: int = GROUP) -> list[RoundingError]:
-    """Of each layer, on the model's exact keys and values, all of them rounded. T must fill whole groups."""
+@torch.no_grad()
+def errors(
+    model, ids: Int[Tensor, "B T"], forms: Iterable[MinMax | Float8] = FORMS, groups: Iterable[str] = NAMES
+) -> list[RoundingError]:
+    """Of each layer, number format and group, on the model's exact keys and values, all of them rounded.
+
+    Raises ValueError where the T tokens don't fill whole groups of 64.
+    """
     config = model.config
-    codec = Once(
-        form, box(group, size, config.n_kv_head, config.head_size), (config.n_kv_head, config.head_size), model.dtype
-    )
-    if ids.shape[1] % codec.tokens:
-        raise ValueError(f"{ids.shape[1]} tokens don't fill whole groups of {codec.tokens}")
+    shape = config.n_kv_head, config.head_size
+    codecs = [(name, Once(form, box(name, GROUP, *shape), shape, model.dtype)) for form in forms for name in groups]
+    if ids.shape[1] % GROUP:
+        raise ValueError(f"{ids.shape[1]} tokens don't fill whole groups of {GROUP}")
     positions = torch.arange(ids.shape[1], device=ids.device)[None]
     mask = sees(positions, positions, config.window, config.sinks)[:, 0]  # (1, T, T)
     found = []
     for layer, (q, k, v) in enumerate(heads(model, ids)):
-        k2, v2 = (codec.read(codec.write(each)) for each in (k, v))
-        exact, coarse = (scores(q, each) for each in (k, k2))
-        weights, weights2 = (each.masked_fill(~mask, -math.inf).softmax(-1) for each in (exact, coarse))
+        exact = scores(q, k)
+        weights = exact.masked_fill(~mask, -math.inf).softmax(-1)
         output = mix(weights, v)
-        found.append(
-            RoundingError(
-                layer,
-                form.bits,
-                group,
-                keys=relative(k2, k),
-                values=relative(v2, v),
-                scores=(coarse - exact)[mask.expand_as(exact)].square().mean().sqrt().item(),
-                weights=relative(weights2, weights),
-                output_of_keys=relative(mix(weights2, v), output),
-                output_of_values=relative(mix(weights, v2), output),
+        for name, codec in codecs:
+            k2, v2 = (codec.read(codec.write(each)) for each in (k, v))
+            coarse = scores(q, k2)
+            weights2 = coarse.masked_fill(~mask, -math.inf).softmax(-1)
+            found.append(
+                RoundingError(
+                    layer,
+                    codec.form.bits,
+                    name,
+                    keys=relative(k2, k),
+                    values=relative(v2, v),
+                    scores=(coarse - exact)[mask.expand_as(exact)].square().mean().sqrt().item(),
+                    weights=relative(weights2, weights),
+                    output_of_keys=relative(mix(weights2, v), output),
+                    output_of_values=relative(mix(weights, v2), output),
+                )
             )
-        )
     return found
 
 

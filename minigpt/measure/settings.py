@@ -56,3 +56,6 @@ SETTINGS = (
     *(rounding("hqq", bits, "token", "token") for bits in BITS),
     *(rounding("fp8", 8, name, name) for name in NAMES),
 )
+
+# What an outlier among the key channels does to each group.
+INJECTED = (exact("dynamic"), *(rounding("quanto", bits, name, "token") for bits in (8, 4, 2) for name in NAMES))

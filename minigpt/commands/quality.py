@@ -1,0 +1,38 @@
+"""What every cache and setting keeps of a model's quality, measured once and recorded."""
+
+from pathlib import Path
+
+from minigpt.commands import EXIT_OK
+from minigpt.commands.arguments import add_model, count
+
+SUMMARY = "measure recall, bits per byte and rounding errors of every cache and setting (takes minutes)"
+
+
+def declare(command):
+    add_model(command)
+    command.add_argument("--questions", type=count, default=25, metavar="N", help="for each distance (%(default)s)")
+    command.add_argument("--seed", type=int, default=303, help="of the questions (%(default)s)")
+    command.add_argument(
+        "--out", type=Path, default=Path("figures/data/quality.json"), metavar="FILE", help="(%(default)s)"
+    )
+
+
+def run(options) -> int:
+    from minigpt.commands.opening import open_model
+    from minigpt.measure.recording import record
+    from minigpt.show.quality import report_recording
+    from minigpt.show.terminal import Terminal
+
+    model, _ = open_model(options)
+    console = Terminal()
+    recording = record(
+        options.model,
+        model,
+        options.questions,
+        options.seed,
+        lambda score: console.print(f"{score.setting.name}: {100 * score.recall:.1f}% right", highlight=False),
+    )
+    recording.save(options.out)
+    report_recording(recording, console)
+    console.print(str(options.out), highlight=False)
+    return EXIT_OK
