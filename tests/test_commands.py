@@ -140,6 +140,88 @@ def test_bench_against_transformers_races_the_same_tokens(capsys):
     assert "transformers" in capsys.readouterr().out
 
 
+def test_memory_needs_no_torch():
+    """Nor numpy: it is arithmetic alone."""
+    check = "import sys; from minigpt.__main__ import main\nmain(['memory', 'gemma-3-27b', '--fits', '24GiB'])\n"
+    result = python("-c", check + "assert not {'torch', 'numpy', 'matplotlib'} & set(sys.modules)")
+    assert result.returncode == 0, result.stderr
+    assert "507,904 bytes a token" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("gpt2 --context 1024", ["36,864 bytes a token", "37,748,736", "36.0 MiB"]),
+        (
+            "llama-3-8b --context 131072 --bits 4",
+            ["131,072 bytes a token", "16.0 GiB", "4.5 GiB", "more than the 8,192"],
+        ),
+        ("gemma-3-27b", ["507,904 bytes a token", "a token adds 81,920 bytes", "131,072 tokens"]),
+        ("deepseek-v3", ["1 x 512 (latent) and 1 x 64 (rotary key)", "70,272 bytes a token"]),
+        ("mistral-7b --fits 512MiB --batch 2", ["2 rows of 32,768 tokens", "1.0 GiB", "longest context", "2,048"]),
+        ("mistral-7b --fits 512MiB", ["any"]),
+    ],
+)
+def test_memory_tells_the_bytes_of_real_models(arguments, says, capsys):
+    assert main(["memory", *arguments.split()]) == 0
+    out = capsys.readouterr().out
+    for words in says:
+        assert words in out
+
+
+def test_memory_as_json_says_the_same(capsys):
+    assert main(["memory", "gemma-3-27b", "--context", "4096", "--bits", "4", "--fits", "2.5GB", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["model"], result["context"], result["batch"], result["memory"]) == (
+        "gemma-3-27b",
+        4096,
+        1,
+        25 * 10**8,
+    )
+    assert (result["nbytes_per_token"], result["nbytes_per_token_past_window"]) == (507_904, 81_920)
+    assert (result["layers"], result["layers_with_window"], result["window"]) == (62, 52, 1024)
+    lines = {line["cache"]: line for line in result["caches"]}
+    assert list(lines) == [name for name in CACHES if name != "none"]
+    assert lines["concat"]["nbytes"] == 4096 * 507_904
+    assert lines["sliding_window"]["nbytes"] == 4096 * 81_920 + 1024 * (507_904 - 81_920)
+    assert lines["concat"]["longest_context"] == 25 * 10**8 // 507_904
+    assert lines["quantized"]["bits"] == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "nbytes"),
+    [
+        ("24GiB", 24 * 2**30),
+        ("24GB", 24 * 10**9),
+        ("1.5 KiB", 1536),
+        ("3MB", 3 * 10**6),
+        ("2TiB", 2**41),
+        ("0.1GiB", 107374182),
+        ("9B", 9),
+    ],
+)
+def test_memory_knows_gib_from_gb(text, nbytes, capsys):
+    assert main(["memory", "gpt2", "--fits", text, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["memory"] == nbytes
+
+
+def test_memory_asks_for_a_context_where_the_config_has_none(tmp_path, capsys):
+    config = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert main(["memory", str(tmp_path)]) == 2
+    assert "give --context N" in capsys.readouterr().err
+    assert main(["memory", str(tmp_path), "--context", "10"]) == 0
+    assert f"{2 * 2 * 2 * 8 * 2} bytes a token" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_memory_draws_a_chart_and_prints_its_table_all_the_same(kind, tmp_path, capsys):
+    file = tmp_path / f"chart.{kind}"
+    assert main(["memory", "gpt2", "--chart", str(file)]) == 0
+    assert "36,864 bytes a token" in capsys.readouterr().out
+    assert file.stat().st_size > 5000
+
+
 BAD = {
     "an unknown command": (["compute"], "invalid choice: 'compute'"),
     "an unknown cache": (["--cache", "dynamite"], "no cache is named dynamite; there are none, concat"),
@@ -153,6 +235,12 @@ BAD = {
     "a prompt that is not text": (["--prompt", "\udcff"], "the prompt is not UTF-8 text"),
     "a seed for no draw": (["--greedy", "--seed", "3"], "not allowed with argument"),
     "a number in words": (["--new-tokens", "ten"], "must be a whole number, 1 or more, got ten"),
+    "a model that no one knows": (["memory", "gpt9"], "nor a model known by name; these are: recall, gpt2, gpt2-xl"),
+    "a size without its unit": (["memory", "gpt2", "--fits", "24"], "must be a size with its unit, as 24GiB"),
+    "a size in bits": (["memory", "gpt2", "--fits", "24Gb"], "got 24Gb"),
+    "a size of nothing": (["memory", "gpt2", "--fits", "0GiB"], "got 0GiB"),
+    "bits that there are not": (["memory", "gpt2", "--bits", "3"], "invalid choice: 3"),
+    "a chart of another kind": (["memory", "gpt2", "--chart", "x.pdf"], "draws a .svg or a .png, got x.pdf"),
     "a device that is not there": (["--device", "warp"], "warp"),
 }
 

@@ -57,11 +57,13 @@ def run(options) -> int:
 
 def draw(options, model, tokens, bits):
     try:
-        from minigpt.show.memory_chart import chart, save
+        from minigpt.show.memory_chart import memory_chart
     except ModuleNotFoundError as error:
         raise ValueError(f"charts are drawn with matplotlib: pip install matplotlib ({error})") from error
 
-    save(chart(options.model, plans(model, options.batch, bits), tokens, options.batch), options.chart)
+    name = Path(options.model.removesuffix("config.json")).name or options.model
+    picture = memory_chart(name, plans(model, options.batch, bits), tokens, options.batch)
+    picture.save(options.chart, options.chart.suffix[1:])
 
 
 def size(text: str) -> int:

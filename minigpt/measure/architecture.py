@@ -88,7 +88,7 @@ class Config:
     def __init__(self, keys: object, source: str):
         if not isinstance(keys, dict):
             raise ValueError(f"{source}: must be a JSON object, as transformers' config.json, got {keys!r}")
-        self.keys, self.source = LEFT_OUT.get(keys.get("model_type"), {}) | keys, source
+        self.keys, self.source = LEFT_OUT.get(str(keys.get("model_type")), {}) | keys, source
         for key, what in NOT_COUNTED.items():
             if self.keys.get(key):
                 raise self.error(f"{key} {self.keys[key]!r} means {what}, which can't be counted here")
@@ -112,9 +112,7 @@ class Config:
         if self.has("kv_lora_rank"):
             return {"latent": (1, self.number("kv_lora_rank")), "rotary key": (1, self.number("qk_rope_head_dim"))}
         heads = self.number(*HEADS)
-        size = self.number("head_dim") if self.has("head_dim") else self.number(*WIDTH) / heads
-        if size != int(size):
-            raise self.error(f"{WIDTH[0]} can't be split into {heads} heads of equal size: it needs a head_dim")
+        size = self.head_size(heads)
         if self.has("v_head_dim") and self.number("v_head_dim") != size:
             raise self.error(
                 f"v_head_dim {self.keys['v_head_dim']} is not head_dim {size}, which can't be counted here"
@@ -125,7 +123,15 @@ class Config:
         kv_heads = heads if alike else self.number(KV_HEADS)
         if heads % kv_heads:
             raise self.error(f"{heads} query heads can't share {kv_heads} key heads equally")
-        return dict.fromkeys(("keys", "values"), (kv_heads, int(size)))
+        return dict.fromkeys(("keys", "values"), (kv_heads, size))
+
+    def head_size(self, heads: int) -> int:
+        if self.has("head_dim"):
+            return self.number("head_dim")
+        width = self.number(*WIDTH)
+        if width % heads:
+            raise self.error(f"{width} can't be split into {heads} heads of equal size: the config needs a head_dim")
+        return width // heads
 
     def windows(self) -> tuple[int | None, ...]:
         return tuple(self.number("sliding_window") if slides else None for slides in self.sliding())

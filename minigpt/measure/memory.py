@@ -110,12 +110,11 @@ def summary(model: Architecture, tokens: int, batch: int, bits: tuple[int, ...],
     """All of it for one context. memory: bytes that the longest context of each cache should fit (None: not asked)."""
     lines = []
     for plan in plans(model, batch, bits):
-        fits = {} if memory is None else {"longest_context": longest(plan.here, memory)}
-        lines.append(
-            {"cache": plan.cache, "bits": plan.bits, "nbytes": plan.here(tokens), "nbytes_below": plan.below(tokens)}
-            | {"nbytes_of_next_token": plan.here(tokens + 1) - plan.here(tokens)}
-            | fits
-        )
+        line = {"cache": plan.cache, "bits": plan.bits, "nbytes": plan.here(tokens), "nbytes_below": plan.below(tokens)}
+        line["nbytes_of_next_token"] = plan.here(tokens + 1) - plan.here(tokens)
+        if memory is not None:
+            line["longest_context"] = longest(plan.here, memory)
+        lines.append(line)
     windows = [window for window in model.windows if window]
     return {
         "layers": len(model.windows),

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from minigpt.measure.memory import RESIDUAL, group
 
-WIDTH = 100  # columns that the table needs: a narrower terminal wraps its lines, but no number is cut
+WIDTH = 200  # columns, room for any number: a narrower terminal wraps its lines, but no number is cut
 
 
 def report(result: dict, console: Console) -> None:
@@ -34,7 +34,7 @@ def head(result: dict) -> list[str]:
     layers, kept = result["layers"], result["kept"].items()
     parts = " and ".join(f"{each['heads']} x {each['size']} ({name})" for name, each in kept)
     lines = [
-        f"{result['model']}: {layers} layers, each keeping {parts} numbers of a token.",
+        f"{result['model']}: {layers} layers, each of which keeps {parts} numbers of a token.",
         f"In 16 bits that is {result['nbytes_per_token']:,} bytes a token.",
     ]
     if result["window"]:

@@ -10,7 +10,7 @@ import torch
 import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_mutants import mutate
+from mutants import mutate
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from minigpt.cache import make_cache
@@ -211,7 +211,7 @@ MUTANTS = {
     "query heads for key heads": (Config, "kept", "kv_heads = heads if alike else", "kv_heads = heads or"),
     "key heads are taken for granted": (Config, "kept", "is None if KV_HEADS", "is not None if KV_HEADS"),
     "the values are forgotten": (Config, "kept", '("keys", "values")', '("keys",)'),
-    "head_dim is ignored": (Config, "kept", 'if self.has("head_dim")', "if False"),
+    "head_dim is ignored": (Config, "head_size", 'if self.has("head_dim")', "if False"),
     "the rotary key is forgotten": (Config, "kept", ', "rotary key": (1, self.number("qk_rope_head_dim"))', ""),
     "a number has one byte": (memory, "held", "EXACT * ", ""),
     "the batch is forgotten": (memory, "held", "batch * sum", "sum"),
@@ -297,14 +297,14 @@ BAD = {
     "no layers": ({"num_hidden_layers": None}, "the config has no num_hidden_layers or n_layer"),
     "no heads": ({"num_attention_heads": None}, "the config has no num_attention_heads or n_head"),
     "no width": ({"hidden_size": None}, "the config has no hidden_size or n_embd"),
-    "a width that can't be split": ({"hidden_size": 66}, "hidden_size can't be split into 4 heads .* needs a head_dim"),
+    "a width that can't be split": ({"hidden_size": 66}, "66 can't be split into 4 heads .* needs a head_dim"),
     "half a head": ({"num_key_value_heads": 0.5}, "num_key_value_heads must be a whole number, 1 or more, got 0.5"),
     "no head": ({"num_key_value_heads": 0}, "num_key_value_heads must be a whole number, 1 or more, got 0"),
     "a yes": ({"num_hidden_layers": True}, "num_hidden_layers must be a whole number, 1 or more, got True"),
     "words": ({"head_dim": "64"}, "head_dim must be a whole number, 1 or more, got '64'"),
     "a list": ({"num_key_value_heads": [2, 4]}, r"num_key_value_heads must be .* got \[2, 4\]"),
     "heads that can't be shared": ({"num_key_value_heads": 3}, "4 query heads can't share 3 key heads equally"),
-    "values of another size": ({"v_head_dim": 8}, "v_head_dim 8 is not head_dim 16"),
+    "values of another size": ({"v_head_dim": 8}, "v_head_dim 8 is not head_dim 16,"),
     "a latent without its rotary key": ({"kv_lora_rank": 32}, "the config has no qk_rope_head_dim"),
     "windows of no width": ({"layer_types": ["sliding_attention"] * 2}, "the config has no sliding_window"),
     "linear attention": ({"layer_types": ["full_attention", "linear_attention"]}, "layer_types has 'linear_attention'"),
@@ -314,6 +314,7 @@ BAD = {
     "a pattern in letters": ({"sliding_window": 9, "sliding_window_pattern": "LLLG"}, "pattern must be a whole number"),
     "an encoder": ({"is_encoder_decoder": True}, "is_encoder_decoder True means keys and values of an encoder"),
     "layers that share": ({"num_kv_shared_layers": 1}, "num_kv_shared_layers 1 means layers that share"),
+    "a type that is a list": ({"model_type": [], "num_hidden_layers": None}, "the config has no num_hidden_layers"),
     "no object": ({"text_config": "gemma"}, "must be a JSON object"),
 }
 
