@@ -58,7 +58,7 @@ torch.set_num_threads(1)  # small numbers: more threads would only wait for each
 # - the **key** `k`: what it is found by;
 # - the **value** `v`: what it gives to whoever finds it.
 #
-# Token 1 compares its query with its key, which gives a **score**. The **softmax** turns scores into weights that are
+# Token 1 compares its query with its key: it multiplies them number by number and adds up, which gives a **score**. The **softmax** turns scores into weights that are
 # positive and add up to one. Then the values are added up, each times its weight:
 #
 # `Attn₁ = softmax(q₁ k₁ᵀ / √D) v₁`
@@ -180,7 +180,9 @@ exercises.softmax.check(safe_softmaxed)
 # **Predict.** It takes a `mask` that says who sees whom. Which of its nine places are True?
 
 # %%
-Q, K, V = (torch.tensor(x, dtype=torch.float64)[None, :, None] for x in (q, k, v))  # (1, 3, 1, 2)
+Q, K, V = (
+    torch.tensor(x, dtype=torch.float64)[None, :, None] for x in (q, k, v)
+)  # (1, 3, 1, 2)
 positions = torch.arange(3)[None]  # (1, 3)
 mask = sees(positions, positions)  # (1, 1, 3, 3)
 print(mask[0, 0])
@@ -228,8 +230,16 @@ assert torch.allclose(attend_by_rows(Q, K, V, mask), out, atol=1e-12)
 # %%
 scores = Q[0, :, 0] @ K[0, :, 0].T / math.sqrt(2)
 weights = scores.masked_fill(~mask[0, 0], -math.inf).softmax(-1)
-picture = grid(weights, ["query 1", "query 2", "query 3"], ["key 1", "key 2", "key 3"], "Each row adds up to 1")
-show(picture, "Three queries by three keys: weights on the diagonal and below it, zeros above it.")
+picture = grid(
+    weights,
+    ["query 1", "query 2", "query 3"],
+    ["key 1", "key 2", "key 3"],
+    "Each row adds up to 1",
+)
+show(
+    picture,
+    "Three queries by three keys: weights on the diagonal and below it, zeros above it.",
+)
 assert (weights == 0).sum() == 3
 assert torch.allclose(weights.sum(-1), torch.ones(3, dtype=torch.float64))
 assert torch.allclose(attend_as_matrices(Q, K, V, mask), out, atol=1e-12)
@@ -307,9 +317,9 @@ exercises.attention.check(attention)
 
 # %%
 torch.manual_seed(0)
-B, T, H, groups, D = 2, 6, 4, 2, 8
+B, T, H, key_heads, D = 2, 6, 4, 2, 8
 q4 = torch.randn(B, T, H, D, dtype=torch.float64)
-k4, v4 = torch.randn(2, B, T, groups, D, dtype=torch.float64)
+k4, v4 = torch.randn(2, B, T, key_heads, D, dtype=torch.float64)
 causal_mask = sees(*[torch.arange(T).expand(B, T)] * 2)
 
 want = attend_by_hand(q4, k4, v4, causal_mask)
@@ -318,7 +328,9 @@ for form in (attend_by_rows, attend_as_matrices, attend):
     print(f"{form.__name__:20} differs from by hand by less than 1e-12: {difference < 1e-12}")
     assert difference < 1e-12
 
-alone = attend_by_hand(q4[:, :, 3:], k4[:, :, 1:], v4[:, :, 1:], causal_mask)  # head 3 with key head 1
+alone = attend_by_hand(
+    q4[:, :, 3:], k4[:, :, 1:], v4[:, :, 1:], causal_mask
+)  # head 3 with key head 1
 assert torch.equal(alone[:, :, 0], want[:, :, 3])
 
 # %% [markdown]
@@ -343,7 +355,10 @@ for form in (attend_by_hand, attend_by_rows, attend_as_matrices, attend):
         form(q5, k5, v5, long_mask)
     seconds[form] = (time.perf_counter() - begin) / 3
 for form, took in seconds.items():
-    print(f"{form.__name__:20} {1000 * took:8.3f} ms, {seconds[attend_by_hand] / took:6.0f} times as fast as by hand")
+    print(
+        f"{form.__name__:20} {1000 * took:8.3f} ms, "
+        f"{seconds[attend_by_hand] / took:6.0f} times as fast as by hand"
+    )
 assert seconds[attend_by_hand] > 10 * seconds[attend_as_matrices]
 
 # %% [markdown]
@@ -366,7 +381,10 @@ for q_pos in (torch.tensor([3]), torch.tensor([3, 4])):
     k_pos = torch.arange(int(q_pos.max()) + 1)
     right, wrong = sees(q_pos[None], k_pos[None])[0, 0], broken(q_pos, k_pos)
     for t, position in enumerate(q_pos.tolist()):
-        print(f"{len(q_pos)} new, query {position}: right {right[t].int().tolist()}, broken {wrong[t].int().tolist()}")
+        print(
+            f"{len(q_pos)} new, query {position}: "
+            f"right {right[t].int().tolist()}, broken {wrong[t].int().tolist()}"
+        )
     assert torch.equal(right, wrong) == (len(q_pos) == 1)
 
 # %% [markdown]

@@ -53,7 +53,9 @@ from minigpt.show.notebook import grid, show
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
 
-model = GPT.from_pretrained("recall", dtype=torch.float64)  # bundled; in float64, so that equal means equal
+model = GPT.from_pretrained(
+    "recall", dtype=torch.float64
+)  # bundled; in float64, so that equal means equal
 tokenizer = load_tokenizer("recall")
 
 # %% [markdown]
@@ -119,8 +121,8 @@ exercises.rows_computed.check(rows_computed)
 # %% [markdown]
 # ## 2. Watch the keys
 #
-# The model hands the keys and values of each layer to a cache, by `cache.update(k, v, layer)`, and goes on with what comes back.
-# So whoever stands in for the cache can see them all. This one keeps nothing for the model, and writes everything down for us.
+# At each step the model first tells a cache which tokens come, by `cache.admit(positions, ids)`. Then each layer hands its keys and values to the
+# cache, by `cache.update(k, v, layer)`, and goes on with what comes back. So whoever stands in for the cache can see them all. This one keeps nothing for the model, and writes everything down for us.
 #
 # **Claim.** The key of the first token is computed at every step, and is the same each time.
 #
@@ -129,7 +131,7 @@ exercises.rows_computed.check(rows_computed)
 
 # %%
 class Recorder(NoCache):
-    """No cache at all; but `steps[step][layer]` are the keys and values of that step, each (B, T, heads, channels)."""
+    """Keeps nothing, but writes down: steps[step][layer] is (k, v), each (B, T, heads, channels)."""
 
     def __init__(self):
         self.steps = []
@@ -144,7 +146,7 @@ class Recorder(NoCache):
 
 
 def record(model, text, lengths, recorder=None):
-    """Let the model read the first so many tokens of a text, for each length, and write down what it computes."""
+    """What the model computes as it reads a text up to each of these lengths."""
     recorder = recorder or Recorder()
     with torch.no_grad():
         for length in lengths:
@@ -157,7 +159,9 @@ last_layer = model.config.n_layer - 1
 print("the first three numbers of a key of the last layer, at each step:")
 for step, layers in enumerate(steps):
     key = layers[last_layer][0][0, :, 0, :3]  # (T, 3): of all tokens, head 0
-    first, last_of_prompt = (" ".join(f"{x:6.3f}" for x in key[token].tolist()) for token in (0, prompt - 1))
+    first, last_of_prompt = (
+        " ".join(f"{x:6.3f}" for x in key[token].tolist()) for token in (0, prompt - 1)
+    )
     print(f"step {step}: token 0: {first}   token {prompt - 1}: {last_of_prompt}")
 
 for layers in steps:
@@ -191,7 +195,8 @@ picture = grid(
 )
 show(
     picture,
-    "A table of steps by tokens. Each row of the table counts one up for all tokens read so far; the new token of the step stands at 1.",
+    "Steps downwards, tokens across. Each step adds one to the count of all tokens so far; "
+    "the newest token of each step stands at 1, those of the prompt end at 8.",
 )
 total, needed = int(uncached.times[-1, 0].sum()), int(cached.times[-1, 0].sum())
 print(f"rows computed in each layer: {total} without a cache, {needed} with one")
@@ -248,8 +253,10 @@ exercises.generation.check(generation)
 changed = text.clone()
 at = 9
 changed[0, at] = (changed[0, at] + 1) % model.config.vocab_size
-((before), (after)) = (record(model, each, [15])[0] for each in (text, changed))
-moved = torch.stack([(k1 - k0).abs().amax((0, 2, 3)) for (k0, _), (k1, _) in zip(before, after)])  # (layers, tokens)
+before, after = (record(model, each, [15])[0] for each in (text, changed))
+moved = torch.stack(
+    [(k1 - k0).abs().amax((0, 2, 3)) for (k0, _), (k1, _) in zip(before, after)]
+)  # (layers, tokens)
 layers = [f"layer {layer}" for layer in range(len(moved))]
 show(
     grid(
@@ -257,9 +264,10 @@ show(
         layers,
         [str(t) for t in range(15)],
         "By how much the keys change when token 9 does",
-        1,
+        2,
     ),
-    "A table of layers by tokens. In layer 0 only token 9 changes; in the layers above it, token 9 and all after it.",
+    "Layers downwards, tokens across. In layer 0 only token 9 changes; "
+    "in the layers above, token 9 and all after it.",
 )
 assert (moved[:, :at] < 1e-12).all()
 assert (moved[0, at + 1 :] < 1e-12).all()
@@ -319,20 +327,20 @@ class BothWays(Recorder):
 
 
 both = record(model, text, read, BothWays())
-largest = torch.zeros(model.config.n_layer, new)
+least = torch.zeros(model.config.n_layer, new)
 for step in range(1, new):
     for layer in range(model.config.n_layer):
         old, again = both[step - 1][layer][0], both[step][layer][0]
-        largest[layer, step] = (
+        least[layer, step] = (
             (again[:, : old.shape[1]] - old).abs().amax((0, 2, 3)).min()
         )  # of the token that changes least
 for layer in range(model.config.n_layer):
     print(
         f"layer {layer}: the key that changes least changes by",
-        " ".join(f"{x:.3f}" for x in largest[layer, 1:].tolist()),
+        " ".join(f"{x:.3f}" for x in least[layer, 1:].tolist()),
     )
-assert (largest[0] < 1e-12).all()
-assert (largest[1:, 1:] > 1e-6).all()
+assert (least[0] < 1e-12).all()
+assert (least[1:, 1:] > 1e-6).all()
 
 # %% [markdown]
 # In the first layer a key is made before any token has looked at another: it stays. Above that, not one stays. A KV
@@ -392,7 +400,9 @@ assert not torch.allclose(with_softmax, Q @ (K.T @ V))
 # %%
 block, token = model.blocks[0], 5
 x = model.wte_weight[text[0, token]] + model.wpe_weight[token]  # the token and its position
-normed = torch.layer_norm(x, x.shape, block.ln_1_weight, block.ln_1_bias, model.config.layer_norm_epsilon)
+normed = torch.layer_norm(
+    x, x.shape, block.ln_1_weight, block.ln_1_bias, model.config.layer_norm_epsilon
+)
 W_Q, W_K, W_V = block.attn.c_attn_weight.split(model.config.n_embd)
 b_q, b_k, b_v = block.attn.c_attn_bias.split(model.config.n_embd)
 k_i, v_i = W_K @ normed + b_k, W_V @ normed + b_v
@@ -410,7 +420,9 @@ print(f"k_{token} = x_{token} W_K and v_{token} = x_{token} W_V, at each of the 
 # **Predict.** From 50 tokens to 400: how many times longer? Eight times, more, or less?
 
 # %% tags=["timed"]
-many = torch.randint(model.config.vocab_size, (1, 400), generator=torch.Generator().manual_seed(0))
+many = torch.randint(
+    model.config.vocab_size, (1, 400), generator=torch.Generator().manual_seed(0)
+)
 seconds = {}
 with torch.no_grad():
     for length in (50, 100, 200, 400):
@@ -439,9 +451,11 @@ assert seconds[400] > 2 * seconds[50]
 # %%
 whole, cropped = record(model, text, [12])[0], record(model, text[:, 1:], [11])[0]
 for layer, ((k0, _), (k1, _)) in enumerate(zip(whole, cropped)):
-    least = (k0[:, 1:] - k1).abs().amax((0, 2, 3)).min().item()  # the same tokens, one position further left
-    print(f"layer {layer}: the key that changes least changes by {least:.2f}")
-    assert least > 0.1
+    change = (
+        (k0[:, 1:] - k1).abs().amax((0, 2, 3)).min().item()
+    )  # the same tokens, one position further left
+    print(f"layer {layer}: the key that changes least changes by {change:.2f}")
+    assert change > 0.1
 
 # %% [markdown]
 # Each token stands at another position, and the position is part of what a key is made of. A cache must leave every token

@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 
 FOLDER = Path(__file__).parent
 SOURCES = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
-SECONDS = 60  # that a cell may take
+SECONDS = 60  # that a notebook may take
 
 # Of the kernel. The models are tiny: more threads would only wait for each other.
 ENVIRONMENT = {
@@ -38,24 +38,30 @@ def read(source: Path) -> NotebookNode:
     notebook = jupytext.read(source, fmt="py:percent")
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    ids = set()
+    ids, before = set(), None
     for cell in notebook.cells:
         cell.id = hashlib.sha256(cell.source.encode()).hexdigest()[:8]
         while cell.id in ids:  # the same text for the second time
             cell.id += "x"
         ids.add(cell.id)
-        cell.metadata.setdefault("slideshow", {"slide_type": slide_type(cell)})
+        cell.metadata.setdefault("slideshow", {"slide_type": slide_type(cell, before)})
+        before = cell
     return notebook
 
 
-def slide_type(cell: NotebookNode) -> str:
-    """Where a cell stands in the lecture, unless its source says so itself."""
-    if cell.cell_type == "markdown" and re.match(r"##? ", cell.source):
-        return "slide"
+def slide_type(cell: NotebookNode, before: NotebookNode | None) -> str:
+    """Where a cell stands in the lecture, unless its source says so itself. before: the cell before it.
+
+    What was to be predicted gets a page of its own, so that nobody sees it too soon.
+    """
     tags = cell.metadata.get("tags", [])
-    if cell.cell_type == "markdown" and cell.source.startswith("### "):
-        return "subslide"
-    return "skip" if "solution" in tags or "check" in tags else "fragment" if cell.cell_type == "code" else "-"
+    if "check" in tags or "solution" in tags or cell.source.startswith("import sys"):
+        return "skip"
+    if cell.cell_type == "code":
+        return "subslide" if "**Predict.**" in before.source else "fragment"
+    if re.match("##? ", cell.source):
+        return "slide"
+    return "subslide" if cell.source.startswith("### ") else "-"
 
 
 def execute(notebook: NotebookNode) -> NotebookNode:
@@ -68,7 +74,9 @@ def execute(notebook: NotebookNode) -> NotebookNode:
             timeout=SECONDS,
             kernel_name="python3",
             record_timing=False,
-            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # it would warn that the loopback is not encrypted
+            extra_arguments=[
+                "--IPKernelApp.log_level=ERROR"
+            ],  # it would warn that the loopback is not encrypted
             resources={"metadata": {"path": str(FOLDER)}},
         ).execute()
     finally:
@@ -99,7 +107,9 @@ def main(names: list[str]) -> None:
             notebook = execute(read(source))
             target = source.with_suffix(".ipynb")
             target.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
-            print(f"{target.name}: {time.perf_counter() - begin:.0f} s, {target.stat().st_size / 1000:.0f} kB")
+            print(
+                f"{target.name}: {time.perf_counter() - begin:.0f} s, {target.stat().st_size / 1000:.0f} kB"
+            )
 
 
 if __name__ == "__main__":

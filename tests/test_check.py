@@ -45,6 +45,12 @@ def test_rounding_is_no_mistake_and_more_than_that_is_one():
     assert "nearly right" in message(NUMBERS + 1e-3 * torch.rand(NUMBERS.shape), NUMBERS)
 
 
+def test_whole_numbers_are_equal_or_not_however_large_their_neighbours_are():
+    right = torch.tensor([NEVER, 0, 1, 2])
+    assert "at axis 1, got 1, wanted 0 (3 of 4 differ)" in message(torch.tensor([NEVER, 1, 2, 3]), right)
+    assert "nearly" not in message(torch.tensor([NEVER, 9, 1, 7]), right)
+
+
 def test_a_wrong_number_is_named_by_its_first_position_on_the_axes():
     wrong = NUMBERS.clone()
     wrong[1, 0, 2] = wrong[1, 2, 3] = -7
@@ -78,6 +84,8 @@ HINTS = {
     "infinite": (RIGHT.where(RIGHT > -1, math.inf), RIGHT),
     "True and False are swapped": (~CAUSAL, CAUSAL),
     "only where query and key are the same token": (CAUSAL.tril(-1), CAUSAL),
+    "queries see what they may not, up to 2 keys too many": (CAUSAL | CAUSAL.roll(2, 1), CAUSAL),
+    "queries don't see all that they may, up to 3 keys too few": (CAUSAL.triu(-1), CAUSAL),
     "axes 0 and 1 are swapped": (NUMBERS.transpose(0, 1), NUMBERS),
     "in another shape": (NUMBERS.flatten(), NUMBERS),
     "2 axes instead of 3": (NUMBERS[0], NUMBERS),
@@ -119,7 +127,8 @@ def test_a_known_mistake_is_told_by_its_own_sentence():
         (RIGHT[0], RIGHT, "got shape (5,), wanted (5, 5)"),
         (RIGHT, CAUSAL, "got torch.float32, wanted torch.bool"),
         ([1, RIGHT], [1, CAUSAL], "at [1], got torch.float32"),
-        (7, [1, 2], "got 7, wanted 2 things"),
+        (7, [1, 2], "got 7, wanted a list of 2"),
+        (torch.nn.Sequential(torch.nn.Linear(2, 2)), 1, "got a Sequential, wanted 1"),
         ("a" * 99, "b", f"got '{'a' * 56}..., wanted 'b'"),
         (1, 2.5, "got 1, wanted 2.5"),
     ],
@@ -136,6 +145,20 @@ def test_an_answer_that_breaks_is_told_where():
     with pytest.raises(WrongAnswer, match=r"IndexError: .*\nIn line \d+ of mine: return x\[9\]") as wrong:
         check(mine, sum, ([1, 2],))
     assert isinstance(wrong.value.__cause__, IndexError)
+
+
+def test_an_error_of_a_library_is_told_by_the_line_that_called_it():
+    @torch.no_grad()
+    def mine(x):
+        return math.sqrt(abs(x) - 1) + torch.zeros(2).sum(7).item()
+
+    with pytest.raises(WrongAnswer, match=r"IndexError: .*\nIn line \d+ of mine: return math.sqrt"):
+        check(mine, lambda x: 0.0, (5.0,))
+
+
+def test_an_answer_that_takes_other_arguments_is_told_so():
+    with pytest.raises(WrongAnswer, match=r"TypeError: .*takes 0 positional arguments but 1 was given$"):
+        check(lambda: 1, lambda x: 1, (5,))
 
 
 def test_neither_side_sees_what_the_other_did_to_the_arguments():

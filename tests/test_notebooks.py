@@ -15,7 +15,7 @@ import nbformat
 import pytest
 from test_mutants import MUTANTS
 
-from notebooks.build import METADATA, SOURCES, execute, read
+from notebooks.build import METADATA, SECONDS, SOURCES, execute, read
 
 MAX_BYTES = 300_000
 SLIDES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
@@ -45,7 +45,8 @@ def rerun(source):
             check = next(each for each in reversed(cells) if "check" in tags(each))
             cells += [nbformat.v4.new_code_cell(text, id=f"{cell.id}-{at}", metadata={"tags": ["solved"]})
                       for at, text in enumerate([solution(cell), check.source])]  # fmt: skip
-    notebook.cells = cells
+    clock = nbformat.v4.new_code_cell("import time\nprint(time.process_time())", metadata={"tags": ["solved", "clock"]})
+    notebook.cells = [*cells, clock]
     return execute(notebook)
 
 
@@ -94,6 +95,12 @@ def test_it_runs_without_error_or_stderr(source):
             assert output.get("name") != "stderr", f"{cell.source}\n{output.text}"
 
 
+def test_it_takes_less_than_a_minute(source):
+    """Of the processor's time, with its solutions: a busy machine changes nothing in it."""
+    (clock,) = [cell for cell in code_cells(rerun(source)) if "clock" in tags(cell)]
+    assert float(text(clock)) < SECONDS
+
+
 def test_its_committed_outputs_are_those_of_a_run(source):
     again = [cell for cell in code_cells(rerun(source)) if "solved" not in tags(cell)]
     for kept, cell in zip(code_cells(committed(source)), again, strict=True):
@@ -129,7 +136,7 @@ def test_each_exercise_is_a_stub_then_a_check_then_a_folded_solution(source):
 
 
 def test_each_solution_passes_its_check(source):
-    solved = [text(cell) for cell in code_cells(rerun(source)) if "solved" in tags(cell)]
+    solved = [text(cell) for cell in code_cells(rerun(source)) if tags(cell) == ["solved"]]
     assert solved, "no solution was run"
     for said in solved[1::2]:
         assert "✓" in said
@@ -200,18 +207,18 @@ def test_it_is_small_and_names_no_path_no_machine_and_no_time(source):
     written = source.with_suffix(".ipynb").read_text(encoding="utf-8")
     assert len(written.encode()) <= MAX_BYTES
     said = re.sub(r"base64,[^\"\\]*", "", written)
-    names = [str(Path(__file__).parent.parent), str(Path.home()), sys.prefix, socket.gethostname()]
-    for name in names + [getpass.getuser()] * (getpass.getuser() != "root"):
-        assert name not in said
+    names = [str(Path(__file__).parent.parent), str(Path.home()), sys.prefix, socket.gethostname(), getpass.getuser()]
+    for name in names:
+        assert len(name) < 5 or name not in said  # a short one may be a word
     assert not re.search(r"site-packages|/tmp/|/home/|/Users/|[A-Z]:\\\\", said)
     assert not re.search(r"\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|0x[0-9a-f]{6}", said)
 
 
-NUMBER = r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?![\w]|[.,]\d)"
+NUMBER = r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?:e-?\d+)?(?![\w]|[.,]\d)"
 
 
 def numbers(prose):
-    return {number.replace(",", "") for number in re.findall(NUMBER, prose)}
+    return {number.replace(",", "") for number in re.findall(NUMBER, prose, re.ASCII)}
 
 
 def test_every_number_in_its_prose_is_one_of_its_code_or_of_its_run(source):
@@ -219,9 +226,8 @@ def test_every_number_in_its_prose_is_one_of_its_code_or_of_its_run(source):
     notebook = committed(source)
     known = set()
     for cell in code_cells(notebook):
-        known |= set(re.findall(r"\d+(?:\.\d+)?", re.sub(r"(?<=\d),(?=\d{3})", "", cell.source)))
-        if "timed" not in tags(cell):
-            known |= set(re.findall(r"\d+(?:\.\d+)?", re.sub(r"(?<=\d),(?=\d{3})", "", text(cell))))
+        run = cell.source + (text(cell) if "timed" not in tags(cell) else "")
+        known |= set(re.findall(r"\d+(?:\.\d+)?(?:e-?\d+)?", re.sub(r"(?<=\d),(?=\d{3})", "", run)))
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             prose = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)", " ", cell.source, flags=re.DOTALL)

@@ -50,12 +50,15 @@ def code(thing) -> None:
     print(re.sub(r'\n *""".*?"""', "", source_of(thing), count=1, flags=re.DOTALL))
 
 
-def changed(before, after) -> None:
-    """What differs between two functions or classes, line by line, from their real source."""
+def changed(before, after) -> list[str]:
+    """Show what differs between two functions or classes, line by line, from their real source. Returns these lines."""
     one, other = source_of(before).splitlines(), source_of(after).splitlines()
     lines = [line for line in difflib.ndiff(one, other) if line[0] != "?"]
     marked = "\n".join(f'<span style="{SHADES[line[0]]}">{html.escape(line)}</span>' for line in lines)
-    display({"text/html": f"<pre>{marked}</pre>", "text/plain": "\n".join(lines)}, raw=True)
+    display(
+        {"text/html": f'<pre style="font-family: monospace">{marked}</pre>', "text/plain": "\n".join(lines)}, raw=True
+    )
+    return [line for line in lines if line[0] != " "]
 
 
 def source_of(thing) -> str:

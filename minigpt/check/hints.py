@@ -27,6 +27,7 @@ def number_hints(got: Tensor, want: Tensor, tolerance: float) -> Iterator[str]:
     if want.dtype == torch.bool:
         yield from mask_hints(got, want)
         got, want = got.int(), want.int()
+    tolerance, nearly = (tolerance, 1e-2) if want.is_floating_point() else (0.0, 0.0)  # whole numbers are equal or not
     got, want = got.detach().double().cpu(), want.detach().double().cpu()
     if (got.isnan() & ~want.isnan()).any():
         yield "NaN: a softmax over a row in which everything is hidden, or 0 / 0"
@@ -42,7 +43,7 @@ def number_hints(got: Tensor, want: Tensor, tolerance: float) -> Iterator[str]:
         if length > 2:
             yield from along(got, want, axis, tolerance)
     yield from scale_hints(got, want, tolerance)
-    if close(got, want, 1e-2):
+    if close(got, want, nearly):
         yield "nearly right: a lower precision somewhere, or a small term left out"
 
 
@@ -54,6 +55,11 @@ def mask_hints(got: Tensor, want: Tensor) -> Iterator[str]:
         differs = got != want
         if not (differs & ~torch.eye(*want.shape[-2:], dtype=torch.bool)).any():
             yield "only where query and key are the same token: < in place of <=, or the other way round"
+        count = int(differs.sum(-1).max())
+        if torch.equal(got | want, got):
+            yield f"queries see what they may not, up to {count} keys too many"
+        if torch.equal(got & want, got):
+            yield f"queries don't see all that they may, up to {count} keys too few"
 
 
 def along(got: Tensor, want: Tensor, axis: int, tolerance: float) -> Iterator[str]:
@@ -61,7 +67,7 @@ def along(got: Tensor, want: Tensor, axis: int, tolerance: float) -> Iterator[st
     length = want.shape[axis]
     right = [close(got.select(axis, at), want.select(axis, at), tolerance, want) for at in range(length)]
     if right == [True] + [False] * (length - 1):
-        yield f"only the first along axis {axis} is right: does each read its own, or all the first one's?"
+        yield f"only the first along axis {axis} is right: do the others read all that they should?"
     elif right == [False] * (length - 1) + [True]:
         yield f"only the last along axis {axis} is right: what holds for the newest token is done to all"
     elif True in right and right == sorted(right, reverse=True):

@@ -1,0 +1,76 @@
+"""Hold an answer to a reference."""
+
+import copy
+import inspect
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from minigpt.check.difference import difference, said
+
+
+class WrongAnswer(AssertionError):  # noqa: N818 (the name says it)
+    """What an answer got wrong. The message says where first, and why that is likely."""
+
+    def _render_traceback_(self):
+        """What IPython shows in place of a traceback, which would lead into this file."""
+        return [f"✗ {self}"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exercise:
+    """What an answer is held to: the answer and the reference must return the same for the arguments of each case.
+
+    axes: names of the axes of what is returned, as in "B T H D", for the message.
+    mistakes: functions that are known to be wrong, each by a sentence that says how. An answer that returns what
+        one of them returns is told that sentence.
+    tolerance: how far a number may be off, relative to the largest one; whole numbers may not.
+    """
+
+    reference: Callable
+    cases: list[tuple]
+    axes: str = ""
+    mistakes: dict[str, Callable] = field(default_factory=dict)
+    tolerance: float = 1e-6
+
+    def check(self, answer: Callable) -> None:
+        """Print that the answer is right, or that it is not written yet (it raises NotImplementedError).
+
+        Raises WrongAnswer, with the first case and position that differ, and why that is likely.
+        """
+        for number, case in enumerate(self.cases, start=1):
+            what = f"{answer.__name__}, case {number} ({said(case)})"
+            want = self.reference(*copy.deepcopy(case))
+            try:
+                got = answer(*copy.deepcopy(case))
+            except NotImplementedError:
+                print(f"○ {answer.__name__}: not written yet. Write it in the cell above, then run both again.")
+                return
+            except Exception as error:
+                raise WrongAnswer(f"{what}: {broke(answer, error)}") from error
+            found = difference(got, want, self.axes.split(), self.tolerance)
+            if found is not None:
+                where, looks_like = found
+                why = self.known_mistake(got, case) or looks_like
+                raise WrongAnswer(f"{what}: {where}" + (f"\nLikely: {why}" if why else ""))
+        print(f"✓ {answer.__name__}: right in {len(self.cases)} case{'s' * (len(self.cases) != 1)}.")
+
+    def known_mistake(self, got, case: tuple) -> str | None:
+        """The sentence of the mistake that returns just this."""
+        for sentence, mistaken in self.mistakes.items():
+            if difference(got, mistaken(*copy.deepcopy(case)), [], self.tolerance) is None:
+                return sentence
+        return None
+
+
+def check(answer: Callable, reference: Callable, *cases: tuple, **options) -> None:
+    """Hold an answer to a reference on the spot. options: the others of `Exercise`."""
+    Exercise(reference=reference, cases=[*cases], **options).check(answer)
+
+
+def broke(answer: Callable, error: Exception) -> str:
+    """What went wrong, and in which line of the answer's own file (or cell)."""
+    own = inspect.unwrap(answer).__code__.co_filename
+    lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == own]
+    where = f"\nIn line {lines[-1].lineno} of {lines[-1].name}: {lines[-1].line}" if lines else ""
+    return f"{type(error).__name__}: {error}{where}"
