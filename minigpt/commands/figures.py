@@ -9,17 +9,26 @@ SUMMARY = "draw every figure anew"
 
 def declare(command):
     command.add_argument("--out", type=Path, default=Path("figures"), metavar="FOLDER", help="(%(default)s)")
+    command.add_argument(
+        "--measure", action="store_true", help="first measure anew how long a token takes here (minutes)"
+    )
 
 
 def run(options) -> int:
     import torch
 
+    from minigpt.measure.pace import record
+
     try:
         from minigpt.show.plots import draw_all
+        from minigpt.show.plots.speed import RECORDED
     except ModuleNotFoundError as error:
         raise ValueError(f"figures are drawn with matplotlib: pip install matplotlib ({error})") from error
 
     torch.set_num_threads(1)  # another number sums in another order, and the last bits of some numbers are drawn
+    if options.measure:
+        record().save(RECORDED)
+        print(RECORDED)
     for path in draw_all(options.out):
         print(path)
     return EXIT_OK

@@ -3,11 +3,15 @@
 import html
 from pathlib import Path
 
+from minigpt.show.plots.flops import flops, flops_by_part, work
 from minigpt.show.plots.groups import groups_by_name, scales
 from minigpt.show.plots.held import bytes_held, held
+from minigpt.show.plots.models import contexts, real_models
 from minigpt.show.plots.moves import ladder, moves
+from minigpt.show.plots.recall import quality_against_bytes, recall_by_distance, recorded_scores
 from minigpt.show.plots.repeats import repeats, sameness
 from minigpt.show.plots.rows import redundancy, runs
+from minigpt.show.plots.speed import recorded_pace, time_a_token
 from minigpt.show.plots.style import THEMES, Picture
 from minigpt.show.plots.triangles import growing_weights, growth
 from minigpt.show.plots.turns import ring, turns
@@ -21,6 +25,12 @@ FIGURES = {
     "ring": (turns, ring),
     "scales": (groups_by_name, scales),
     "ladder": (moves, ladder),
+    "flops": (work, flops),
+    "flops-by-part": (work, flops_by_part),
+    "time-a-token": (recorded_pace, time_a_token),
+    "quality": (recorded_scores, quality_against_bytes),
+    "recall": (recorded_scores, recall_by_distance),
+    "models": (contexts, real_models),
 }
 
 

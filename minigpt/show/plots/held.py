@@ -11,7 +11,7 @@ from minigpt.show.plots.style import Picture, Theme, drawn
 from minigpt.show.plots.words import mb
 
 GPT2 = {"vocab_size": 50257, "context": 1024, "n_layer": 12, "n_head": 12, "n_embd": 768}
-WINDOW, SINKS, NBITS = 128, 4, 4
+WINDOW, SINKS, NBITS = 256, 4, 4
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def held(tokens: int = 1000, chunk: int = 40) -> Held:
             cache.admit(torch.arange(end - chunk, end)[None])
             for layer in range(config.n_layer):
                 cache.update(rows, rows, layer)
-            nbytes[name].append(getattr(cache, "resident_nbytes", cache.nbytes))
+            nbytes[name].append(cache.resident_nbytes)
     return Held(list(ends), nbytes, 2 * config.n_layer * rows.nbytes * len(ends), WINDOW, NBITS)
 
 
@@ -52,7 +52,7 @@ def bytes_held(held: Held, theme: Theme) -> Picture:
     window, rounded, offloaded = (mb(last[name]) for name in ("sliding_window", "quantized", "offloaded"))
     picture = Picture(
         f"{tokens:,} tokens of GPT-2 need {mb(held.needed)} MB: a window of {held.window} holds\n"
-        f"{window} of them, {held.nbits} bits {rounded}, and offloading keeps {offloaded} here",
+        f"{window}, {held.nbits} bits {rounded}, and offloading keeps {offloaded} here",
         f"Lines of megabytes held in fast memory against tokens: at {tokens} tokens, which need {mb(held.needed)}, "
         + ", ".join(f"{name} holds {mb(nbytes)}" for name, nbytes in last.items())
         + ".",
@@ -60,7 +60,7 @@ def bytes_held(held: Held, theme: Theme) -> Picture:
     )
     (panel,) = picture.panels()
     for name, nbytes in held.nbytes.items():
-        panel.plot(held.tokens, [each / 1e6 for each in nbytes], markevery=4, **theme.look(name))
+        panel.plot(held.tokens, [each / 1e6 for each in nbytes], markevery=4, clip_on=False, **theme.look(name))
     panel.set(xlabel="tokens", ylabel="megabytes in fast memory", xlim=(0, tokens), ylim=(0, None))
     panel.grid(axis="y")
     ends = [(tokens, nbytes / 1e6, f"{name} {mb(nbytes)}", name) for name, nbytes in last.items()]

@@ -13,12 +13,10 @@ from minigpt.show.plots.labels import label_ends
 from minigpt.show.plots.style import Picture, Theme, drawn
 from minigpt.show.plots.words import mb
 
-PROMPT, NEW = 500, 2
-
 
 @dataclass
 class Moves:
-    """Of each update: the layer at work, those here after it, bytes here, and bytes so far brought up and taken down.
+    """Of each update: the layer at work, those here after it, bytes here, and bytes so far come up and gone down.
 
     chunks: tokens of each step. total: bytes held in the end, here or not.
     """
@@ -33,44 +31,40 @@ class Moves:
     total: int = 0
 
 
-def moves(sizes: dict = GPT2, prompt: int = PROMPT, new: int = NEW, dtype: torch.dtype = torch.float16) -> Moves:
-    """Of a prefill and a few decode steps of an offloaded cache that is fed zeros."""
-    config, moved = GPTConfig(**sizes), Moves(sizes["n_layer"], [prompt] + [1] * new)
-    cache, up, down, near = make_cache("offloaded", config, dtype=dtype), 0, 0, set()
-    for chunk in moved.chunks:
+def moves(prompt: int = 500, new: int = 2) -> Moves:
+    """Of a prefill and a few decode steps of an offloaded cache for GPT-2 124M in float16 that is fed zeros."""
+    config = GPTConfig(**GPT2)
+    seen = Moves(config.n_layer, [prompt] + [1] * new)
+    cache = make_cache("offloaded", config, dtype=torch.float16)
+    for chunk in seen.chunks:
         cache.admit(torch.arange(cache.length, cache.length + chunk)[None])
-        near &= set(cache.storage.near)
-        rows = torch.zeros(1, chunk, config.n_kv_head, config.head_size, dtype=dtype)
+        rows = torch.zeros(1, chunk, config.n_kv_head, config.head_size, dtype=torch.float16)
         for layer in range(config.n_layer):
-            written = list(cache.storage.written)
             cache.update(rows, rows, layer)
-            up += sum(written[each] for each in set(cache.storage.near) - near) * 2 * rows[0, 0].nbytes
-            down += 2 * rows.nbytes
-            near = set(cache.storage.near)
-            moved.at_work.append(layer)
-            moved.here.append(near)
-            moved.resident.append(cache.resident_nbytes)
-            moved.up.append(up)
-            moved.down.append(down)
-    moved.total = cache.nbytes
-    return moved
+            seen.at_work.append(layer)
+            seen.here.append({each for each in range(config.n_layer) if cache.here(each)})
+            seen.resident.append(cache.resident_nbytes)
+            for so_far, nbytes in zip((seen.up, seen.down), cache.moved, strict=True):
+                so_far.append(nbytes)
+    seen.total = cache.nbytes
+    return seen
 
 
 @drawn
-def ladder(moved: Moves, theme: Theme) -> Picture:
-    """Above, layers by updates: at work, on its way, away; below, bytes here and moved."""
-    most, L = max(map(len, moved.here)), moved.layers
-    read, wrote = ((so_far[-1] - so_far[-1 - L]) for so_far in (moved.up, moved.down))
+def ladder(moves: Moves, theme: Theme) -> Picture:
+    """Above, layers by updates: at work, here, away; below, bytes here and moved."""
+    most, L = max(map(len, moves.here)), moves.layers
+    read, wrote = (so_far[-1] - so_far[-1 - L] for so_far in (moves.up, moves.down))
     picture = Picture(
-        f"Offloaded, {most} of {L} layers are here at a time, {mb(max(moved.resident))} of {mb(moved.total)} MB;\n"
+        f"Offloaded, {most} of {L} layers are here at a time, {mb(max(moves.resident))} of {mb(moves.total)} MB;\n"
         f"a token brings {mb(read)} MB up and takes {wrote / 1e3:.1f} kB down",
         f"A map of layers by updates in which {most} of {L} layers are here at a time and the others away, above lines "
-        f"of the bytes here, at most {mb(max(moved.resident))} MB, and moved, {mb(read)} MB up for each token.",
+        f"of the bytes here, at most {mb(max(moves.resident))} MB, and moved, {mb(read)} MB up for each token.",
         theme,
     )
     above, below = picture.panels(2, 1, sharex=True, height_ratios=(3, 2))
-    cells = torch.zeros(L, len(moved.here), dtype=torch.int64)
-    for column, (layer, here) in enumerate(zip(moved.at_work, moved.here, strict=True)):
+    cells = torch.zeros(L, len(moves.here), dtype=torch.int64)
+    for column, (layer, here) in enumerate(zip(moves.at_work, moves.here, strict=True)):
         cells[list(here), column] = 1
         cells[layer, column] = 2
     shades = ListedColormap([theme.empty, theme.mix("blue", 0.4), theme.blue])
@@ -78,23 +72,23 @@ def ladder(moved: Moves, theme: Theme) -> Picture:
     above.imshow(cells.numpy(), cmap=shades, vmin=0, vmax=2, aspect="auto", interpolation="nearest", extent=extent)
     above.set(ylabel="layer", yticks=(1, L))
     above.spines[:].set_visible(False)
-    for number, chunk in enumerate(moved.chunks):
+    for number, chunk in enumerate(moves.chunks):
         edge = number * L + 0.5
-        words = f"prefill, {chunk} tokens" if not number else f"token {sum(moved.chunks[: number + 1])}"
+        words = f"prefill, {chunk} tokens" if not number else f"token {sum(moves.chunks[: number + 1])}"
         above.text(edge + L / 2, 0.2, words, ha="center", va="bottom", color=theme.muted)
         for panel in (above, below):
             panel.axvline(edge, color=theme.muted, linewidth=1)
-    above.text(L - 0.2, 1.5, "at work", ha="right", va="center", color=theme.blue)
-    above.text(L - 0.2, 3.5, "prefetched", ha="right", va="center", color=theme.muted)
-    updates = range(1, len(moved.here) + 1)
+    above.text(1, 9, "at work", va="center", color=theme.blue)
+    above.text(1, 11, "prefetched", va="center", color=theme.muted)
+    updates = range(1, len(moves.here) + 1)
     look = theme.look("offloaded")
-    below.plot(updates, [each / 1e6 for each in moved.resident], markevery=3, **look)
-    below.plot(updates, [each / 1e6 for each in moved.up], color=theme.ink)
-    below.plot(updates, [each / 1e6 for each in moved.down], color=theme.muted)
+    below.plot(updates, [each / 1e6 for each in moves.resident], markevery=3, **look)
+    below.plot(updates, [each / 1e6 for each in moves.up], color=theme.ink)
+    below.plot(updates, [each / 1e6 for each in moves.down], color=theme.muted)
     below.set(xlabel="update, one for each layer of a step", ylabel="megabytes", ylim=(0, None))
     below.set_xlim(0.5, updates[-1] + 0.5)
     below.xaxis.set_major_locator(MultipleLocator(L))
-    ends = ("here", moved.resident, look["color"]), ("up, in all", moved.up, theme.ink)
-    ends = *ends, ("down, in all", moved.down, theme.muted)
+    ends = ("here", moves.resident, look["color"]), ("up, in all", moves.up, theme.ink)
+    ends = *ends, ("down, in all", moves.down, theme.muted)
     label_ends(below, [(updates[-1], line[-1] / 1e6, f"{words} {mb(line[-1])}", ink) for words, line, ink in ends])
     return picture

@@ -1,6 +1,5 @@
 """What is computed again is the same."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +7,8 @@ from jaxtyping import Float
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from torch import Tensor
 
-from minigpt.cache import NoCache
+from minigpt.cache import make_cache
+from minigpt.measure.recomputed import differences
 from minigpt.model import GPT
 from minigpt.show.plots.prompt import NEW, prompt
 from minigpt.show.plots.rows import step_map
@@ -16,23 +16,6 @@ from minigpt.show.plots.style import Picture, Theme, drawn
 from minigpt.show.plots.words import bound, power_of_ten
 
 LEAST = 1e-18  # where the colours begin: equal to the bit, which has no logarithm
-
-
-class Comparing(NoCache):
-    """Compares each K/V row with what it was when it was first computed."""
-
-    def __init__(self, layers: int):
-        self.first = [torch.empty(0)] * layers
-        self.differences: list[list[Tensor]] = [[] for _ in range(layers)]
-        self.largest = 0.0
-
-    def update(self, k, v, layer):
-        new, old = torch.cat([k, v], dim=2)[0], self.first[layer]
-        known = len(old)
-        self.differences[layer].append((new[:known] - old).abs().flatten(1).amax(1) if known else new[:0, 0, 0])
-        self.first[layer] = torch.cat([old, new[known:]]) if known else new
-        self.largest = max(self.largest, float(new.abs().max()))
-        return k, v
 
 
 @dataclass(frozen=True)
@@ -46,41 +29,38 @@ class Repeats:
 
 def repeats() -> Repeats:
     """Of the bundled model without a cache."""
-    differences, largest = {}, 0.0
+    found, largest = {}, 0.0
     for dtype in (torch.float32, torch.float64):
         model = GPT.from_pretrained("recall", dtype=dtype)
-        cache = Comparing(model.config.n_layer)
+        steps = differences(model, prompt(), NEW, "none")  # (steps, layers, positions), NaN in all layers alike
+        found[str(dtype).removeprefix("torch.")] = steps.amax(1)
+        cache = make_cache("concat", model.config, dtype=dtype)
         model.generate(prompt(), max_new_tokens=NEW, cache=cache)
-        steps = [torch.stack(layers).amax(0) for layers in zip(*cache.differences, strict=True)]
-        rows = torch.full((NEW, len(cache.first[0])), math.nan, dtype=torch.float64)
-        for row, step in zip(rows, steps, strict=True):
-            row[: len(step)] = step
-        differences[str(dtype).removeprefix("torch.")], largest = rows, max(largest, cache.largest)
-    return Repeats(differences, largest)
+        largest = max(largest, *(float(kept.abs().max()) for kept in cache.keys + cache.values))
+    return Repeats(found, largest)
 
 
 @drawn
 def sameness(repeats: Repeats, theme: Theme) -> Picture:
-    """By how much a recomputed K/V row differs from its first computation."""
-    differences, largest = repeats.differences, repeats.largest
-    worst = {dtype: float(rows.nan_to_num().max()) for dtype, rows in differences.items()}
+    """By how much a recomputed K/V row differs from the one computed in the step before."""
+    worst = {dtype: float(rows.nan_to_num().max()) for dtype, rows in repeats.differences.items()}
     said = ", ".join(f"{bound(most)} in {dtype}" for dtype, most in worst.items())
     picture = Picture(
         f"What is computed again is the same but for rounding:\nit differs by less than {said}",
-        f"Maps of steps by tokens, coloured by how far each recomputed key/value row lies from its first computation: "
-        f"less than {said}, where the numbers themselves reach {largest:.1f}.",
+        f"Maps of steps by tokens, coloured by how far each recomputed key/value row lies from the step before: "
+        f"less than {said}, where the numbers themselves reach {repeats.largest:.1f}.",
         theme,
     )
-    panels = picture.panels(1, len(differences), sharey=True)
+    panels = picture.panels(1, len(repeats.differences), sharey=True)
     tones = (0, theme.mix("green", 0.4)), (0.1, theme.green), (0.63, theme.blue), (1, theme.vermillion)
     colours = LinearSegmentedColormap.from_list("differences", tones).with_extremes(bad=theme.empty)
-    for panel, (dtype, rows) in zip(panels, differences.items(), strict=True):
+    for panel, (dtype, rows) in zip(panels, repeats.differences.items(), strict=True):
         shades = step_map(panel, rows.clamp(min=LEAST), cmap=colours, norm=LogNorm(LEAST, 10))
         panel.set_title(f"{dtype}: less than {bound(worst[dtype])}")
         panel.set_xlabel("token whose row is computed again")
     panels[0].set_ylabel("step")
-    panels[0].text(rows.shape[1], 2, f"numbers reach {largest:.1f}", ha="right", va="center")
-    bar = picture.colorbar(shades, ax=panels, label="largest difference to the first time")
+    panels[0].text(rows.shape[1], 2, f"numbers reach {repeats.largest:.1f}", ha="right", va="center")
+    bar = picture.colorbar(shades, ax=panels, label="largest difference to the step before")
     ticks = range(-16, 1, 4)
     bar.set_ticks([LEAST, *(10.0**tick for tick in ticks)], labels=["0", *map(power_of_ten, ticks)])
     bar.minorticks_off()
