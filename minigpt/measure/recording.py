@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 
 from minigpt.measure.outliers import scale_key_channel_everywhere
+from minigpt.measure.quality import CHUNK
 from minigpt.measure.rounding import RoundingError, errors
 from minigpt.measure.settings import INJECTED, SETTINGS, Setting
-from minigpt.measure.sweep import Score, sweep
+from minigpt.measure.sweep import LENGTH, Score, sweep
 from minigpt.recall.corpus import held_out
 
 CHANNEL, FACTOR = 5, 20.0  # of the outlier that is injected into every key head
@@ -21,7 +22,8 @@ class Recording:
     """scores, errors: of the model as it is. injected_scores, injected_errors: of the same model with one key channel
     made `factor` times as large on purpose, in every key head, which changes none of what it computes.
 
-    seed: of the questions. questions: at each distance. model, dtype, torch, threads: what was measured, and with what.
+    seed: of the questions. questions: at each distance. prompt_tokens, chunk: of a question's prompt, and how many of
+    them are fed at once. model, dtype, torch, threads: what was measured, and with what.
     """
 
     model: str
@@ -30,6 +32,8 @@ class Recording:
     threads: int
     seed: int
     questions: int
+    prompt_tokens: int
+    chunk: int
     channel: int
     factor: float
     scores: list[Score]
@@ -70,6 +74,8 @@ def record(
         torch.get_num_threads(),
         seed,
         questions,
+        LENGTH,
+        CHUNK,
         CHANNEL,
         FACTOR,
         sweep(model, SETTINGS, questions, seed, on_score),

@@ -11,7 +11,7 @@ import torch
 from minigpt import GPT
 from minigpt.measure import recording as recording_module
 from minigpt.measure.outliers import scale_key_channel_everywhere
-from minigpt.measure.quality import bits_per_byte, right_by_distance
+from minigpt.measure.quality import CHUNK, bits_per_byte, right_by_distance
 from minigpt.measure.recording import Recording, record
 from minigpt.measure.rounding import FORMS, errors
 from minigpt.measure.settings import INJECTED, SETTINGS
@@ -48,6 +48,7 @@ def test_it_is_of_the_settings_that_there_are(recorded):
     assert recorded.dtype == "float32"
     assert recorded.threads == 1
     assert recorded.torch.startswith("2.")
+    assert (recorded.prompt_tokens, recorded.chunk) == (LENGTH, CHUNK)
 
 
 def assert_measured_again(model, recorded, scores, name, place):
@@ -128,6 +129,12 @@ def test_what_it_shows(recorded):
     by = [of[f"int2, keys by {name}, values by {name}"] for name in ("channel", "head", "tensor")]
     for finer, coarser in pairwise(by):
         assert finer.more_bits_interval[1] < coarser.more_bits_interval[0]
+
+
+def test_rounded_values_hurt_the_output_of_attention_more_than_rounded_keys(recorded):
+    """Without outliers, whatever shares a scale, in every layer, at every number of bits."""
+    for error in recorded.errors:
+        assert error.output_of_values > error.output_of_keys
 
 
 def test_an_injected_outlier_hurts_keys_that_are_not_grouped_by_channel(recorded):

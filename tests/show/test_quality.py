@@ -19,7 +19,20 @@ def lines():
     window = replace(full, setting=sliding(64, 4), right=[25, 7, 0, 0, 0, 0, 0, 1], more_bits_interval=(0.1479, 0.179))
     error = RoundingError(2, 4, "channel", 0.06, 0.085, 0.0342, 0.0329, 0.024, 0.0526)
     recording = Recording(
-        "recall", "float32", "2", 1, 303, 25, 5, 20.0, [full, window], [error], [full], [replace(error, bits=2)]
+        "recall",
+        "float32",
+        "2",
+        1,
+        303,
+        25,
+        450,
+        64,
+        5,
+        20.0,
+        [full, window],
+        [error],
+        [full],
+        [replace(error, bits=2)],
     )
     console = Console(file=io.StringIO(), width=200)
     report_recording(recording, console)
