@@ -19,6 +19,7 @@ def error_by_flush(errors: dict[str, list[float]], theme: Theme) -> Picture:
         + ", ".join(f"{name} goes from {line[0]:.3f} to {line[-1]:.3f}" for name, line in errors.items())
         + ".",
         theme,
+        size=(8, 4.2),
     )
     (panel,) = picture.panels()
     inks = theme.vermillion, theme.purple, theme.green, theme.blue
