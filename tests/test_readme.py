@@ -57,7 +57,7 @@ def test_the_errors_that_it_shows_are_in_the_catalogue_of_bad_input():
 
 
 def test_each_file_that_it_links_is_there():
-    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+    for link in re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r'src(?:set)?="([^"]+)"', README):
         assert (ROOT / link).exists(), link
 
 
@@ -71,3 +71,11 @@ def test_it_counts_the_mutants_right():
     from test_mutants import MUTANTS
 
     assert f"{len(MUTANTS)} seeded bugs" in README
+
+
+def test_its_figures_say_what_the_figures_say():
+    """Their alt text is computed when they are drawn."""
+    drawn = dict(re.findall(r'src="([^"]+)" alt="([^"]+)"', (ROOT / "figures/README.md").read_text(encoding="utf-8")))
+    shown = dict(re.findall(r'src="figures/([^"]+)" alt="([^"]+)"', README))
+    assert len(shown) >= 4
+    assert shown.items() <= drawn.items()
