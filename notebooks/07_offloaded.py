@@ -1,0 +1,614 @@
+# %% [markdown]
+# # 07 The offloaded cache
+#
+# Notebook 06 kept every token in fewer bits. Here all bits are kept, but most of them somewhere else: a step down the memory ladder, where there is
+# more room. At the end you know why two layers at a time are enough, what a prefetch can hide, and what it can't.
+
+# %% [markdown]
+# **中文提要**　卸载缓存不丢一个比特：正在计算的那一层和下一层留在快速内存里，其余各层放到下一级存储（GPU 旁的内存，或没有 GPU 时的文件）。
+# 预取让“取下一层”和“算这一层”同时进行；我们用计数（而不只是计时）说明：任何时刻只有两层在这里，新写的每一行只下去一次，而每生成一个词元，整个缓存都要上来一次。
+# 只有当取一层比算一层快时，等待才真正被隐藏；批次越大、文本越长，越难隐藏。最后是固定大小的卸载静态缓存、文件形式，以及磁盘写满、文件夹消失时的报错：出错之后缓存与出错之前完全一样。
+
+# %% [markdown]
+# <details><summary>Glossary, English and Chinese (词汇表)</summary>
+#
+# | English | 中文 | meaning |
+# |---|---|---|
+# | memory ladder | 存储层级 | kinds of memory, from small and fast to large and slow |
+# | offloading | 卸载 | keeping what is not at work a step down the ladder |
+# | prefetch | 预取 | to begin to bring something before it is needed |
+# | resident | 驻留 | here, in fast memory |
+# | bandwidth | 带宽 | bytes that can be moved in a second |
+# | pinned memory | 锁页内存 | memory of the CPU that the system never moves, so that a GPU can copy from it by itself |
+# | stream | 流 | a queue of a GPU's work; two streams run side by side |
+# | layer | 层 | one of the blocks that the rows go through, each with its own keys and values |
+# | slot | 槽位 | the place of one token in a cache |
+# | prefill | 预填充 | the first step, in which the whole prompt is read |
+# | decode | 解码 | the steps after it, a new token each |
+#
+# </details>
+
+# %%
+import sys
+
+sys.path.insert(0, "..")  # minigpt is in the folder above
+
+import errno
+import gc
+import tempfile
+import time
+from pathlib import Path
+from unittest import mock
+
+import torch
+
+from minigpt import GPT, CacheError, CacheFull, make_cache
+from minigpt.cache import StaticCache
+from minigpt.cache import files as layer_files
+from minigpt.cache.offloaded import Offloaded
+from minigpt.cache.pinned import PinnedLayers
+from minigpt.exercises import offloading as exercises
+from minigpt.measure.architecture import load
+from minigpt.measure.memory import nbytes
+from minigpt.measure.observer import Observer
+from minigpt.show.notebook import code, refused, show
+from minigpt.show.plots.moves import ladder, moves
+
+torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
+
+model = GPT.from_pretrained("recall", dtype=torch.float64)  # bundled
+L = model.config.n_layer
+ids = torch.randint(
+    model.config.vocab_size, (1, 60), generator=torch.Generator().manual_seed(0)
+)
+with torch.no_grad():
+    uncached = model(ids)
+
+# %% [markdown]
+# ## 1. The memory ladder
+#
+# Memory comes in kinds. The faster, the smaller: the **memory ladder**. How many bytes a rung moves in a second is its **bandwidth**. Here are
+# three rungs of a workstation. The figures are rounded ones of the kind that data sheets give; nothing is measured here.
+#
+# **Claim.** There are sizes at which a model fits on a GPU and its cache doesn't, while two of its layers would.
+#
+# **Predict.** Llama 3 8B keeps 131,072 bytes for each token, in 32 layers. 16 texts of 8,192 tokens: how many gigabytes is that?
+
+# %%
+rungs = {  # name: (gigabytes, gigabytes a second, as seen from the GPU)
+    "memory of the GPU": (24, 1000),
+    "memory of the CPU": (128, 25),
+    "solid-state disk": (2000, 3),
+}
+llama = load("llama-3-8b")  # its published sizes
+weights = 16.1e9  # bytes of its weights, in 16 bits
+whole = nbytes(llama, 8192, batch=16)
+two_layers = whole * 2 // 32
+print(f"a token of one text: {nbytes(llama, 1):,} bytes")
+for name, (room, speed) in rungs.items():
+    fits = weights + whole < room * 1e9
+    print(f"{name}: {room:4} GB, {speed:4} GB/s; weights and cache fit: {fits}")
+print(f"the cache: {whole / 1e9:.1f} GB, two of its layers: {two_layers / 1e9:.1f} GB")
+assert weights + whole > 24e9 > weights + two_layers
+
+# %% [markdown]
+# The CPU's memory has the room. But it is 40 times slower to reach. So everything turns on this: is the data needed at once, and can the
+# way up be hidden?
+
+# %% [markdown]
+# ## 2. By hand: one layer here
+#
+# A forward pass goes through the layers one after another, and each reads its own keys and values, once.
+#
+# **Claim.** While a layer is at work, no other layer's keys and values need to be here.
+#
+# **Predict.** The class below keeps the layers `away`, and leaves NaN where they were. If another layer's numbers were ever read, what
+# would the logits be?
+
+
+# %%
+class OneLayerHere(StaticCache):
+    def reset(self):
+        super().reset()
+        self.away = list(zip(self.keys, self.values))
+        self.gone = torch.tensor(torch.nan, dtype=self.dtype).expand_as(self.keys[0])
+        self.keys, self.values = [self.gone] * L, [self.gone] * L
+
+    def store(self, k, v, layer):
+        self.keys[layer], self.values[layer] = (x.clone() for x in self.away[layer])  # up
+        k, v = super().store(k, v, layer)  # as ever
+        self.away[layer] = self.keys[layer], self.values[layer]  # down
+        self.keys[layer] = self.values[layer] = self.gone
+        return k, v
+
+
+def fed(cache, sizes):
+    """The logits of the text, fed in pieces of these sizes."""
+    with torch.no_grad():
+        return torch.cat(
+            [model(piece, cache=cache) for piece in ids[:, : sum(sizes)].split(sizes, dim=1)],
+            dim=1,
+        )
+
+
+sizes = [50] + [1] * 10  # a prompt, then a token at a time
+by_hand = fed(OneLayerHere(model.config, max_cache_len=60, dtype=torch.float64), sizes)
+print("equal to the uncached logits:", torch.allclose(by_hand, uncached, atol=1e-10))
+assert torch.allclose(by_hand, uncached, atol=1e-10)
+
+# %% [markdown]
+# Equal. So **offloading** is not lossy: a cache may change where numbers are kept, never what is computed. It isn't good yet, though: the model stands
+# still while a layer comes up, and whole layers go down where only one row is new.
+
+# %% [markdown]
+# ## 3. Prefetch: come while another works
+#
+# The order of the layers is known. So the next one can be asked for while this one works: a **prefetch**.
+#
+# **Claim.** With a prefetch a layer costs the *longer* of loading and working, not their sum. Two layers must be here for it.
+#
+# **Predict.** 4 layers; a load takes 2 ticks, the work of a layer 3. How many ticks without a prefetch? With one? Which load stays visible?
+
+# %%
+loads, works = [2, 2, 2, 2], [3, 3, 3, 3]
+
+
+def timeline(prefetch):
+    """Rows of ticks: '-' while a layer is loading, '#' while it works."""
+    rows, asked, free = [], 0, 0
+    for load_, work in zip(loads, works):
+        arrived = asked + load_
+        begins = max(arrived, free)
+        rows.append(" " * asked + "-" * load_ + " " * (begins - arrived) + "#" * work)
+        free = begins + work
+        asked = begins if prefetch else free
+    return rows
+
+
+for prefetch in (False, True):
+    rows = timeline(prefetch)
+    print(f"{'with' if prefetch else 'without'} a prefetch: {len(rows[-1])} ticks")
+    for layer, row in enumerate(rows):
+        print(f"  layer {layer}: {row}")
+assert len(timeline(False)[-1]) == sum(loads) + sum(works) == 20
+assert len(timeline(True)[-1]) == loads[0] + sum(works) == 14
+
+# %% [markdown]
+# Only the first load is seen, and even that one can be hidden: the last layer of a step can ask for layer 0 of the *next* step.
+
+# %% [markdown]
+# ### Exercise 1: when is it finished?
+#
+# Loads and works of any lengths. Layer i + 1 is asked for when the work of layer i begins, not earlier, since a third layer has no room here. When
+# is the last layer done?
+
+
+# %% tags=["exercise"]
+def finish(loads, works):
+    """Two lists of ticks, an entry for each layer -> the tick at which all is done, as a float."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+exercises.finish.check(finish)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def finish(loads, works):
+#     arrived, done = loads[0], 0.0
+#     for layer, work in enumerate(works):
+#         begins = max(arrived, done)
+#         if layer + 1 < len(loads):
+#             arrived = begins + loads[layer + 1]
+#         done = begins + work
+#     return float(done)
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ## 4. The package's cache: who asks for what, and when
+#
+# `Offloaded` wraps a cache. It lends it the shelves of one layer, and asks for the next before the work begins:
+
+# %%
+code(Offloaded.store)
+
+# %% [markdown]
+# **Claim.** Each layer is asked for before the layer ahead of it attends, layer 0 at the end of the step before. At each moment two layers are **resident**: here.
+#
+# **Predict.** 3 layers. Write down the order of `read` and `attend` for one decode step, before you look.
+
+
+# %%
+class Log(Observer):
+    """Notes when a layer is asked for, and when it is ready to attend."""
+
+    def __init__(self, cache):
+        super().__init__(cache)
+        self.events, self.here_now, read = [], [], cache.storage.read
+
+        def asked(layer):
+            self.events.append(f"read {layer}")
+            return read(layer)
+
+        cache.storage.read = asked
+
+    def update(self, k, v, layer):
+        kept = super().update(k, v, layer)
+        self.events.append(f"attend {layer}")
+        self.here_now.append([each for each in range(L) if self.here(each)])
+        return kept
+
+
+log = Log(make_cache("offloaded_static", model.config, max_cache_len=60, dtype=torch.float64))
+offloaded = fed(log, sizes)
+first_step = log.events[: 2 * L + 1]
+print("prefill:", ", ".join(first_step))
+print("decode: ", ", ".join(log.events[2 * L + 1 : 4 * L + 1]))
+print("here at each update of a step:", log.here_now[-L:])
+assert torch.allclose(offloaded, uncached, atol=1e-10)
+assert log.events[2 * L + 1 : 4 * L + 1] == [
+    *("read 1", "attend 0", "read 2", "attend 1", "read 0", "attend 2")
+]
+assert all(len(here) == 2 for here in log.here_now)
+
+# %% [markdown]
+# Counted, not timed: whatever the machine, the reading of the next layer has been started before this layer attends.
+
+# %% [markdown]
+# ## 5. Here and moved, layer by layer
+#
+# **Claim.** Two of GPT-2's 12 layers are here at a time. Each decoded token brings all of the cache up once, and takes down its own rows only.
+#
+# **Predict.** GPT-2 keeps 36,864 bytes a token. With 500 tokens held, how many megabytes come up for one new token? How many go down?
+
+# %%
+seen = moves(prompt=500, new=2)  # GPT-2's sizes, float16, zeros in place of numbers
+picture = ladder(seen)
+show(picture, picture.alt)
+up = seen.up[-1] - seen.up[-13]  # of the last 12 updates: one step
+down = seen.down[-1] - seen.down[-13]
+print(f"the last token: {up:,} bytes up, {down:,} down")
+assert {len(here) for here in seen.here[1:]} == {2}
+assert max(seen.resident) * 6 == seen.total
+assert down == 36864
+assert 501 * 36864 < up < 502 * 36864
+
+# %% [markdown]
+# The figure shows, above, which layers are at work (dark) and prefetched (light), update by update; below, the bytes that are here, a flat line, and
+# those that have moved. The prefill brings almost nothing up: there is nothing yet. From then on each step brings everything. The last line is nearly flat: a row goes
+# down once.
+#
+# (The total counts room for more tokens: the dynamic cache inside doubles. What is empty is not moved.)
+
+# %% [markdown]
+# ## 6. Bytes up, bytes down
+#
+# **Claim.** Down: each row once. Up: at every decode step all the rows before it. The sum grows with the square of the text.
+#
+# **Predict.** Prompt 50, then 10 tokens are fed. How many rows come up, how many go down?
+
+# %%
+cache = make_cache("offloaded_static", model.config, max_cache_len=60, dtype=torch.float64)
+fed(cache, sizes)
+row = 2 * L * model.config.n_embd * 8  # bytes of a token: keys and values, float64
+for_next_step = row * 60 // L  # layer 0 has been prefetched for a step that doesn't come
+up, down = cache.moved
+up -= for_next_step
+print(f"up:   {up:10,} bytes = {up // row} rows of all layers, for {len(sizes)} steps")
+print(f"down: {down:10,} bytes = {down // row} rows")
+assert down == 60 * row
+assert up == sum(range(50, 60)) * row
+
+# %% [markdown]
+# ### Exercise 2: bytes up
+#
+# For a prompt and `new_tokens` generated tokens (the last of them is never fed), without counting the prefetch for a step that doesn't come.
+
+
+# %% tags=["exercise"]
+def bytes_up(prompt, new_tokens, per_token):
+    """Tokens, tokens, bytes a token in all layers -> bytes that come up."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+exercises.bytes_up.check(bytes_up)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def bytes_up(prompt, new_tokens, per_token):
+#     return per_token * sum(prompt + step for step in range(new_tokens - 1))
+# ```
+#
+# The prefill makes the first new token, and nothing is kept before it.
+#
+# </details>
+
+# %% [markdown]
+# ### Exercise 3: find the bug
+#
+# Below, a file is a list of numbers, and a row is several of them. `broken_write` should put rows into the slots from `first` on. It works for a prompt, which
+# begins at slot 0. Mend it.
+
+
+# %%
+def broken_write(file, first, rows):
+    """[1, 2, 3, 4], 2, [[5, 6]] -> [1, 2, 3, 4, 5, 6]"""
+    new = [number for row in rows for number in row]
+    at = max(first - 1, 0) * len(rows[0])
+    return file[:at] + new + file[at + len(new) :]
+
+
+assert broken_write([], 0, [[1, 2], [3, 4]]) == [1, 2, 3, 4]
+
+
+# %% tags=["exercise"]
+def mended_write(file, first, rows):
+    """[1, 2, 3, 4], 2, [[5, 6]] -> [1, 2, 3, 4, 5, 6]"""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+exercises.mended.check(mended_write)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# The mutant *new rows are written one slot too early* of the test suite: each decoded token overwrites the one before it, and the end of the file
+# stays empty.
+#
+# ```python
+# def mended_write(file, first, rows):
+#     new = [number for row in rows for number in row]
+#     at = first * len(rows[0])
+#     return file[:at] + new + file[at + len(new) :]
+# ```
+#
+# Appending is no way out: after `crop` new rows go over old ones.
+#
+# </details>
+
+# %% [markdown]
+# ## 7. What is hidden, and what isn't
+#
+# A load is hidden if the work of a layer takes as long. In decoding, the work of a layer is mostly reading: its weights, and its keys and values, from the
+# GPU's own memory. The load is the same keys and values over the slower link.
+#
+# **Claim.** For one text, the loads are hidden up to some length, and beyond it every token makes the step slower. More texts at once make that length shorter.
+#
+# **Predict.** Take the bandwidths of section 1. With Llama 3 8B and one text: hundreds of tokens, thousands, or tens of thousands?
+
+# %%
+gpu, link = (rungs[name][1] * 1e9 for name in ("memory of the GPU", "memory of the CPU"))
+layer_weights = weights / 32
+
+
+def hidden(tokens, batch):
+    kept = nbytes(llama, tokens, batch) / 32  # of a layer
+    return kept / link <= (layer_weights + kept) / gpu
+
+
+longest = {}
+for batch in (1, 4, 16):
+    longest[batch] = max(tokens for tokens in range(1, 8193) if hidden(tokens, batch))
+    step = nbytes(llama, 8192, batch) / link
+    print(
+        f"{batch:2} texts: hidden up to {longest[batch]:5,} tokens of each; "
+        f"at 8,192 tokens a step takes {step:.2f} s, in place of {weights / gpu:.3f} s and a little"
+    )
+assert longest[1] > longest[4] > longest[16]
+assert not hidden(8192, 1)
+
+# %% [markdown]
+# This is arithmetic with round figures, not a measurement. But its lesson holds for any figures in which the link is much slower than the memory: weights are read once for all texts of a batch, a cache once for
+# each. Offloading buys *room*, and past some length the price is time. In prefill it is nearly free: much work, and nothing comes up.
+#
+# Hiding can be tried without a GPU, if we let both take long on purpose: a load sleeps for 20 ms in the reading thread, and the work of a
+# layer for 20 ms in ours. (Sleeping stands in for a slow disk and for a large model.)
+
+
+# %%
+class Works(Observer):
+    def update(self, k, v, layer):
+        kept = super().update(k, v, layer)
+        time.sleep(0.02)
+        return kept
+
+
+def without_prefetch(storage):
+    def fetch(layer):
+        storage.near = {layer: storage.read(layer)}
+        return storage.near[layer].result()
+
+    storage.fetch, storage.prefetch = fetch, lambda layer: None
+
+
+real_load = layer_files.load
+
+
+def slow_load(*what):
+    time.sleep(0.02)
+    return real_load(*what)
+
+
+# %% tags=["timed"]
+seconds, logits = {}, {}
+for how in ("without", "with"):
+    with mock.patch.object(layer_files, "load", slow_load):
+        cache = make_cache(
+            "offloaded_static", model.config, max_cache_len=60, dtype=torch.float64
+        )
+        if how == "without":
+            without_prefetch(cache.storage)
+        begin = time.perf_counter()
+        logits[how] = fed(Works(cache), [50] + [1] * 10)
+        seconds[how] = (time.perf_counter() - begin) / 11
+    print(f"{how:7} a prefetch: {1000 * seconds[how]:.0f} ms a step")
+assert torch.allclose(logits["with"], logits["without"], atol=1e-12)
+assert seconds["without"] > 1.2 * seconds["with"]
+
+# %% [markdown]
+# On a GPU the package's cache keeps the layers in **pinned memory** of the CPU and copies on a **stream** of its own, so that the copy and the work run side by side:
+
+# %%
+code(PinnedLayers.read)
+
+# %% [markdown]
+# ## 8. Offloaded static
+#
+# **Claim.** The same wrapper around the static cache: fixed shapes, two layers of the full room here, and still only filled slots move.
+#
+# **Predict.** 60 slots, 50 filled, and one token is fed. Is the byte count here larger than the dynamic cache's? And the bytes that come up?
+
+# %%
+for name, options in {"offloaded": {}, "offloaded_static": {"max_cache_len": 60}}.items():
+    cache = make_cache(name, model.config, dtype=torch.float64, **options)
+    fed(cache, [50])
+    before = cache.moved[0]
+    with torch.no_grad():
+        model(ids[:, 50:51], cache=cache)
+    rows_up = (cache.moved[0] - before) / row
+    print(
+        f"{name:16} room {cache.room:3} slots, held {cache.nbytes:7,} bytes, here {cache.resident_nbytes:7,}, "
+        f"up for one token: {rows_up:.1f} rows"
+    )
+    assert cache.resident_nbytes * L == cache.nbytes * 2
+with refused(CacheFull):
+    fed(
+        make_cache("offloaded_static", model.config, max_cache_len=40, dtype=torch.float64),
+        sizes,
+    )
+
+# %% [markdown]
+# The dynamic one had just doubled its room, and layer 0, prefetched at the old size, was fetched again: that is the difference in what came up. And an
+# offloaded cache keeps the rules of the one that it wraps: what doesn't fit is refused.
+
+# %% [markdown]
+# ## 9. Without a GPU: files
+#
+# On a machine with a GPU, transformers' offloaded caches use the CPU's memory; without one they stop with an error. Ours takes one step down there too: the layers wait in files, `folder` says where.
+#
+# **Claim.** The files leave nothing behind, and two caches never share a folder by mistake.
+#
+# **Predict.** While the cache lives, what is to be seen in its folder? And after it is gone?
+
+# %%
+place = tempfile.TemporaryDirectory()
+folder = Path(place.name) / "kept"
+folder.mkdir()
+
+
+def say(error):
+    print(
+        f"{type(error).__name__}: {str(error).replace(str(folder.resolve()), 'FOLDER')}".replace(
+            "\\", "/"
+        )
+    )
+
+
+options = {"max_cache_len": 60, "dtype": torch.float64, "folder": folder}
+cache = make_cache("offloaded_static", model.config, **options)
+fed(cache, sizes)
+print("the mark is there: ", (folder / layer_files.IN_USE).exists())
+try:
+    make_cache("offloaded_static", model.config, **options)
+    assert False, "a second cache in the same folder"
+except CacheError as error:
+    say(error)
+
+del cache
+gc.collect()
+print("left in the end:   ", list(folder.iterdir()))
+assert not list(folder.iterdir())
+
+# %% [markdown]
+# The files themselves have no names where the system allows it, so whatever ends the program, the system takes their bytes back.
+#
+# One thing to know when measuring: what was just written to a file is usually still in the system's memory, so a small cache never
+# waits for the disk. And the system's temporary folder may be memory itself.
+
+# %% [markdown]
+# ## 10. Break it: a full disk, a lost folder, a short file
+#
+# Disks fail in the middle of a step, when some layers have been written and others not.
+#
+# **Claim.** Whatever fails, the error says so, the cache is as it was before the step, and it goes on rightly when the trouble is over.
+#
+# **Predict.** The disk is full when the *second* layer writes its new row. The first layer's row is in its file already. What must be done about it?
+#
+# We only pretend, so nothing on your machine is harmed: the third write finds no room.
+
+# %%
+cache = make_cache("offloaded_static", model.config, **options)
+fed(cache, [50])
+write, writes = cache.storage.write, []
+
+
+def full_disk(layer, first, rows):
+    writes.append(layer)
+    if layer == 1:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    write(layer, first, rows)
+
+
+with mock.patch.object(cache.storage, "write", full_disk), refused(CacheError), torch.no_grad():
+    model(ids[:, 50:51], cache=cache)
+print("layers that tried to write:", writes, "tokens held:", cache.length)
+assert cache.length == 50
+with torch.no_grad():
+    again = model(ids[:, 50:], cache=cache)  # there is room again
+print(
+    "afterwards equal to the uncached logits:",
+    torch.allclose(again, uncached[:, 50:], atol=1e-10),
+)
+assert torch.allclose(again, uncached[:, 50:], atol=1e-10)
+
+# %% [markdown]
+# The row that had been written lies in a slot that the book calls empty, and is overwritten later. So nothing has to be undone.
+#
+# Now the folder is gone (we let Python believe so). That is noticed at the door, before anything is computed:
+
+# %%
+cache.crop(-10)
+with mock.patch.object(Path, "is_dir", return_value=False):
+    try:
+        fed(cache, [1])
+        assert False, "nobody missed the folder"
+    except CacheError as error:
+        say(error)
+assert cache.length == 50
+
+# %% [markdown]
+# And a file has lost its end, for real: someone cut it short.
+
+# %%
+cache.storage.near.clear()
+cache.storage.files[1].truncate(40 * row // L)
+with refused(CacheError), torch.no_grad():
+    model(ids[:, 50:51], cache=cache)
+print("tokens held:", cache.length)
+assert cache.length == 50
+cache = None
+gc.collect()
+place.cleanup()
+
+# %% [markdown]
+# This one can't be mended, since the numbers are lost; but no wrong logits came out. A mapped file would have killed the whole process here, which is why the cache
+# reads and writes plainly.
+
+# %% [markdown]
+# ## What to take away
+#
+# - A pass needs one layer's keys and values at a time. With a prefetch, two are here; the rest may be anywhere.
+# - Down goes each row once. Up comes everything, at every step.
+# - A prefetch hides the shorter of loading and working. Long texts and large batches in decoding are not hidden.
+# - Nothing is rounded: the logits are those of the uncached model.
+# - An error leaves the cache as it was.
+#
+# Next, notebook 08: which cache, for what.
