@@ -278,8 +278,8 @@ assert (moved[1:, at:] > 1e-3).all()
 # %% [markdown]
 # ### Exercise 3: which rows can be kept?
 #
-# A user edits a prompt, or a chat goes on. The old text's rows are at hand. How many of them, from the first on, does the new text
-# need not compute? Two things to think of: what a change does to those behind it; and that the last token must be
+# A user edits a prompt, or a chat goes on. The old text's rows are at hand. How many of them, from the first on, need not be computed
+# for the new text? Two things to think of: what a change does to the rows behind it; and that the last token must be
 # read in any case, since without reading it there are no logits.
 
 

@@ -48,6 +48,7 @@ from minigpt.cache import ConcatCache, DynamicCache
 from minigpt.cache.book import grow
 from minigpt.exercises import caching as exercises
 from minigpt.model import Attention
+from minigpt.request import plan
 from minigpt.show.notebook import changed, code, grid, refused, show
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
@@ -399,7 +400,7 @@ long, short = (
 pads = len(long) - len(short)
 batch = torch.tensor([long, [0] * pads + short])
 mask = torch.tensor([[1] * len(long), [0] * pads + [1] * len(short)])
-positions = (mask.cumsum(1) - 1).masked_fill(mask == 0, NEVER)
+positions = plan(model, batch, mask, max_new_tokens=1)[1][:, :-1]  # as `generate` makes them
 for row in positions.tolist():
     print(*(f"{'NEVER' if position == NEVER else position:>6}" for position in row))
 
@@ -423,7 +424,7 @@ assert not torch.allclose(naive, right, atol=0.1)
 # %% [markdown]
 # ### Exercise 3: positions
 #
-# Write the positions for any attention mask with padding on the left.
+# Write the positions for any attention mask with padding on the left. `cumsum` adds up along an axis.
 
 
 # %% tags=["exercise"]
@@ -505,7 +506,7 @@ assert not torch.allclose(attend(q, k, v, None)[0, 0, 0], v[0, 0, 0])
 # %% [markdown]
 # ### Exercise 4: the mask of a chunk
 #
-# Write that mask.
+# Write that mask, without `sees`. `held` and `new` are numbers.
 
 
 # %% tags=["exercise"]
