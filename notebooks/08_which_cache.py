@@ -132,7 +132,7 @@ print("counted and closed form: equal for", ", ".join(counted))
 
 # %% [markdown]
 # *held* is what the cache keeps at the end, wherever that is, and *here* is the part in the memory where the model works. *written* are new rows, *copied*
-# what moved because the cache grew, *read* what attention was given, *up* and *down* what came from slower memory and went there.
+# what moved within the cache, to grow or to be rounded, *read* what attention was given, *up* and *down* what came from slower memory and went there.
 #
 # One column is almost the same for all: every cache saves the same FLOPs, except the window, which also looks at fewer tokens. What tells caches apart is bytes. So FLOPs
 # say that you want *a* cache, and bytes say which. For the FLOPs of a larger model the closed forms do; here is GPT-2 124M:
@@ -250,7 +250,7 @@ for config, batch in ((gpt2, 1), (gpt2, 64), (window, 64)):
         assert steps[3] - steps[2] == 500 * batch * kv_nbytes(gpt2, itemsize=2)
 
 # %% [markdown]
-# For one text GPT-2 reads mostly weights, and you hardly see the growth. A batch shares the weights, so more texts cost little at first. But each text brings its own keys and
+# These are the least times of the machine of section 2. For one text GPT-2 reads mostly weights, and you hardly see the growth. A batch shares the weights, so more texts cost little at first. But each text brings its own keys and
 # values, and soon these are most of what is read. That is why fewer bytes in the cache can mean more tokens a second for a server, even where memory is not short.
 
 # %% [markdown]
@@ -534,7 +534,7 @@ assert page["dynamic"]["ms later"] < page["none"]["ms later"]
 # | fixed addresses, or a known most | static | nothing moves, nothing is copied, too much is refused |
 # | more texts or longer ones, and may round | quantized | a fraction of the bytes; try your own questions |
 # | exact numbers, and more than fits | offloaded, offloaded_static | only two layers are here; each step brings all the others up |
-# | a text without end, from a model made with a window | sliding_window | flat; what left the window is gone |
+# | a very long text, from a model made with a window | sliding_window | flat; what left the window is gone |
 # | one step only | none | see below |
 
 # %% [markdown]
