@@ -26,7 +26,7 @@
 # | residual | 残余区 | the newest tokens, which are still exact |
 # | flush | 刷写 | the moment at which tokens leave the residual and are rounded |
 # | requantizing | 重新量化 | rounding what had been rounded before |
-# | oracle | 参照 | an uncached model that reads the same rounded numbers |
+# | oracle | 基准（不用缓存的参照） | an uncached model that reads the same rounded numbers |
 # | channel | 通道 | one number of a vector |
 # | head | 注意力头 | one of several attentions side by side, each with channels of its own |
 #
@@ -53,7 +53,7 @@ from minigpt.recall.corpus import held_out
 from minigpt.show.notebook import code, refused, show
 from minigpt.show.plots.drift import error_by_flush
 from minigpt.show.plots.groups import groups_by_name, scales
-from minigpt.show.plots.recall import quality_against_bytes, recorded_scores
+from minigpt.show.plots.recall import quality_against_bytes, recorded_quality
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
 
@@ -637,7 +637,8 @@ for name, options in {"dynamic": {}, "quantized": {"residual_length": 0}}.items(
 # **Predict.** Which would you rather have, at a quarter of the bytes: every token in 4 bits, or the newest quarter of the tokens exactly?
 
 # %%
-scores = recorded_scores()
+recording = recorded_quality()
+scores = recording.scores
 found = {
     each.setting.options["nbits"]: each
     for each in scores
@@ -652,7 +653,7 @@ assert found[2].recall == 1
 assert found[1].recall < 0.1
 
 # %%
-picture = quality_against_bytes(scores)
+picture = quality_against_bytes(recording)
 show(picture, picture.alt)
 
 # %% [markdown]

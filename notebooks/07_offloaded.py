@@ -518,9 +518,10 @@ fed(cache, sizes)
 print("the mark is there: ", (folder / layer_files.IN_USE).exists())
 try:
     make_cache("offloaded_static", model.config, **options)
-    assert False, "a second cache in the same folder"
 except CacheError as error:
     say(error)
+else:
+    raise AssertionError("a second cache in the same folder")
 
 del cache
 gc.collect()
@@ -579,9 +580,10 @@ cache.crop(-10)
 with mock.patch.object(Path, "is_dir", return_value=False):
     try:
         fed(cache, [1])
-        assert False, "nobody missed the folder"
     except CacheError as error:
         say(error)
+    else:
+        raise AssertionError("nobody missed the folder")
 assert cache.length == 50
 
 # %% [markdown]

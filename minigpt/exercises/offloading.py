@@ -1,7 +1,5 @@
 """Notebook 07."""
 
-import torch
-
 from minigpt.check import Exercise
 
 
@@ -36,7 +34,12 @@ def write(file: list[int], first: int, rows: list[list[int]], slot: int) -> list
 
 finish = Exercise(
     reference=finished_at,
-    cases=[([2, 2, 2], [3, 3, 3]), ([3, 3, 3], [2, 2, 2]), ([1, 9, 1, 1], [5, 1, 5, 5]), ([4], [1])],
+    cases=[
+        ([2.0, 2.0, 2.0], [3.0, 3.0, 3.0]),
+        ([3.0, 3.0, 3.0], [2.0, 2.0, 2.0]),
+        ([1.0, 9.0, 1.0, 1.0], [5.0, 1.0, 5.0, 5.0]),
+        ([1.0, 1.0, 9.0], [9.0, 1.0, 1.0]),
+    ],
     mistakes={
         "nothing overlaps: the next layer comes while this one works": waits_for_each,
         "the larger of the two for each layer, but the first load has nothing to hide behind": lambda loads, works: (
@@ -45,18 +48,18 @@ finish = Exercise(
         "all layers are asked for at the beginning, and would all be here: one ahead, and no more": (
             all_asked_for_at_once
         ),
-        "the work of the last layer is left out": lambda loads, works: finished_at(loads, [*works[:-1], 0]),
+        "the work of the last layer is left out": lambda loads, works: finished_at(loads, [*works[:-1], 0.0]),
     },
 )
 
 bytes_up = Exercise(
     reference=lambda prompt, new_tokens, per_token: per_token * sum(prompt + step for step in range(new_tokens - 1)),
-    cases=[(10, 1, 8), (10, 2, 8), (7, 5, 100), (500, 20, 36864)],
+    cases=[(7, 5, 100), (10, 1, 8), (10, 2, 8), (500, 20, 36864)],
     mistakes={
         "the last new token is never fed": lambda prompt, new_tokens, per_token: (
             per_token * sum(prompt + step for step in range(new_tokens))
         ),
-        "a step brings up what was kept before it: its own token is here already": lambda prompt, new_tokens, per_token: (
+        "a step brings up what was kept before: its own token is here already": lambda prompt, new_tokens, per_token: (
             per_token * sum(prompt + step + 1 for step in range(new_tokens - 1))
         ),
         "that is what goes down: each row once": lambda prompt, new_tokens, per_token: (

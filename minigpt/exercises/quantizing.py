@@ -47,7 +47,7 @@ rounded = Exercise(
         ),
         "one scale for everything: each group has its own": lambda x, bits: min_max(x.view(1, -1), bits).view(x.shape),
         "the codes are returned: multiply by the scale and add the offset": lambda x, bits: (
-            (x - span(x)[0]) / (span(x)[1] / (2**bits - 1))
+            (x - span(x)[0]) / positive(span(x)[1] / (2**bits - 1))
         ).round(),
         "a group of equal numbers has the scale 0, and 0 / 0 is NaN": lambda x, bits: torch.where(
             span(x)[1] == 0, torch.nan, min_max(x, bits)
