@@ -171,7 +171,7 @@ learner = GPT.from_pretrained("recall", dtype=torch.float64)
 cache = make_cache("dynamic", learner.config, dtype=learner.dtype)
 with torch.no_grad():
     learner(ids[:, :half], cache=cache)
-optimiser = torch.optim.SGD(learner.parameters(), lr=0.1)
+optimiser = torch.optim.SGD(learner.parameters(), lr=0.01)
 loss_of(learner(ids), targets).backward()
 optimiser.step()
 with torch.no_grad():
