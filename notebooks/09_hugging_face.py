@@ -133,7 +133,7 @@ assert all(torch.equal(out, first) for out in exact.values())
 # | minigpt | transformers | what differs |
 # |---|---|---|
 # | `NoCache` | `use_cache=False` | nothing |
-# | `ConcatCache` | `DynamicCache` | nothing: `cat` at each step |
+# | `ConcatCache` | `DynamicCache` | the order of axes: theirs (B, H, S, D), ours (B, S, H, D); both `cat` at each step |
 # | `DynamicCache` | none | ours doubles its room instead |
 # | `StaticCache` | `StaticCache` | theirs returns all slots, ours the filled ones |
 # | `SlidingWindowCache` | `DynamicCache` or `StaticCache`, when the config has a window | ours is asked for by name |
@@ -213,9 +213,9 @@ exercises.take_back.check(take_back)
 # %% [markdown]
 # ## 5. Wrong, and no error
 #
-# **Claim.** Given a cache of another text, ours refuses. What transformers does depends on its version, so look at the output.
+# **Claim.** Given a cache of another text, or of all the prompt, ours refuses. What transformers does depends on its version, so look at the output.
 #
-# **Predict.** The cache holds one text, the prompt is another and longer. Which tokens of the prompt does transformers read?
+# **Predict.** The cache holds one text, the prompt is another. Which tokens of the prompt does transformers read?
 
 # %% tags=["timed"]
 theirs = transformers.AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float64)
@@ -240,30 +240,44 @@ def attempt(what, right, *arguments, **how):
         print(f"{what}: no error, the right tokens: {torch.equal(out, right)}")
 
 
-def filled():
-    cache = transformers.DynamicCache()
-    their_turn(prompt, **{CACHE: cache})
-    return cache
-
-
-other = torch.cat(
-    [torch.randint(1024, (1, 20), generator=torch.Generator().manual_seed(0)), prompt], 1
-)
-for what, ids in {
-    "the next turn": asked,
+generator = torch.Generator().manual_seed(1)
+held = torch.randint(1024, (1, 20), generator=generator)  # what the cache will hold
+other = torch.randint(1024, (1, 30), generator=generator)
+turns = {
+    "the next turn": torch.cat([held, prompt], dim=1),
     "another text": other,
-    "a shorter prompt": prompt,
-}.items():
-    attempt(what, their_turn(ids, use_cache=False), ids, **{CACHE: filled()})
+    "the same text": held,
+    "5 tokens less": held[:, :-5],
+    "15 tokens less": held[:, :-15],
+}
+for what, ids in turns.items():
+    cache = transformers.DynamicCache()
+    with torch.no_grad():
+        theirs(held, **{CACHE: cache})
+    attempt(f"{what:14}", their_turn(ids, use_cache=False), ids, **{CACHE: cache})
+
+# %% [markdown]
+# Only the next turn is sure. transformers counts how many tokens are new, and takes that many from the end of the prompt; no token is compared. When the count is 0 or
+# below, Python's slice means something else:
 
 # %%
-cache = make_cache("dynamic", ours.config, dtype=ours.dtype)
-ours.generate(prompt, max_new_tokens=8, cache=cache)
-other = torch.cat(
-    [torch.randint(1024, (1, 20), generator=torch.Generator().manual_seed(0)), prompt], 1
-)
-with refused(CacheError):
-    ours.generate(other, cache=cache)
+text = list(range(20))
+taken = {new: text[-new:] for new in (5, 0, -5, -20)}
+for new, tokens in taken.items():
+    print(f"{new:3} new tokens: takes {len(tokens):2} of 20")
+assert [len(tokens) for tokens in taken.values()] == [5, 20, 15, 0]
+
+# %% [markdown]
+# With 0 new tokens the whole prompt is read again, behind itself. Ours, with the same texts:
+
+# %%
+for what in ("another text", "the same text", "5 tokens less", "15 tokens less"):
+    cache = make_cache("dynamic", ours.config, dtype=ours.dtype)
+    with torch.no_grad():
+        ours(held, cache=cache)
+    with refused(CacheError):
+        ours.generate(turns[what], cache=cache)
+    assert torch.equal(cache.ids, held)  # untouched
 
 # %% [markdown]
 # ### Exercise 2: find the bug
@@ -320,6 +334,9 @@ attempt(
     cache_implementation="static",
     cache_config={"no_such_option": 4},
 )
+out = their_turn(prompt, cache_implementation="sliding_window", return_dict_in_generate=True)
+got = out[CACHE]
+print("sliding_window gives a", type(got).__name__, "of", got.layers[0].keys.shape[2], "slots")
 
 # %%
 with refused(ValueError):
