@@ -9,7 +9,7 @@
 # **中文提要**　本节不用缓存逐个生成词元，并把每一步算出的键和值都记下来：绝大多数行以前算过，而且数值完全一样。
 # 原因是因果性：每一层里，一个词元只依赖它自己和它之前的词元，所以后来的词元改变不了它的键和值。
 # 双向模型（如 BERT）不满足这一点，实验会显示它的键每一步都在变。查询不必缓存：一行算完，它的查询就再也用不到。
-# 原文说重复计算的是 `K_iᵀ V_i`，这不对：softmax 注意力里没有这个乘积，重复计算的是 `k_i = x_i W_K` 和 `v_i = x_i W_V`，以及它们之前各层的整行。
+# 本项目所依据的那篇文章说重复计算的是 `K_iᵀ V_i`，这不对：softmax 注意力里没有这个乘积，重复计算的是 `k_i = x_i W_K` 和 `v_i = x_i W_V`，以及它们之前各层的整行。
 
 # %% [markdown]
 # <details><summary>Glossary, English and Chinese (词汇表)</summary>
@@ -120,7 +120,8 @@ exercises.rows_computed.check(rows_computed)
 # %% [markdown]
 # ## 2. Watch the keys
 #
-# At each step the model first tells a cache which tokens come, by `cache.admit(positions, ids)`. Then each layer hands its keys and values to the
+# At each step the model first tells a cache which tokens come, by `cache.admit(positions, ids)`. The answer is the position of every key
+# that attention will get, and from these and the positions of the queries `sees` makes the mask. Then each layer hands its keys and values to the
 # cache, by `cache.update(k, v, layer)`, and goes on with what comes back. So whoever stands in for the cache can see them all. This one keeps nothing for the model, and writes everything down for us.
 #
 # **Claim.** The key of the first token is computed at every step, and is the same each time.

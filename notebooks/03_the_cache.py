@@ -89,7 +89,8 @@ assert torch.equal(generate_cached(model, ids, 20), generate(model, ids, 20))
 
 # %% [markdown]
 # `cache.length` is how many tokens the cache has taken in. At first it is zero, so the whole prompt is fed: **prefill**. From then on one token is
-# fed at each step: **decode**. Here is the whole cache behind it, and the line of the model that calls it:
+# fed at each step: **decode**. Here is all that is special to this cache, and the line of the model that calls it.
+# (`length` counts the new tokens already, and `chunk` is how many they are: `admit` has taken note of them before any layer writes.)
 
 # %%
 code(ConcatCache)
@@ -131,7 +132,7 @@ assert cache.length == 15
 
 # %% [markdown]
 # Nothing crashed: the model found a text of 15 tokens plausible too. `model.generate(text, cache=cache)` is more careful. It takes
-# the *whole* text, compares it with what the cache holds, and feeds what is missing. A cache of another text is refused:
+# the *whole* text, compares it with what the cache holds, and feeds what is missing. A cache that holds more than the text is refused:
 
 # %%
 with refused(CacheError):
@@ -173,7 +174,7 @@ exercises.prefill.check(prefill)
 # spare: a **slot** for each token so far and as many empty ones. A new token is written into the next empty slot. When
 # they run out, the room is doubled.
 #
-# **Claim.** Four lines change, and the copying for a text of n tokens falls from about n²/2 rows to fewer than 2n.
+# **Claim.** Four lines of `store` change, `make_room` gets something to do, and the copying for a text of n tokens falls from about n²/2 rows to fewer than 2n.
 #
 # **Predict.** From one token to 200, doubling each time: how often must the room grow?
 

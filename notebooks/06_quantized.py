@@ -7,7 +7,7 @@
 
 # %% [markdown]
 # **中文提要**　本节用更少的比特保存键和值：一组数共用一个缩放因子和一个偏移，每个数只留几比特的整数编码，再把编码拼进字节。
-# 文章说“axis 1 就是每个注意力头一个缩放因子，损失更小”：我们逐个改动每个数，看哪个缩放因子变了，结果并非如此；真正按头分组反而误差更大。
+# 本项目所依据的那篇文章说“axis 1 就是每个注意力头一个缩放因子，损失更小”：我们逐个改动每个数，看哪个缩放因子变了，结果并非如此；真正按头分组反而误差更大。
 # 键适合按通道分组，值适合按词元分组：人为注入一个放大的键通道之后，差别一目了然。量化缓存也有精确的参照：在相同位置读取舍入后键值的无缓存模型。
 # 反复重新量化会让误差漂移；省下的是存储，注意力读取的仍是反量化后的全宽数字。
 
@@ -186,7 +186,7 @@ exercises.bits_a_number.check(bits_a_number)
 # %% [markdown]
 # ## 3. Packing
 #
-# No computer has a number type of 4 bits that PyTorch could store a tensor in. So several codes are put into one byte.
+# Memory is addressed in bytes, and PyTorch's usual whole numbers are no smaller. So several codes are put into one byte.
 #
 # **Claim.** Two codes of 4 bits fill a byte, and both can be had back exactly.
 #

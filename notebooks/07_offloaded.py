@@ -6,8 +6,8 @@
 
 # %% [markdown]
 # **中文提要**　卸载缓存不丢一个比特：正在计算的那一层和下一层留在快速内存里，其余各层放到下一级存储（GPU 旁的内存，或没有 GPU 时的文件）。
-# 预取让“取下一层”和“算这一层”同时进行；我们用计数（而不只是计时）说明：任何时刻只有两层在这里，新写的每一行只下去一次，而每生成一个词元，整个缓存都要上来一次。
-# 只有当取一层比算一层快时，等待才真正被隐藏；批次越大、文本越长，越难隐藏。最后是固定大小的卸载静态缓存、文件形式，以及磁盘写满、文件夹消失时的报错：出错之后缓存与出错之前完全一样。
+# 预取让“取下一层”和“算这一层”同时进行；我们用计数（而不只是计时）说明：任何时刻快速内存里只有两层；每一行只写出一次；而每生成一个词元，整个缓存都要读回一遍。
+# 只有当取一层比算一层快时，等待才真正被隐藏；批次越大、文本越长，越难隐藏。最后是固定大小的卸载静态缓存、文件形式，以及磁盘写满、文件夹消失时的报错：写入失败时缓存保持原样；文件损坏无法恢复，但会报错，不会给出错误结果。
 
 # %% [markdown]
 # <details><summary>Glossary, English and Chinese (词汇表)</summary>
@@ -611,6 +611,6 @@ place.cleanup()
 # - Down goes each row once. Up comes everything, at every step.
 # - A prefetch hides the shorter of loading and working. Long texts and large batches in decoding are not hidden.
 # - Nothing is rounded: the logits are those of the uncached model.
-# - An error leaves the cache as it was.
+# - A step that fails leaves the cache as it was. Bytes that a disk has lost stay lost, but it is noticed.
 #
 # Next, notebook 08: which cache, for what.

@@ -349,7 +349,7 @@ def test_a_vanished_folder_is_said_before_anything_changes(name, gpt, tmp_path):
     folder.rmdir()
     before = copy.copy(cache.__dict__)
     for change in (lambda: feed(gpt, cache, ids[:, 9:], 1), lambda: cache.select([0]), lambda: copy.deepcopy(cache)):
-        with pytest.raises(CacheError, match=r"there is no folder .*cache \(any more\)"):
+        with pytest.raises(CacheError, match=r"there is no folder .*cache \(any more\): make it first"):
             change()
         conformance.assert_unchanged(cache.__dict__, before, "a refused call")
 

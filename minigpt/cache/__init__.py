@@ -28,7 +28,10 @@ def make_cache(name: str, config: GPTConfig, **options) -> KVCache:
     known = cache_options(name)
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise ValueError(f"the {name} cache has no option {', '.join(unknown)}; it has {', '.join(known)}")
+        windows = (
+            "; window and sinks are the model's: with_window, or cache_config" if CACHES[name].needs_window else ""
+        )
+        raise ValueError(f"the {name} cache has no option {', '.join(unknown)}; it has {', '.join(known)}{windows}")
     return CACHES[name](config, **options)
 
 

@@ -40,6 +40,9 @@ class KVCache:
     resident_nbytes = property(lambda self: self.nbytes)
     moved: tuple[int, int] = (0, 0)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.length} tokens, {self.nbytes:,} bytes>"
+
     def serve(self, model, batch_size: int) -> None:
         """The door: refuse a model (by its config, dtype, device, training) or a batch that this cache can't serve."""
         raise NotImplementedError

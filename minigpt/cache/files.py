@@ -39,7 +39,7 @@ class Folder:
 
     def check(self):
         if self.path is not None and not self.path.is_dir():
-            raise FileNotFoundError(f"there is no folder {self.path} (any more)")
+            raise FileNotFoundError(f"there is no folder {self.path} (any more): make it first")
 
     def new_file(self):
         self.check()

@@ -35,7 +35,7 @@ def last_three_only(q, k, v):
 
 softmax = Exercise(
     reference=lambda scores: torch.tensor(scores, dtype=torch.float64).softmax(0).tolist(),
-    cases=[([0.0, 1.0, 2.0],), ([1000.0, 1001.0],), ([-3000.0, -3000.0],), ([5.0],)],
+    cases=[([0.0, 1.0, 2.0],), ([1000.0, 1001.0],), ([-3000.0, -3000.0],), ([5.0],), ([0.0, 1000.0],)],
     mistakes={
         "the powers are not divided by their sum": lambda scores: [math.exp(x - max(scores)) for x in scores],
         "each score is divided by their sum, without exp": lambda scores: [x / sum(scores) for x in scores],

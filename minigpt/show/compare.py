@@ -63,7 +63,7 @@ def report(lines: list[Line], uncached: Run, tokenizer, prompt: int, console: Co
         "of none. Faster: decode, than none. K/V row: the key and the value of one token in one layer; needed are "
         f"{none.kv_rows_needed:,}.",
         *(f"{each.cache} sees the last {each.window} tokens and the first {each.sinks}." for each in narrow),
-        *(f"{each.cache} rounds what it keeps." for each in lines if each.lossy),
+        *(f"{each.cache} rounds old tokens; the newest (residual_length) stay exact." for each in lines if each.lossy),
         f"Without a cache the first token's row was computed {none.most_times} times in each layer, an average token's "
         f"{none.mean_times:.1f} times.",
         "With a cache: once.",

@@ -77,10 +77,12 @@ def grid(
     figure = Figure(figsize=(max(5, 0.62 * C + 1.6), 0.42 * R + 1.3), layout="constrained")
     panel = figure.subplots()
     low, high = 0, numbers.nan_to_num(0).amax().item() or 1
-    panel.imshow(numbers.numpy(), cmap="Blues", vmin=low, vmax=1.4 * high, aspect="auto")  # ink stays readable
+    panel.imshow(numbers.numpy(), cmap="Blues", vmin=low, vmax=1.4 * high, aspect="auto")
     if digits is not None:
         for row, column in torch.argwhere(~numbers.isnan()).tolist():
-            panel.text(column, row, f"{numbers[row, column]:.{digits}f}", ha="center", va="center", fontsize=9)
+            ink = "white" if numbers[row, column] > 0.8 * high else "black"  # readable on any shade
+            text = f"{numbers[row, column]:.{digits}f}"
+            panel.text(column, row, text, ha="center", va="center", fontsize=10, color=ink)
     panel.set_xticks(range(C), columns)
     panel.set_yticks(range(R), rows)
     panel.xaxis.tick_top()

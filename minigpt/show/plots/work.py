@@ -40,7 +40,7 @@ def flops(work: Work, theme: Theme) -> Picture:
     tokens = range(work.prompt + 1, work.prompt + len(work.without) + 1)
     (most, least), (none, cached) = ([line[-1] for line in lines.values()] for lines in (totals, sums))
     picture = Picture(
-        f"{len(tokens)} tokens of GPT-2: {none / 1e12:.1f} TFLOP without a cache,\n"
+        f"{len(tokens)} tokens of GPT-2 after {work.prompt}: {none / 1e12:.1f} TFLOP without a cache,\n"
         f"{cached / 1e12:.3f} with one, {none / cached:.0f} times fewer; the last token's {most / least:.0f} times",
         f"Lines on a log axis, without and with a cache: the FLOPs of each of {len(tokens)} tokens, {most / 1e9:.0f} "
         f"against {least / 1e9:.2f} GFLOP for the last, and of all so far, {none / 1e12:.1f} against "
