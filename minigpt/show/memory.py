@@ -53,7 +53,8 @@ def head(result: dict) -> list[str]:
 def foot(result: dict) -> list[str]:
     groups = " and ".join(str(each) for each in sorted({group(each["size"]) for each in result["kept"].values()}))
     lines = [
-        "Keys and values only; weights and activations come on top. Each cache but sliding_window keeps all tokens",
+        "Keys and values only; weights and activations come on top. Each cache"
+        f"{' but sliding_window' if result['window'] else ''} keeps all tokens",
         "in all layers. dynamic: the most that it can hold, right after it has doubled (a prompt takes just its own).",
         f"quantized: groups of {groups} numbers share a scale and an offset of 16 bits each; the newest {RESIDUAL + 1} "
         "tokens are exact.",
