@@ -28,3 +28,11 @@ def test_a_mistake_is_told_by_its_own_sentence(mistake):
     exercise, wrong = MISTAKES[mistake]
     with pytest.raises(WrongAnswer, match=f"Likely: {re.escape(mistake[1])}$"):
         exercise.check(wrong)
+
+
+def test_a_prompt_that_is_not_fed_in_pieces_is_no_answer():
+    def fed_whole(model, ids, size):
+        return model(ids)
+
+    with pytest.raises(WrongAnswer, match="8 tokens were fed at once: feed 4 at most"):
+        EXERCISES["caching prefill"].check(fed_whole)

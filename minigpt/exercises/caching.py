@@ -1,5 +1,7 @@
 """Notebook 03."""
 
+import copy
+
 import torch
 
 from minigpt.attention import NEVER, sees
@@ -49,9 +51,27 @@ def grow_but(first, last):
 MODEL = GPT.from_pretrained("recall", dtype=torch.float64)
 IDS = torch.tensor([load_tokenizer("recall").encode("To be, or not to be, that").ids])
 
+
+class Narrow(GPT):
+    """Takes no more tokens at once than `most`, so that a prompt must really be fed in pieces."""
+
+    most: int
+
+    def forward(self, ids, positions=None, cache=None):
+        if ids.shape[1] > self.most:
+            raise ValueError(f"{ids.shape[1]} tokens were fed at once: feed {self.most} at most, and each of them once")
+        return super().forward(ids, positions, cache)
+
+
+def prompt(rows: int, length: int, size: int) -> tuple[GPT, torch.Tensor, int]:
+    model = copy.copy(MODEL)
+    model.__class__, model.most = Narrow, size
+    return model, IDS[:, :length].expand(rows, length), size
+
+
 prefill = Exercise(
-    reference=whole,
-    cases=[(MODEL, IDS[:, :8], 4), (MODEL, IDS[:, :8], 3), (MODEL, IDS[:, :5].expand(2, 5), 1), (MODEL, IDS[:, :5], 9)],
+    reference=lambda model, ids, size: whole(MODEL, ids, size),
+    cases=[prompt(1, 8, 4), prompt(1, 8, 3), prompt(2, 5, 1), prompt(1, 5, 9)],
     axes="row token vocabulary",
     mistakes={
         "each piece is read without the ones before it: they must all go through one cache": lambda model, ids, size: (
