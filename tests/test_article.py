@@ -22,6 +22,7 @@ text = tokenizer.batch_decode(out, skip_special_tokens=True)[0]
 THEIRS = "from transformers import AutoModelForCausalLM, AutoTokenizer"
 OURS = "from transformers import AutoTokenizer\nfrom minigpt import GPT as AutoModelForCausalLM"
 
+# So short a text is not rounded: that these options are taken is tested here, what they do in tests/test_peers.py.
 HOW = {
     "use_cache=False": {"use_cache": False},
     "nothing": {},

@@ -47,7 +47,7 @@ def run(options) -> int:
     # Only the bundled model knows the questions, and it must see as far as they reach.
     asked = settings_of(names) if options.model == "recall" and model.config.window is None else []
     with progress_bars([setting.name for setting in asked], 1) as on_step:
-        scores = glance(model, asked, options.questions, on_score=lambda score: on_step(score.setting.name))
+        scores = glance(model, asked, options.questions, lambda score: on_step(score.setting.name)) if asked else []
     if options.json:
         setting = {"model": options.model, "dtype": options.dtype, "device": options.device, "seed": seed}
         print(json.dumps(as_json(lines, scores, uncached, tokenizer, ids.shape[1], setting)))

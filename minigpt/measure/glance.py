@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from minigpt.measure.settings import SETTINGS
-from minigpt.measure.sweep import Score, full, score
+from minigpt.measure.settings import SETTINGS, Setting
+from minigpt.measure.sweep import Score, sweep
 from minigpt.recall.corpus import held_out
 
 NAMES = (
@@ -18,29 +18,21 @@ NAMES = (
     "int2, keys by tensor, values by tensor",
     "int1, keys by channel, values by token",
 )
-SHOWN = [setting for name in NAMES for setting in SETTINGS if setting.name == name]
+BY_NAME = {setting.name: setting for setting in SETTINGS}
+SHOWN = [BY_NAME[name] for name in NAMES]
 PROSE = 3072  # tokens of the held-out play
 
 
-def settings_of(caches: list[str]) -> list:
+def settings_of(caches: list[str]) -> list[Setting]:
     """Those that belong to these caches, after the one that forgets nothing; none where that would stand alone."""
     chosen = [setting for setting in SHOWN if setting.cache in (*caches, "dynamic")]
     return chosen if len(chosen) > 1 else []
 
 
-def glance(
-    model, settings: list, questions: int, seed: int = 0, on_score: Callable[[Score], None] = lambda score: None
-) -> list[Score]:
+def glance(model, settings: list[Setting], questions: int, on_score: Callable[[Score], None]) -> list[Score]:
     """A score for each setting. questions: at each distance. on_score: called after each.
 
     Raises ValueError where the model itself remembers too little.
     """
-    if not settings:
-        return []
     text = held_out()
-    reference = full(model, questions, seed, replace(text, ids=text.ids[:PROSE]))
-    scores = []
-    for setting in settings:
-        scores.append(score(model, setting, reference))
-        on_score(scores[-1])
-    return scores
+    return sweep(model, settings, questions, on_score=on_score, text=replace(text, ids=text.ids[:PROSE]))

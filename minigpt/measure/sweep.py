@@ -117,9 +117,10 @@ def sweep(
     questions: int = 50,
     seed: int = 0,
     on_score: Callable[[Score], None] = lambda score: None,
+    text: Text | None = None,
 ) -> list[Score]:
-    """Measure each setting on the same questions. on_score: after each."""
-    reference, scores = full(model, questions, seed), []
+    """Measure each setting on the same questions. on_score: after each. text: the prose (None: the held-out play)."""
+    reference, scores = full(model, questions, seed, text), []
     for setting in settings:
         scores.append(score(model, setting, reference))
         on_score(scores[-1])

@@ -142,7 +142,7 @@ def test_a_score_by_distance_has_its_intervals_beside_it():
 
 
 def test_each_setting_is_told_of_as_it_is_done(monkeypatch):
-    monkeypatch.setattr(sweep_module, "full", lambda model, questions, seed: (model, questions, seed))
+    monkeypatch.setattr(sweep_module, "full", lambda model, questions, seed, text: (model, questions, seed))
     monkeypatch.setattr(
         sweep_module, "score", lambda model, setting, full: Score(setting, full[1], [full[2]], 0, 2.0, 0.0, (0.0, 0.0))
     )
