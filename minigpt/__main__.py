@@ -1,45 +1,44 @@
-"""The command line: which command, and its exit code. torch is imported only by the command that needs it, so that
---help answers at once."""
+"""The command line as a process: its exit code, and its end. All else is imported when Ctrl-C is provided for, and
+torch only by the command that needs it, so that --help answers at once."""
 
-import argparse
+import atexit
 import os
+import signal
 import sys
 
-from minigpt import __version__
-from minigpt.commands import (
-    EXIT_INTERRUPTED,
-    EXIT_OK,
-    EXIT_USAGE,
-    bench,
-    compare,
-    figures,
-    generate,
-    memory,
-    quality,
-    recall,
-    train,
-)
+from minigpt.commands import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
 
-COMMANDS = {
-    "compare": compare,
-    "generate": generate,
-    "recall": recall,
-    "quality": quality,
-    "bench": bench,
-    "memory": memory,
-    "train": train,
-    "figures": figures,
-}
+
+def run() -> None:
+    """Be the program that was called from a shell."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as it is behind a script's `&`
+        signal.signal(signal.SIGINT, interrupted)
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # all has been done and said by then
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as by `2>&-`
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115 (as long as the process)
+    sys.exit(main())
+
+
+def interrupted(*_) -> None:
+    """Leave at once, from wherever this is: an exception would be lost in a destructor, or come out of a half-done
+    import as another one. The caches' files have no names, so nothing is left behind."""
+    try:
+        os.write(2, b"\x1b[?25h\ninterrupted\n" if os.isatty(2) else b"interrupted\n")  # progress bars hid the cursor
+    finally:
+        os._exit(EXIT_INTERRUPTED)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command, and return its exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
-        arguments = ["compare", *arguments]  # the main job needs no name
-    options = parser().parse_args(arguments)
+    from minigpt.commands.parser import parse
+    from minigpt.show.escapes import visible
+
+    options = parse(sys.argv[1:] if arguments is None else arguments)
     try:
-        return options.run(options)
+        code = options.run(options)
+        sys.stdout.flush()  # here, where a full disk can still be told
+        return code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -47,25 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except (ValueError, OSError, RuntimeError) as error:
-        print(f"minigpt: {error}", file=sys.stderr)
+        print(f"minigpt: {visible(str(error))}", file=sys.stderr)
         return EXIT_USAGE
 
 
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog="python -m minigpt",
-        description="A GPT whose cached output is its uncached output. Without a command: compare.",
-        epilog="Exit codes: 0 done, 1 a cache generated not what its oracle does, 2 wrong or failed, 130 interrupted.",
-    )
-    top.add_argument("--version", action="version", version=f"minigpt {__version__}")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, module in COMMANDS.items():
-        summary = module.SUMMARY
-        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        command.set_defaults(run=module.run)
-        module.declare(command)
-    return top
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

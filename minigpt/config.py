@@ -1,6 +1,9 @@
 """The sizes of a GPT, checked once."""
 
+import sys
 from dataclasses import dataclass
+
+LARGEST = 2**31 - 2  # of a size: positions beyond are taken (attention.NEVER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,7 +15,8 @@ class GPTConfig:
     n_layer, n_head, n_embd: blocks, query heads a block, and width.
     n_kv_head: key/value heads (None: n_head, plain multi-head attention). Fewer is grouped-query
         attention (Ainslie et al., arXiv 2305.13245): n_head / n_kv_head query heads share one key head.
-    window: a token sees itself and the window - 1 tokens before it (None: all before it).
+    window: a token sees itself and the window - 1 tokens before it (None: all before it). A list gives each
+        layer its own (a hybrid model, as Gemma's; arXiv 2408.00118, section 2).
     sinks: the first few tokens, which everyone keeps seeing beside the window (Xiao et al.,
         arXiv 2309.17453, section 3).
     n_inner: width of the MLP (None: 4 x n_embd). layer_norm_epsilon: as in GPT-2.
@@ -26,7 +30,7 @@ class GPTConfig:
     n_head: int
     n_kv_head: int | None = None
     n_embd: int
-    window: int | None = None
+    window: int | list | tuple | None = None
     sinks: int = 0
     n_inner: int | None = None
     layer_norm_epsilon: float = 1e-5
@@ -35,27 +39,46 @@ class GPTConfig:
         # A frozen dataclass lets its constructor fill in what was left open.
         if self.n_kv_head is None:
             object.__setattr__(self, "n_kv_head", self.n_head)
+        for name in ("vocab_size", "context", "n_layer", "n_head", "n_kv_head", "n_embd"):
+            whole_number(name, getattr(self, name), least=1)
         if self.n_inner is None:
             object.__setattr__(self, "n_inner", 4 * self.n_embd)
-        for name in ("vocab_size", "context", "n_layer", "n_head", "n_kv_head", "n_embd", "n_inner"):
-            _check_count(name, getattr(self, name), least=1)
+        whole_number("n_inner", self.n_inner, least=1)
         if self.n_embd % self.n_head:
             raise ValueError(f"n_embd {self.n_embd} can't be split into n_head {self.n_head} heads of equal size")
         if self.n_head % self.n_kv_head:
             raise ValueError(f"n_head {self.n_head} must be a multiple of n_kv_head {self.n_kv_head}")
-        _check_count("sinks", self.sinks, least=0)
-        if self.window is not None:
-            _check_count("window", self.window, least=1)
-        elif self.sinks:
+        self._check_windows()
+        epsilon = self.layer_norm_epsilon
+        if not isinstance(epsilon, int | float) or isinstance(epsilon, bool) or not 0 < epsilon <= sys.float_info.max:
+            raise ValueError(f"layer_norm_epsilon must be a positive number, got {epsilon!r}")
+
+    def _check_windows(self):
+        if isinstance(self.window, list | tuple):
+            if len(self.window) != self.n_layer:
+                raise ValueError(f"window must be one number, or one for each of {self.n_layer} layers: {self.window}")
+            alike = len(set(self.window)) == 1
+            object.__setattr__(self, "window", self.window[0] if alike else tuple(self.window))
+        for window in set(self.windows) - {None}:
+            whole_number("window", window, least=1)
+        whole_number("sinks", self.sinks, least=0)
+        if self.sinks and self.window is None:
             raise ValueError(f"sinks {self.sinks} without a window: full attention already sees the first tokens")
-        if not isinstance(self.layer_norm_epsilon, int | float) or not self.layer_norm_epsilon > 0:
-            raise ValueError(f"layer_norm_epsilon must be a positive number, got {self.layer_norm_epsilon!r}")
+
+    @property
+    def windows(self) -> tuple:
+        """How many tokens each layer sees, None where all."""
+        return self.window if isinstance(self.window, tuple) else (self.window,) * self.n_layer
 
     @property
     def head_size(self) -> int:
         return self.n_embd // self.n_head
 
 
-def _check_count(name, value, least):
+def whole_number(name: str, value, least: int) -> int:
+    """The value, if it is one that a size can have. Raises ValueError."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be a whole number, {least} or more, got {value!r}")
+    if value > LARGEST:
+        raise ValueError(f"{name} must be {LARGEST} at most, got {value}")
+    return value

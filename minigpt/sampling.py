@@ -20,12 +20,16 @@ def sampler(
 
     seed: of a generator of its own (None: torch's global one). Raises ValueError for settings that leave no token.
     """
-    if not temperature > 0:
-        raise ValueError(f"temperature must be above 0, got {temperature}: for the likeliest token use do_sample=False")
-    if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
-        raise ValueError(f"top_k must be 1 or more, or None for all tokens, got {top_k}")
-    if not 0 < top_p <= 1:
-        raise ValueError(f"top_p must lie in (0, 1], got {top_p}")
+    if not is_number(temperature) or not temperature > 0:
+        raise ValueError(
+            f"temperature must be above 0, got {temperature!r}: for the likeliest token use do_sample=False"
+        )
+    if top_k is not None and (not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 1):
+        raise ValueError(f"top_k must be 1 or more, or None for all tokens, got {top_k!r}")
+    if not is_number(top_p) or not 0 < top_p <= 1:
+        raise ValueError(f"top_p must lie in (0, 1], got {top_p!r}")
+    if seed is not None and not isinstance(seed, int):
+        raise ValueError(f"seed must be a whole number, or None, got {seed!r}")
     generator = None if seed is None else torch.Generator(device).manual_seed(seed)
 
     def draw(logits):
@@ -36,8 +40,29 @@ def sampler(
     return draw
 
 
+class Finishing:
+    """Picks tokens until a row has generated one of `eos` (None: it never does), then fills it with `pad`."""
+
+    def __init__(self, pick: Callable[[Tensor], Tensor], eos: Int[Tensor, " n"] | None, pad: int | None):
+        self.pick, self.eos, self.pad, self.done = pick, eos, pad, None
+
+    def __call__(self, logits: Float[Tensor, "B V"]) -> Int[Tensor, " B"]:
+        new = self.pick(logits)
+        if self.eos is None:
+            return new
+        if self.done is not None:
+            new = new.masked_fill(self.done, self.pad)
+        ends = torch.isin(new, self.eos)
+        self.done = ends if self.done is None else self.done | ends
+        return new
+
+    @property
+    def all_done(self) -> bool:
+        return self.done is not None and bool(self.done.all())
+
+
 def keep_top_k(logits: Float[Tensor, "B V"], top_k: int | None) -> Float[Tensor, "B V"]:
-    """All but the top_k highest at -inf; those equal to the lowest of them stay too."""
+    """All logits but the top_k highest become -inf; those equal to the lowest of these stay too."""
     if top_k is None or top_k >= logits.shape[-1]:
         return logits
     lowest = logits.topk(top_k).values[:, -1:]
@@ -45,7 +70,7 @@ def keep_top_k(logits: Float[Tensor, "B V"], top_k: int | None) -> Float[Tensor,
 
 
 def keep_top_p(logits: Float[Tensor, "B V"], top_p: float) -> Float[Tensor, "B V"]:
-    """All but the nucleus at -inf: the fewest tokens that together reach top_p (arXiv 1904.09751, section 3.1)."""
+    """All logits but the nucleus' become -inf: the fewest tokens that reach top_p (arXiv 1904.09751, section 3.1)."""
     if top_p == 1:
         return logits
     ascending, order = logits.sort(-1)
@@ -53,3 +78,7 @@ def keep_top_p(logits: Float[Tensor, "B V"], top_p: float) -> Float[Tensor, "B V
     cut = tail <= 1 - top_p
     cut[:, -1] = False  # the likeliest token stays
     return logits.masked_fill(cut.scatter(-1, order, cut), -math.inf)
+
+
+def is_number(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

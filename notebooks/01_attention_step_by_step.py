@@ -44,7 +44,7 @@ import time
 import torch
 
 from minigpt.attention import attend, attend_as_matrices, attend_by_hand, attend_by_rows, sees
-from minigpt.exercises import attention as exercises
+from minigpt.exercises import e01_attention as exercises
 from minigpt.show.notebook import code, grid, show
 
 torch.set_num_threads(1)  # small numbers: more threads would only wait for each other

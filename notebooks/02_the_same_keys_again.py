@@ -47,8 +47,8 @@ import torch
 from minigpt import GPT, load_tokenizer
 from minigpt.attention import attend, sees
 from minigpt.cache import NoCache
-from minigpt.exercises import recomputing as exercises
-from minigpt.measure.run import run
+from minigpt.exercises import e02_recomputing as exercises
+from minigpt.measure.counted.run import run
 from minigpt.show.notebook import grid, show
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
@@ -120,9 +120,9 @@ exercises.rows_computed.check(rows_computed)
 # %% [markdown]
 # ## 2. Watch the keys
 #
-# At each step the model first tells a cache which tokens come, by `cache.admit(positions, ids)`. The answer is the position of every key
-# that attention will get, and from these and the positions of the queries `sees` makes the mask. Then each layer hands its keys and values to the
-# cache, by `cache.update(k, v, layer)`, and goes on with what comes back. So whoever stands in for the cache can see them all. This one keeps nothing for the model, and writes everything down for us.
+# At each step the model first tells a cache which tokens come, by `cache.admit(positions, ids)`. Then each layer hands its keys and values to the
+# cache, by `cache.update(k, v, layer)`, and goes on with what comes back: keys, values, and the position of each, from which `sees` makes the mask.
+# So whoever stands in for the cache can see them all. This one keeps nothing for the model, and writes everything down for us.
 #
 # **Claim.** The key of the first token is computed at every step, and is the same each time.
 #
@@ -134,15 +134,16 @@ class Recorder(NoCache):
     """Keeps nothing, but writes down: steps[step][layer] is (k, v), each (B, T, heads, channels)."""
 
     def __init__(self):
+        super().__init__()
         self.steps = []
 
     def admit(self, positions, ids=None):
+        super().admit(positions, ids)
         self.steps.append([])
-        return super().admit(positions, ids)
 
     def update(self, k, v, layer):
         self.steps[-1].append((k, v))
-        return k, v
+        return super().update(k, v, layer)
 
 
 def record(model, text, lengths, recorder=None):
@@ -321,8 +322,9 @@ exercises.reusable.check(reusable)
 
 # %%
 class BothWays(Recorder):
-    def admit(self, positions, ids=None):
-        return super().admit(positions, ids) * 0
+    def update(self, k, v, layer):
+        k, v, positions = super().update(k, v, layer)
+        return k, v, positions * 0
 
 
 both = record(model, text, read, BothWays())
@@ -396,13 +398,11 @@ assert not torch.allclose(with_softmax, Q @ (K.T @ V))
 # one row in the first layer, and finds the key that the model computed:
 
 # %%
-block, token = model.blocks[0], 5
-x = model.wte_weight[text[0, token]] + model.wpe_weight[token]  # the token and its position
-normed = torch.layer_norm(
-    x, x.shape, block.ln_1_weight, block.ln_1_bias, model.config.layer_norm_epsilon
-)
-W_Q, W_K, W_V = block.attn.c_attn_weight.split(model.config.n_embd)
-b_q, b_k, b_v = block.attn.c_attn_bias.split(model.config.n_embd)
+block, token = model.h[0], 5
+x = model.wte.weight[text[0, token]] + model.wpe.weight[token]  # the token and its position
+normed = block.ln_1(x)
+W_Q, W_K, W_V = block.attn.c_attn.weight.split(model.config.n_embd)
+b_q, b_k, b_v = block.attn.c_attn.bias.split(model.config.n_embd)
 k_i, v_i = W_K @ normed + b_k, W_V @ normed + b_v
 for step in range(new):  # at each step, the same
     keys, values = steps[step][0]

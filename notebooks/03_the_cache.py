@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 03 The cache
 #
-# We keep the keys and values, first in ten lines, then in a form that copies little. Then we hold it to its promise: the same
+# We keep the keys and values, first in a few lines, then in a form that copies little. Then we hold it to its promise: the same
 # logits as without a cache, for one text and for several, token by token and in pieces. At the end you know what
 # a cache saves, what it can't save, and the three mistakes that nearly everyone makes.
 
 # %% [markdown]
-# **中文提要**　本节把键和值保存下来：先是十行的 `torch.cat` 版本，再是每次就地写入、容量翻倍的动态缓存，两者的差别只有四行（由真实源码比对得出）。
+# **中文提要**　本节把键和值保存下来：先是只有几行的 `torch.cat` 版本，再是每次就地写入、容量翻倍的动态缓存，两者的 `store` 只有三行不同（由真实源码比对得出），另有一个方法腾出空间、给出写入的位置。
 # 有了缓存，每一步只需输入一个新词元；结果与不用缓存相同，只差舍入误差：float64 最小，float32 大一些，bfloat16 更大；遇到近似并列的得分，选出的词元就可能不同。
 # 缓存省去的是重复计算，省不掉的是每一步都要读完整个缓存。最后是位置、左填充，以及一次输入多个新词元时的因果掩码。
 
@@ -43,13 +43,13 @@ import torch
 import torch.nn.functional as F
 
 from minigpt import GPT, CacheError, load_tokenizer, make_cache
+from minigpt.arguments import plan
 from minigpt.attention import NEVER, attend, sees
-from minigpt.cache import ConcatCache, DynamicCache
-from minigpt.cache.book import grow
-from minigpt.exercises import caching as exercises
+from minigpt.cache import Cache, ConcatCache, DynamicCache
+from minigpt.cache.dynamic import grow
+from minigpt.exercises import e03_caching as exercises
 from minigpt.model import Attention
-from minigpt.request import plan
-from minigpt.show.notebook import changed, code, grid, refused, show
+from minigpt.show.notebook import changed, code, grid, refused, show, source_of
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
 
@@ -90,16 +90,18 @@ assert torch.equal(generate_cached(model, ids, 20), generate(model, ids, 20))
 # %% [markdown]
 # `cache.length` is how many tokens the cache has taken in. At first it is zero, so the whole prompt is fed: **prefill**. From then on one token is
 # fed at each step: **decode**. Here is all that is special to this cache, and the line of the model that calls it.
-# (`length` counts the new tokens already, and `chunk` is how many they are: `admit` has taken note of them before any layer writes.)
+# (`kv[layer]` are the keys and values of a layer. `length` counts the new tokens already, and `text.new` is how many they are: `admit` has taken note of
+# them before any layer writes.)
 
 # %%
 code(ConcatCache)
 print()
 code(Attention.forward)
+assert source_of(Attention.forward).count("cache.") == 1
 
 # %% [markdown]
-# `cache.update` takes the new keys and values of a layer and returns all of them, old and new; it ends in the cache's
-# `store`. The query `q` stays as short as what was fed. That is all that a model knows of a cache.
+# `cache.update` takes the new keys and values of a layer and returns all of them, old and new, and their positions, `k_pos`; it ends in the cache's
+# `store`. From the positions `sees` makes the mask, as in notebook 01. The query `q` stays as short as what was fed. That is all that a layer knows of a cache.
 
 # %% [markdown]
 # ## 2. Why only one token is fed
@@ -168,25 +170,27 @@ exercises.prefill.check(prefill)
 # </details>
 
 # %% [markdown]
-# ## 3. From concat to dynamic: four lines
+# ## 3. From concat to dynamic: three lines
 #
 # `torch.cat` makes a new tensor and copies all that was kept into it, at every step, in every layer. The **dynamic cache** has room to
 # spare: a **slot** for each token so far and as many empty ones. A new token is written into the next empty slot. When
 # they run out, the room is doubled.
 #
-# **Claim.** Four lines of `store` change, `make_room` gets something to do, and the copying for a text of n tokens falls from about n²/2 rows to fewer than 2n.
+# **Claim.** Three lines of `store` change, `place` is new, and the copying for a text of n tokens falls from about n²/2 rows to fewer than 2n.
 #
 # **Predict.** From one token to 200, doubling each time: how often must the room grow?
 
 # %%
 lines = changed(ConcatCache.store, DynamicCache.store)
-assert sum(line.startswith("+") for line in lines) == 4
+assert sum(line.startswith("+") for line in lines) == 3
+assert DynamicCache.store is Cache.store  # one for all caches that write in place
 
 # %% [markdown]
-# `store` returns a view of the slots that are filled: no copy. The copying happens in `make_room`, and seldom:
+# `store` asks `place` for the index of the new tokens' slots and `tensors` for what the layer is kept in (here that is `kv[layer]`), writes, and returns a view of the slots
+# that are filled: no copy. The copying happens in `place`, and seldom:
 
 # %%
-code(DynamicCache.make_room)
+code(DynamicCache.place)
 print()
 code(grow)
 
@@ -203,9 +207,9 @@ for name in ("concat", "dynamic"):
     copied[name] = moves[name] = 0
     with torch.no_grad():
         for t in range(200):
-            place, held = cache.keys[0].data_ptr(), cache.length
+            place, held = cache.kv[0][0].data_ptr(), cache.length
             model(many[:, t : t + 1], cache=cache)
-            if held and cache.keys[0].data_ptr() != place:
+            if held and cache.kv[0][0].data_ptr() != place:
                 copied[name], moves[name] = copied[name] + held, moves[name] + 1
     print(f"{name:7}: {moves[name]:3} moves, {copied[name]:6,} rows copied in each layer")
 assert copied == {"concat": sum(range(200)), "dynamic": 1 + 2 + 4 + 8 + 16 + 32 + 64 + 128}
@@ -450,7 +454,7 @@ exercises.positions_of.check(positions_of)
 # %% [markdown]
 # ## 7. Break it: the mask of several new tokens
 #
-# When one token is decoded it sees everything, and needs no mask. When several are fed at once behind a filled cache
+# When one token is decoded it sees everything, and the mask hides nothing. When several are fed at once behind a filled cache
 # (a chunk of a prompt, the next turn of a chat), each must see all old tokens, and of the new ones those up to itself.
 #
 # **Claim.** The triangle of the mask ends in the lower *right* corner. PyTorch's `is_causal=True` puts it into the upper *left*.

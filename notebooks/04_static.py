@@ -2,13 +2,13 @@
 # # 04 The static cache
 #
 # All slots are there from the start, and nothing ever moves. We look at the addresses and shapes that each step meets, hide the
-# empty slots, count how often a compiler must begin again, and let the cache overflow. At the end you know what fixed
-# shapes are for, what they cost, and which of the two our own static cache gives you.
+# empty slots, count how often a compiler must begin again, and let the cache overflow. At the end you know how addresses and
+# shapes both stay, what that is for, and what it costs.
 
 # %% [markdown]
-# **中文提要**　静态缓存一开始就分配好全部槽位，地址从此不变。地址不变与形状不变是两回事：本项目的静态缓存只返回已填的槽位（视图），地址固定而形状逐步增长；
-# 返回整个缓冲区才能使形状也固定，这时空槽位必须用掩码遮住，因为零键的得分是 0，而 exp(0) 等于 1，空槽位照样会分到权重。
-# 实验用编译器的计数器数出各自需要多少张计算图。代价是每一步都要读全部槽位，占用的内存与文本长短无关。容量不够时必须明确报错，而不是悄悄丢掉词元。
+# **中文提要**　静态缓存一开始就分配好全部槽位，地址从此不变。地址不变与形状不变是两回事：若只返回已填的槽位（视图），地址固定而形状逐步增长；
+# 返回全部槽位，形状才也固定，本项目的静态缓存正是这样。这时空槽位必须用掩码遮住，因为零键的得分是 0，而 exp(0) 等于 1，空槽位照样会分到权重；缓存把空槽位的位置报为 NEVER，掩码便遮住它们。
+# 实验用编译器的计数器数出各自需要多少张计算图。代价是每一步都要计算并读取全部槽位，占用的内存与文本长短无关。容量不够时必须明确报错，而不是悄悄丢掉词元。
 
 # %% [markdown]
 # <details><summary>Glossary, English and Chinese (词汇表)</summary>
@@ -39,10 +39,12 @@ import torch
 import torch.nn.functional as F
 from torch._dynamo.testing import CompileCounter
 
-from minigpt import GPT, load_tokenizer, make_cache
+from minigpt import GPT, GPTConfig, load_tokenizer, make_cache
 from minigpt.attention import NEVER, attend, sees
-from minigpt.cache import CacheFull, DynamicCache, StaticCache
-from minigpt.exercises import preallocating as exercises
+from minigpt.cache import Cache, CacheFull, DynamicCache, StaticCache
+from minigpt.exercises import e04_preallocating as exercises
+from minigpt.measure.counted.observer import Observer
+from minigpt.measure.counted.trace import trace
 from minigpt.show.notebook import changed, code, grid, refused, show
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
@@ -56,24 +58,38 @@ ids = torch.tensor([load_tokenizer("recall").encode("To be, or not to be, that i
 # The dynamic cache of notebook 03 moves into a larger room when its **slots** (places for one token each) run out. The **static cache** takes
 # all that it will ever need at once: **preallocation**. The number of its slots is its **capacity**.
 #
-# **Claim.** Writing and reading are the very same lines in both caches. Only the way they get room differs.
+# **Claim.** The static cache needs no line that makes room, and no key or value ever moves.
 #
-# **Predict.** What must `make_room` do when nothing may grow?
+# **Predict.** The dynamic cache says in `place` where the new tokens go, and makes room there. What is left of it when nothing may grow?
 
 # %%
-assert changed(DynamicCache.store, StaticCache.store) == []  # no line differs
-code(StaticCache.make_room)
+lines = changed(DynamicCache.place, StaticCache.place)
+assert [line[0] for line in lines] == ["-"] * 4 + ["+"]
 
 
 # %%
+class Watched(Observer):
+    """Passes everything on, and writes down what layer 0 is given: the keys' shapes and addresses, the positions."""
+
+    def __init__(self, cache):
+        super().__init__(cache)
+        self.shapes, self.addresses, self.k_pos = [], [], []
+
+    def update(self, k, v, layer):
+        k, v, k_pos = super().update(k, v, layer)
+        if layer == 0:
+            self.shapes.append(tuple(k.shape))
+            self.addresses.append(k.data_ptr())
+            self.k_pos.append(k_pos)
+        return k, v, k_pos
+
+
 @torch.no_grad()
 def steps_of(cache, tokens=8):
-    """Feeds a token at a time. What each step met: the address of the keys of layer 0, and the logits."""
-    addresses, logits = [], []
-    for t in range(tokens):
-        logits.append(model(ids[:, t : t + 1], cache=cache))
-        addresses.append(cache.keys[0].data_ptr())
-    return addresses, torch.cat(logits, dim=1)
+    """Feeds a token at a time. What was seen on the way, and the logits."""
+    watched = Watched(cache)
+    logits = [model(ids[:, t : t + 1], cache=watched) for t in range(tokens)]
+    return watched, torch.cat(logits, dim=1)
 
 
 def moves_of(addresses):
@@ -83,69 +99,56 @@ def moves_of(addresses):
 found = {}
 for name, options in {"concat": {}, "dynamic": {}, "static": {"max_cache_len": 16}}.items():
     found[name] = steps_of(make_cache(name, model.config, dtype=model.dtype, **options))
-    print(f"{name:8} the keys moved {moves_of(found[name][0])} times in 8 steps")
-assert [moves_of(addresses) for addresses, _ in found.values()] == [7, 3, 0]
+    print(f"{name:8} the keys moved {moves_of(found[name][0].addresses)} times in 8 steps")
+assert [moves_of(watched.addresses) for watched, _ in found.values()] == [7, 3, 0]
 assert torch.allclose(found["static"][1], found["dynamic"][1], atol=1e-12)
+
+# %% [markdown]
+# All that is left is the index of the slots. It is a tensor, `at`, made once a pass; section 5 says why.
 
 # %% [markdown]
 # ## 2. A fixed address is not a fixed shape
 #
-# Look at the last line of `store` above: it returns the slots that are filled, a **view**, which is a part of a tensor without a copy.
+# The dynamic cache returns the slots that are filled, as a **view**: a part of a tensor without a copy. The static one could do so too. It returns all its slots instead:
+
+# %%
+code(StaticCache.store)
+
+# %% [markdown]
+# **Claim.** What attention gets from our static cache stands at one address and has one shape. Had only the filled slots been returned, the address would stay, and the
+# shape would grow by a slot at each step. The logits are the same.
 #
-# **Claim.** What attention gets from our static cache stands at one address, but is one slot longer at each step.
-#
-# **Predict.** What would have to be returned for the shape to stay?
+# **Predict.** 16 slots, 1 token, and attention is given 16 keys. What keeps it from looking at the others, which are empty?
 
 
 # %%
-class Watched(StaticCache):
-    """A static cache that writes down the shape and the address of the keys that layer 0 is given."""
+class Filled(StaticCache):
+    """Returns the filled slots only, as the dynamic cache does."""
 
-    def reset(self):
-        super().reset()
-        self.shapes, self.addresses = [], []
-
-    def update(self, k, v, layer):
-        keys, values = super().update(k, v, layer)
-        if layer == 0:
-            self.shapes.append(tuple(keys.shape))
-            self.addresses.append(keys.data_ptr())
-        return keys, values
+    store = Cache.store
 
 
-class Whole(Watched):
-    """Returns all slots, filled or not. An empty one is reported as NEVER, so that no one sees it."""
-
-    def admit(self, positions, ids=None):
-        held = super().admit(positions, ids)
-        return F.pad(held, (0, self.capacity - held.shape[1]), value=NEVER)
-
-    def store(self, k, v, layer):
-        super().store(k, v, layer)
-        return self.keys[layer], self.values[layer]
-
-
-for kind in (Watched, Whole):
-    cache = kind(model.config, max_cache_len=16, dtype=model.dtype)
-    _, logits = steps_of(cache)
+for kind in (Filled, StaticCache):
+    seen, logits = steps_of(kind(model.config, max_cache_len=16, dtype=model.dtype))
     print(
-        f"{kind.__name__:8} (B, S, heads, channels):",
-        *cache.shapes[:3],
-        "...",
-        cache.shapes[-1],
+        f"{kind.__name__:11} (B, S, heads, channels):", *seen.shapes[:2], "...", seen.shapes[-1]
     )
-    assert len(set(cache.addresses)) == 1
-    assert len(set(cache.shapes)) == {Watched: 8, Whole: 1}[kind]
+    assert len(set(seen.addresses)) == 1
+    assert len(set(seen.shapes)) == {Filled: 8, StaticCache: 1}[kind]
     assert torch.allclose(logits, found["dynamic"][1], atol=1e-12)
 
+for k_pos in seen.k_pos[:3]:
+    print(*("NEVER" if position == NEVER else position for position in k_pos[0].tolist()))
+assert [(k_pos != NEVER).sum() for k_pos in seen.k_pos] == list(range(1, 9))
+
 # %% [markdown]
-# Both give the right logits. Slicing by an integer that Python knows saves work, and that is what the package does. transformers'
-# static cache does what `Whole` does: all slots, each time.
+# Their positions do. An empty slot is reported to stand at `NEVER`, in everyone's future, as padding was in notebook 03; so causality hides it, and there is no rule
+# of its own for it. transformers' static cache returns all slots too.
 
 # %% [markdown]
 # ### Exercise 1: what the slots hold
 #
-# `Whole.admit` must say for each slot which position it holds. Write that, given the positions of the filled slots.
+# The static cache must say for each slot which position it holds. Write that, given the positions of the filled slots.
 
 
 # %% tags=["exercise"]
@@ -166,6 +169,8 @@ exercises.slots_reported.check(slots_reported)
 #     report[:, : held.shape[1]] = held
 #     return report
 # ```
+#
+# `StaticCache.admit` does just this, once a pass, for all layers.
 #
 # </details>
 
@@ -198,15 +203,11 @@ assert torch.allclose(hidden, right)
 assert not torch.allclose(open_to_all, right, atol=0.01)
 
 # %% [markdown]
-# Nothing in the formula knows that zeros mean "nobody": exp(0) is 1. Here is the mask of the first steps with 8 slots:
+# Nothing in the formula knows that zeros mean "nobody": exp(0) is 1. Here is the mask of the first steps with 8 slots, from the positions that our cache gives:
 
 # %%
-rows = [
-    sees(torch.tensor([[t]]), F.pad(torch.arange(t + 1)[None], (0, 7 - t), value=NEVER))[
-        0, 0, 0
-    ]
-    for t in range(5)
-]
+seen, _ = steps_of(make_cache("static", model.config, max_cache_len=8, dtype=model.dtype), 5)
+rows = [sees(torch.tensor([[t]]), k_pos)[0, 0, 0] for t, k_pos in enumerate(seen.k_pos)]
 mask = torch.stack(rows).double()
 names = [f"slot {s}" for s in range(8)]
 show(
@@ -244,61 +245,72 @@ assert out.isnan().all()
 # A **compiler** (`torch.compile`) records the operations of a step as a **graph**, and makes fast code of it. The graph holds for the shapes that were
 # seen. New shapes, new graph. We need no fast code to count them: this backend only counts.
 #
-# **Claim.** All slots and a mask: one graph, whatever the text. Filled slots only: a graph for each length.
+# **Claim.** All slots and their positions: one graph, whatever the text. Filled slots only: a graph for each length.
 #
 # **Predict.** 6 steps. How many graphs each way? And if the compiler is allowed to leave a length open, as it does by default?
 
 
 # %%
-def step(q, k, v, mask):
-    scores = (q @ k.transpose(-1, -2)).masked_fill(~mask, -math.inf)
-    return scores.softmax(-1) @ v
+def step(q, q_pos, k, v, k_pos):
+    return attend(q, k, v, sees(q_pos, k_pos))
 
 
-def graphs(whole, dynamic):
+tiny = GPTConfig(vocab_size=1, context=8, n_layer=1, n_head=1, n_embd=4)
+
+
+def graphs(kind, dynamic):
+    """That attention needs for 6 steps, with what such a cache returns."""
     torch._dynamo.reset()
-    counter = CompileCounter()
+    counter, cache = CompileCounter(), kind(tiny)
     compiled = torch.compile(step, backend=counter, dynamic=dynamic)
-    keys, values, query = torch.zeros(1, 8, 4), torch.zeros(1, 8, 4), torch.zeros(1, 1, 4)
     for t in range(6):
-        slots = 8 if whole else t + 1
-        compiled(
-            query, keys[:, :slots], values[:, :slots], torch.arange(slots) <= torch.tensor(t)
-        )
+        new, q_pos = torch.ones(1, 1, 1, 4), torch.tensor([[t]])
+        cache.admit(q_pos)
+        compiled(new, q_pos, *cache.update(new, new, 0))
     return counter.frame_count
 
 
 counts = {}
-for what, whole in {"filled slots": False, "all slots": True}.items():
-    counts[what] = graphs(whole, dynamic=False), graphs(whole, dynamic=None)
-    print(f"{what:12}: {counts[what][0]} graphs; with lengths left open: {counts[what][1]}")
-assert counts["all slots"] == (1, 1)
-assert counts["filled slots"][0] == 6
-assert 1 < counts["filled slots"][1] < 6
+for kind in (Filled, StaticCache):
+    counts[kind] = graphs(kind, dynamic=False), graphs(kind, dynamic=None)
+    print(
+        f"{kind.__name__:11}: {counts[kind][0]} graphs; with lengths left open: {counts[kind][1]}"
+    )
+assert counts[StaticCache] == (1, 1)
+assert counts[Filled][0] == 6
+assert 1 < counts[Filled][1] < 6
 
 # %% [markdown]
 # So "static compiles once" is right, and "dynamic compiles at each step" is only half right: a compiler may notice that a length changes
-# and leave it open. But a recording that replays fixed addresses, as CUDA graphs do on a GPU, can leave nothing open.
-# Our `StaticCache` has fixed addresses and no fixed shapes: it would need the form of `Whole` here, and its bookkeeping in tensors too.
+# and leave it open. But a recording that replays fixed addresses, as CUDA graphs do on a GPU, can leave nothing open. For such a recording our keys and values stay where they
+# are, and what changes from step to step is a few numbers in tensors of one shape, which can be copied in: the positions, and the index `at` by which the new tokens are
+# written. A Python number in its place, as in the dynamic cache's slice, would be recorded as it was at the first step.
 
 # %% [markdown]
 # ## 6. What fixed shapes cost
 #
-# **Claim.** With all slots, each step reads the whole capacity, even for the second token.
+# **Claim.** With all slots, each step computes and reads the whole capacity, even for the second token.
 #
-# **Predict.** 8 tokens, fed one at a time, 16 slots. How many slots are read each way?
+# **Predict.** 8 tokens, fed one at a time, 16 slots. How many slots does a layer read, with all slots, and with the filled ones only?
 
 # %%
-read = {}
-for kind in (Watched, Whole):
-    cache = kind(model.config, max_cache_len=16, dtype=model.dtype)
-    steps_of(cache)
-    read[kind.__name__] = sum(shape[1] for shape in cache.shapes)
-print(read)
-assert read == {"Watched": sum(range(1, 9)), "Whole": 8 * 16}
+read, flops, nbytes = {}, {}, {}
+for name, options in {"dynamic": {}, "static": {"max_cache_len": 16}}.items():
+    read[name] = sum(shape[1] for shape in found[name][0].shapes)
+    passes = trace(model, ids[:, :1], 8, name, **options).passes  # counts everything
+    flops[name] = sum(each.flops.attention for each in passes)
+    nbytes[name] = sum(sum(each.read) for each in passes)
+    print(
+        f"{name:7}: {read[name]:3} slots read in a layer; "
+        f"attention, in all: {flops[name]:,} FLOPs, {nbytes[name]:,} bytes read"
+    )
+assert read == {"dynamic": sum(range(1, 9)), "static": 8 * 16}
+for counted in (flops, nbytes):
+    assert counted["static"] * read["dynamic"] == counted["dynamic"] * read["static"]
 
 # %% [markdown]
-# 128 against 36. A capacity chosen far too large is paid for at each step.
+# 128 against 36, and the multiplications and the bytes that attention takes grow by just as much: what the mask hides is computed all the same. A capacity chosen far
+# too large is paid for at each step. Only attention pays it: the other parts of a step see the new token alone.
 
 # %% [markdown]
 # ### Exercise 2: slots read
@@ -330,24 +342,26 @@ exercises.slots_read.check(slots_read)
 # %% [markdown]
 # ## 7. Break it: overflow
 #
-# **Claim.** Without a check, one token too many is lost without an error. With it, the call is refused and the cache is as it was.
+# **Claim.** Without a check, one token too many is lost without an error, or the pass breaks off in the middle. With it, the call is refused and the cache is as it was.
 #
-# **Predict.** 4 slots, all filled. What does `keys[:, 4:5] = k` do?
+# **Predict.** 4 slots, all filled. What does `keys[:, 4:5] = k` do? And with a tensor for an index, as in our static cache?
 
 # %%
 keys, k = torch.zeros(1, 4, 1, 2), torch.ones(1, 1, 1, 2)
 keys[:, 4:5] = k  # the slice is empty, and one row broadcasts into nothing
 print("after the write of a fifth token, slots that hold it:", int((keys == 1).all(-1).sum()))
 assert (keys == 0).all()
+with refused(IndexError):
+    keys[:, torch.tensor([4])] = k
 
 cache = make_cache("static", model.config, max_cache_len=4, dtype=model.dtype)
 with torch.no_grad():
     model(ids[:, :4], cache=cache)
-    before = cache.keys[0].clone()
+    before = cache.kv[0][0].clone()
     with refused(CacheFull):
         model(ids[:, 4:5], cache=cache)
 assert cache.length == 4
-assert torch.equal(cache.keys[0], before)
+assert torch.equal(cache.kv[0][0], before)
 
 # %% [markdown]
 # The check stands before anything is written, in `admit`, so that nothing is half done.
@@ -417,9 +431,9 @@ assert live == cache.nbytes
 # %% [markdown]
 # ## What to take away
 #
-# - A fixed address comes from preallocation; a fixed shape comes from returning all slots and hiding the empty ones.
+# - A fixed address comes from preallocation; a fixed shape comes from returning all slots. Positions hide the empty ones.
 # - Zeros are not nobody: hide them. NaN can't be hidden: never preallocate with `empty`.
-# - One shape, one graph. The price: each step reads the whole capacity, and the memory is taken from the start.
+# - One shape, one graph. The price: each step computes and reads the whole capacity, and the memory is taken from the start.
 # - Refuse before anything is written.
 #
 # Next, notebook 05: a cache that forgets.

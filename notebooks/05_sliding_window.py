@@ -38,12 +38,11 @@ import torch.nn.functional as F
 from minigpt import GPT, CacheError, load_tokenizer, make_cache
 from minigpt.attention import sees
 from minigpt.cache import SlidingWindowCache
-from minigpt.exercises import windowing as exercises
-from minigpt.measure.quality import chance_by_distance, right_by_distance
+from minigpt.exercises import e05_windowing as exercises
 from minigpt.recall.corpus import held_out
+from minigpt.recall.exam import chance_by_distance, right_by_distance
 from minigpt.show.notebook import grid, refused, show
-from minigpt.show.plots import ring
-from minigpt.show.plots.turns import turns
+from minigpt.show.plots.ring import ring, turns
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
 
@@ -176,10 +175,10 @@ assert cache.nbytes * 100 == full.nbytes * 8
 class ShortRing(SlidingWindowCache):
     """One slot too few."""
 
-    def reset(self):
-        self.ring = self.config.window + self.largest_chunk - 2
-        self.slots = self.config.sinks + self.ring
-        super().reset()
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.rings = [ring - 1 for ring in self.rings]
+        self.reset()
 
 
 for kind in (SlidingWindowCache, ShortRing):

@@ -44,15 +44,15 @@ import torch
 
 from minigpt import GPT, CacheError, CacheFull, make_cache
 from minigpt.cache import StaticCache
-from minigpt.cache import files as layer_files
 from minigpt.cache.offloaded import Offloaded
-from minigpt.cache.pinned import PinnedLayers
-from minigpt.exercises import offloading as exercises
-from minigpt.measure.architecture import load
-from minigpt.measure.memory import nbytes
-from minigpt.measure.observer import Observer
+from minigpt.cache.offloaded import files as layer_files
+from minigpt.cache.offloaded.pinned import PinnedLayers
+from minigpt.exercises import e07_offloading as exercises
+from minigpt.measure.counted.observer import Observer
+from minigpt.measure.forms.memory import nbytes
+from minigpt.measure.forms.real_models import load
 from minigpt.show.notebook import code, refused, show
-from minigpt.show.plots.moves import ladder, moves
+from minigpt.show.plots.ladder import ladder, moves
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
 
@@ -108,18 +108,17 @@ assert weights + whole > 24e9 > weights + two_layers
 
 # %%
 class OneLayerHere(StaticCache):
-    def reset(self):
-        super().reset()
-        self.away = list(zip(self.keys, self.values))
-        self.gone = torch.tensor(torch.nan, dtype=self.dtype).expand_as(self.keys[0])
-        self.keys, self.values = [self.gone] * L, [self.gone] * L
+    def empty(self, rows):
+        new = super().empty(rows)
+        gone = torch.tensor(torch.nan, dtype=self.dtype).expand_as(new["kv"][0][0])
+        return new | {"away": new["kv"], "kv": [(gone, gone)] * L}
 
     def store(self, k, v, layer):
-        self.keys[layer], self.values[layer] = (x.clone() for x in self.away[layer])  # up
-        k, v = super().store(k, v, layer)  # as ever
-        self.away[layer] = self.keys[layer], self.values[layer]  # down
-        self.keys[layer] = self.values[layer] = self.gone
-        return k, v
+        gone = self.kv[layer]
+        self.kv[layer] = tuple(x.clone() for x in self.away[layer])  # up
+        kept = super().store(k, v, layer)  # as ever
+        self.away[layer], self.kv[layer] = self.kv[layer], gone  # down
+        return kept
 
 
 def fed(cache, sizes):
@@ -211,9 +210,12 @@ exercises.finish.check(finish)
 # %% [markdown]
 # ## 4. The package's cache: who asks for what, and when
 #
-# `Offloaded` wraps a cache. It lends it the shelves of one layer, and asks for the next before the work begins:
+# `Offloaded` goes in front of a kind of cache: `class OffloadedStaticCache(Offloaded, StaticCache)`. When that asks for the tensors of a layer, it is lent those of the layer at
+# work. Then the next layer is asked for, before the work begins, and the new rows go down:
 
 # %%
+code(Offloaded.tensors)
+print()
 code(Offloaded.store)
 
 # %% [markdown]
@@ -423,7 +425,8 @@ class Works(Observer):
 
 def without_prefetch(storage):
     def fetch(layer):
-        storage.near = {layer: storage.read(layer)}
+        if layer not in storage.near:
+            storage.near = {layer: storage.read(layer)}
         return storage.near[layer].result()
 
     storage.fetch, storage.prefetch = fetch, lambda layer: None
@@ -462,13 +465,21 @@ code(PinnedLayers.read)
 # %% [markdown]
 # ## 8. Offloaded static
 #
-# **Claim.** The same wrapper around the static cache: fixed shapes, two layers of the full room here, and still only filled slots move.
+# **Claim.** The same in front of the static cache: attention is given all slots, so shapes are fixed; two layers of the full room are here; and still only filled slots move.
 #
 # **Predict.** 60 slots, 50 filled, and one token is fed. Is the byte count here larger than the dynamic cache's? And the bytes that come up?
 
+
 # %%
+class Shapes(Observer):
+    def update(self, k, v, layer):
+        keys, values, k_pos = super().update(k, v, layer)
+        self.slots = keys.shape[1]
+        return keys, values, k_pos
+
+
 for name, options in {"offloaded": {}, "offloaded_static": {"max_cache_len": 60}}.items():
-    cache = make_cache(name, model.config, dtype=torch.float64, **options)
+    cache = Shapes(make_cache(name, model.config, dtype=torch.float64, **options))
     fed(cache, [50])
     before = cache.moved[0]
     with torch.no_grad():
@@ -476,9 +487,10 @@ for name, options in {"offloaded": {}, "offloaded_static": {"max_cache_len": 60}
     rows_up = (cache.moved[0] - before) / row
     print(
         f"{name:16} room {cache.room:3} slots, held {cache.nbytes:7,} bytes, here {cache.resident_nbytes:7,}, "
-        f"up for one token: {rows_up:.1f} rows"
+        f"up for one token: {rows_up:.1f} rows, given to attention: {cache.slots} slots"
     )
     assert cache.resident_nbytes * L == cache.nbytes * 2
+    assert cache.slots == options.get("max_cache_len", 51)
 with refused(CacheFull):
     fed(
         make_cache("offloaded_static", model.config, max_cache_len=40, dtype=torch.float64),
@@ -486,15 +498,15 @@ with refused(CacheFull):
     )
 
 # %% [markdown]
-# The dynamic one had just doubled its room, and layer 0, prefetched at the old size, was fetched again: that is the difference in what came up. And an
-# offloaded cache keeps the rules of the one that it wraps: what doesn't fit is refused.
+# The dynamic one had just doubled its room, and layer 0, prefetched at the old size, was fetched again: that is the difference in what came up. Of the two things that a static
+# cache fixes, one is given up: each layer comes into a new buffer, so addresses change. And an offloaded cache keeps the rules of its kind: what doesn't fit is refused.
 
 # %% [markdown]
 # ## 9. Without a GPU: files
 #
 # On a machine with a GPU, transformers' offloaded caches use the CPU's memory; without one they stop with an error. Ours takes one step down there too: the layers wait in files, `folder` says where.
 #
-# **Claim.** The files leave nothing behind, and two caches never share a folder by mistake.
+# **Claim.** The files leave nothing behind, and two caches in one folder never meet.
 #
 # **Predict.** While the cache lives, what is to be seen in its folder? And after it is gone?
 
@@ -513,23 +525,18 @@ def say(error):
 
 
 options = {"max_cache_len": 60, "dtype": torch.float64, "folder": folder}
-cache = make_cache("offloaded_static", model.config, **options)
-fed(cache, sizes)
-print("the mark is there: ", (folder / layer_files.IN_USE).exists())
-try:
-    make_cache("offloaded_static", model.config, **options)
-except CacheError as error:
-    say(error)
-else:
-    raise AssertionError("a second cache in the same folder")
+cache, other = (make_cache("offloaded_static", model.config, **options) for _ in range(2))
+both = [fed(cache, [50]), fed(other, [40, 10])]
+print("while they live:   ", list(folder.iterdir()))
+assert all(torch.allclose(each, uncached[:, :50], atol=1e-10) for each in both)
 
-del cache
+del cache, other
 gc.collect()
 print("left in the end:   ", list(folder.iterdir()))
 assert not list(folder.iterdir())
 
 # %% [markdown]
-# The files themselves have no names where the system allows it, so whatever ends the program, the system takes their bytes back.
+# The files have no names (where the system wants one, as Windows does, it goes with the cache): no other cache can open them, and whatever ends the program, the system takes their bytes back.
 #
 # One thing to know when measuring: what was just written to a file is usually still in the system's memory, so a small cache never
 # waits for the disk. And the system's temporary folder may be memory itself.
@@ -571,31 +578,34 @@ print(
 assert torch.allclose(again, uncached[:, 50:], atol=1e-10)
 
 # %% [markdown]
-# The row that had been written lies in a slot that the book calls empty, and is overwritten later. So nothing has to be undone.
+# The row that had been written lies in a slot behind the text, and is overwritten later. So nothing has to be undone.
 #
-# Now the folder is gone (we let Python believe so). That is noticed at the door, before anything is computed:
+# Now the folder is gone (we let Python believe so). Files without names don't need it, so the cache goes on. New files do: `reset` makes some, and is refused.
 
 # %%
 cache.crop(-10)
 with mock.patch.object(Path, "is_dir", return_value=False):
+    with torch.no_grad():
+        again = model(ids[:, 50:55], cache=cache)
     try:
-        fed(cache, [1])
+        cache.reset()
     except CacheError as error:
         say(error)
     else:
         raise AssertionError("nobody missed the folder")
-assert cache.length == 50
+assert torch.allclose(again, uncached[:, 50:55], atol=1e-10)
+assert cache.length == 55
 
 # %% [markdown]
 # And a file has lost its end, for real: someone cut it short.
 
 # %%
 cache.storage.near.clear()
-cache.storage.files[1].truncate(40 * row // L)
+cache.storage.files[1].file.truncate(40 * row // L)
 with refused(CacheError), torch.no_grad():
-    model(ids[:, 50:51], cache=cache)
+    model(ids[:, 55:56], cache=cache)
 print("tokens held:", cache.length)
-assert cache.length == 50
+assert cache.length == 55
 cache = None
 gc.collect()
 place.cleanup()

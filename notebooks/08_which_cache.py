@@ -43,19 +43,19 @@ import torch
 
 from minigpt import GPT, GPTConfig, make_cache
 from minigpt.cache import CACHES, CacheFull, StaticCache
-from minigpt.exercises import choosing as exercises
-from minigpt.measure.architecture import load
-from minigpt.measure.cost import (
+from minigpt.exercises import e08_choosing as exercises
+from minigpt.measure.counted.run import run, served_by
+from minigpt.measure.counted.trace import trace
+from minigpt.measure.forms.flops import (
     cached_flops,
     decode_flops,
     prefill_flops,
     uncached_flops,
-    weights,
 )
-from minigpt.measure.kv_cost import kv_costs, total
-from minigpt.measure.memory import growth, longest, nbytes, plans
-from minigpt.measure.pace import GPT2
-from minigpt.measure.roofline import (
+from minigpt.measure.forms.generation import kv_costs, total
+from minigpt.measure.forms.memory import growth, longest, nbytes, plans
+from minigpt.measure.forms.real_models import GPT2, load
+from minigpt.measure.forms.roofline import (
     decode_intensity,
     decode_nbytes,
     kv_nbytes,
@@ -63,14 +63,14 @@ from minigpt.measure.roofline import (
     prefill_intensity,
     prefill_nbytes,
 )
-from minigpt.measure.run import run, served_by
-from minigpt.measure.trace import trace
+from minigpt.measure.forms.weights import weights
 from minigpt.recall.corpus import held_out
-from minigpt.show.memory import words
-from minigpt.show.memory_chart import memory_chart
 from minigpt.show.notebook import refused, show
-from minigpt.show.plots.recall import quality_against_bytes, recorded_quality
-from minigpt.show.plots.work import flops, work
+from minigpt.show.plots.flops import flops, work
+from minigpt.show.plots.memory_chart import memory_chart
+from minigpt.show.plots.quality import quality_against_bytes
+from minigpt.show.plots.recorded import recorded_quality
+from minigpt.show.words import words
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
 
@@ -123,10 +123,10 @@ for name, each in counted.items():
 
     how = {"attention": "dense", "logits": "last"}
     form = uncached_flops if name == "none" else cached_flops
-    if (
-        name == "sliding_window"
-    ):  # the prompt comes in chunks, and attention is given the whole ring
-        how |= {"prefill_chunk_size": config.window, "slots": each["slots"]}
+    if name in ("static", "offloaded_static", "sliding_window"):  # attention is given all slots
+        how["slots"] = each["slots"]
+    if name == "sliding_window":  # the prompt comes in chunks
+        how["prefill_chunk_size"] = config.window
     assert form(config, PROMPT, NEW, **how).total == each["flops"], name
 print("counted and closed form: equal for", ", ".join(counted))
 
@@ -134,7 +134,7 @@ print("counted and closed form: equal for", ", ".join(counted))
 # *held* is what the cache keeps at the end, wherever that is, and *here* is the part in the memory where the model works. *written* are new rows, *copied*
 # what moved within the cache, to grow or to be rounded, *read* what attention was given, *up* and *down* what came from slower memory and went there.
 #
-# One column is almost the same for all: every cache saves the same FLOPs, except the window, which also looks at fewer tokens. What tells caches apart is bytes. So FLOPs
+# One column is almost the same for all: every cache saves the same FLOPs, except the window, which also looks at fewer tokens, and the static ones, whose attention is given empty slots too. What tells caches apart is bytes. So FLOPs
 # say that you want *a* cache, and bytes say which. For the FLOPs of a larger model the closed forms do; here is GPT-2 124M:
 
 # %%
@@ -250,6 +250,8 @@ for config, batch in ((gpt2, 1), (gpt2, 64), (window, 64)):
         assert steps[3] - steps[2] == 500 * batch * kv_nbytes(gpt2, itemsize=2)
 
 # %% [markdown]
+# (A static cache, whose attention is given all slots, reads as much at the first step as at the last.)
+#
 # These are the least times of the machine of section 2. For one text GPT-2 reads mostly weights, and you hardly see the growth. A batch shares the weights, so more texts cost little at first. But each text brings its own keys and
 # values, and soon these are most of what is read. That is why fewer bytes in the cache can mean more tokens a second for a server, even where memory is not short.
 
@@ -384,9 +386,11 @@ exercises.texts_that_fit.check(texts_that_fit)
 class OneSlotLess(StaticCache):
     """A static cache with a bug in its check."""
 
-    def make_room(self, slots):
+    def admit(self, positions, ids=None):
+        slots = self.length + ids.shape[1]
         if slots >= self.capacity:
             raise CacheFull(f"needs {slots} slots, has {self.capacity}: raise max_cache_len")
+        super().admit(positions, ids)
 
 
 def tries(kind, new_tokens):
@@ -531,7 +535,7 @@ assert page["dynamic"]["ms later"] < page["none"]["ms later"]
 # | you need | take | because |
 # |---|---|---|
 # | no trouble | dynamic | it grows by itself, exactly, and copies little |
-# | fixed addresses, or a known most | static | nothing moves, nothing is copied, too much is refused |
+# | fixed addresses and shapes, or a known most | static | nothing moves, nothing is copied, too much is refused |
 # | more texts or longer ones, and may round | quantized | a fraction of the bytes; try your own questions |
 # | exact numbers, and more than fits | offloaded, offloaded_static | only two layers are here; each step brings all the others up |
 # | a very long text, from a model made with a window | sliding_window | flat; what left the window is gone |

@@ -37,7 +37,7 @@ import transformers
 
 from minigpt import GPT, make_cache
 from minigpt.cache import CACHES, CacheError
-from minigpt.exercises import hugging_face as exercises
+from minigpt.exercises import e09_hugging_face as exercises
 from minigpt.pretrained import model_folder
 from minigpt.show.notebook import refused
 
@@ -135,7 +135,7 @@ assert all(torch.equal(out, first) for out in exact.values())
 # | `NoCache` | `use_cache=False` | nothing |
 # | `ConcatCache` | `DynamicCache` | the order of axes: theirs (B, H, S, D), ours (B, S, H, D); both `cat` at each step |
 # | `DynamicCache` | none | ours doubles its room instead |
-# | `StaticCache` | `StaticCache` | theirs returns all slots, ours the filled ones |
+# | `StaticCache` | `StaticCache` | the order of axes again; both return all slots |
 # | `SlidingWindowCache` | `DynamicCache` or `StaticCache`, when the config has a window | ours is asked for by name |
 # | `QuantizedCache` | `QuantizedCache` | ours needs no backend |
 # | `OffloadedCache`, `OffloadedStaticCache` | `offloading=True` | theirs needs CUDA |

@@ -36,11 +36,10 @@ import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
 from minigpt import GPT, CacheError, make_cache
-from minigpt.attention import sees
 from minigpt.cache import ConcatCache, NoCache
-from minigpt.exercises import training as exercises
-from minigpt.measure.cost import cached_flops, prefill_flops
-from minigpt.measure.meter import Meter
+from minigpt.exercises import e10_training as exercises
+from minigpt.measure.counted.meter import Meter
+from minigpt.measure.forms.flops import cached_flops, prefill_flops
 from minigpt.recall.corpus import held_out
 from minigpt.show.notebook import code, refused
 
@@ -100,14 +99,14 @@ class Unguarded(ConcatCache):
         pass
 
     def store(self, k, v, layer):
-        keys, values = super().store(k, v, layer)
-        self.keys[layer], self.values[layer] = keys.detach(), values.detach()
-        return keys, values
+        keys, values, positions = super().store(k, v, layer)
+        self.kv[layer] = keys.detach(), values.detach()
+        return keys, values, positions
 
 
 def gradient(loss):
     """Of the weights that make queries, keys and values in layer 0."""
-    (found,) = torch.autograd.grad(loss, model.blocks[0].attn.c_attn_weight)
+    (found,) = torch.autograd.grad(loss, model.h[0].attn.c_attn.weight)
     return found
 
 
@@ -181,7 +180,7 @@ print(f"after one step the logits differ by up to {difference:.2f}")
 assert difference > 0.01
 
 # %% [markdown]
-# Again no error. The cache can't know: it holds numbers, and the weights are someone else's. So a cache never outlives a step.
+# Again no error. The cache knows which model filled it, and this is the same model; that its weights have changed it can't know. So a cache never outlives a step.
 
 # %% [markdown]
 # ## 4. The same batch again: the answers are in the cache
@@ -281,13 +280,14 @@ class Counted(NoCache):
 
     def update(self, k, v, layer):
         self.calls += 1
-        return k, v
+        return super().update(k, v, layer)
 
 
-cache, block = Counted(), model.blocks[0]
+cache, block = Counted(), model.h[0]
 positions = torch.arange(ids.shape[1])[None]
+cache.admit(positions)
 x = model.embed(ids, positions).detach().requires_grad_()
-out = checkpoint(block, x, sees(positions, positions), cache, use_reentrant=False)
+out = checkpoint(block, x, positions, cache, use_reentrant=False)
 forward = cache.calls
 out.sum().backward()
 print("updates in the forward pass:", forward, "  after the backward pass:", cache.calls)
@@ -299,10 +299,10 @@ assert (forward, cache.calls) == (1, 2)
 # %%
 cache = Unguarded(model.config, dtype=model.dtype)
 cache.admit(positions)
-out = checkpoint(block, x, sees(positions, positions), cache, use_reentrant=False)
+out = checkpoint(block, x, positions, cache, use_reentrant=False)
 with refused(CacheError):
     out.sum().backward()
-assert cache.keys[0].shape[1] == ids.shape[1]
+assert cache.kv[0][0].shape[1] == ids.shape[1]
 
 # %% [markdown]
 # ## 7. The right way
@@ -328,7 +328,7 @@ model.eval()
 code(NoCache.update)
 
 # %% [markdown]
-# (At the end stands the cache of training: it returns what it is given.)
+# (At the end stands the cache of training: it returns what it is given, and the positions of the pass.)
 
 # %% [markdown]
 # ### Exercise 3: look, and leave no trace

@@ -1,5 +1,5 @@
-"""What each cache is held to: the uncached model, or, for one that rounds, the uncached model that reads the rounded
-numbers wherever the cache had rounded them. Nothing here uses the caches' code: the rounding is said again, plainly.
+"""What each cache must equal: the uncached model, or, for one that rounds, the uncached model that reads the rounded
+numbers wherever the cache had rounded them. Nothing here uses the caches' code: the rounding is written again, plainly.
 
 A history is a list of numbers: n for a chunk of n tokens, -n where the last n tokens were taken back.
 """
@@ -18,7 +18,7 @@ DEFAULTS = {"backend": "quanto", "nbits": 4, "group_key": "token", "group_value"
 
 
 def expected(name, gpt, ids, positions, history, options=None):
-    """The logits (B, T, V) of the tokens that are left after that history."""
+    """The logits (B, T, V) that a cache must give for the tokens that are left after that history."""
     return ORACLES.get(name, uncached)(gpt, ids, positions, history, OPTIONS.get(name) if options is None else options)
 
 
@@ -33,16 +33,16 @@ def uncached_reading_rounded(gpt, ids, positions, history, options):
     how = options["backend"], options["nbits"], options["q_group_size"]
     config, D = gpt.config, gpt.config.head_size
     (B, T), per_key = ids.shape, config.n_head // config.n_kv_head
-    mask = sees(positions, positions, config.window, config.sinks)[:, 0]  # (B, T, T)
     reads_rounded = [
         torch.arange(T)
         < torch.tensor(rounded_for(history, span(group, how[2], D), options["residual_length"]))[:, None]
         for group in (options["group_key"], options["group_value"])
     ]
-    x = gpt.wte_weight[ids] + gpt.wpe_weight[positions.clamp(max=config.context - 1)]
-    for block in gpt.blocks:
-        y = F.layer_norm(x, x.shape[-1:], block.ln_1_weight, block.ln_1_bias, config.layer_norm_epsilon)
-        qkv = (y @ block.attn.c_attn_weight.T + block.attn.c_attn_bias).view(B, T, -1, D)
+    x = gpt.wte.weight[ids] + gpt.wpe.weight[positions.clamp(max=config.context - 1)]
+    for block, window in zip(gpt.h, config.windows, strict=True):
+        mask = sees(positions, positions, window, config.sinks)[:, 0]  # (B, T, T)
+        y = F.layer_norm(x, x.shape[-1:], block.ln_1.weight, block.ln_1.bias, config.layer_norm_epsilon)
+        qkv = (y @ block.attn.c_attn.weight.T + block.attn.c_attn.bias).view(B, T, -1, D)
         q, k, v = qkv.split([config.n_head, config.n_kv_head, config.n_kv_head], dim=2)
         pads = positions == NEVER
         k2, v2 = (rounded(x, pads, options[group], *how) for x, group in [(k, "group_key"), (v, "group_value")])
@@ -52,9 +52,9 @@ def uncached_reading_rounded(gpt, ids, positions, history, options):
         weights = scores.softmax(-1)
         out = torch.einsum("bhts,bshd->bthd", weights * reads_rounded[1], v2)
         out = out + torch.einsum("bhts,bshd->bthd", weights * ~reads_rounded[1], v)
-        x = x + out.reshape(B, T, -1) @ block.attn.c_proj_weight.T + block.attn.c_proj_bias
-        x = x + block.mlp(F.layer_norm(x, x.shape[-1:], block.ln_2_weight, block.ln_2_bias, config.layer_norm_epsilon))
-    return gpt.lm_head(F.layer_norm(x, x.shape[-1:], gpt.ln_f_weight, gpt.ln_f_bias, config.layer_norm_epsilon))
+        x = x + out.reshape(B, T, -1) @ block.attn.c_proj.weight.T + block.attn.c_proj.bias
+        x = x + block.mlp(F.layer_norm(x, x.shape[-1:], block.ln_2.weight, block.ln_2.bias, config.layer_norm_epsilon))
+    return gpt.lm_head(F.layer_norm(x, x.shape[-1:], gpt.ln_f.weight, gpt.ln_f.bias, config.layer_norm_epsilon))
 
 
 def rounded_for(history, group_tokens, residual_length):

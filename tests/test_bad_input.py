@@ -1,6 +1,6 @@
 """Bad input is refused at the door, with a message that says what to do; the cache is then as it was.
 
-CATALOGUE is the one list of it all, which README quotes.
+CATALOGUE lists all of it, and the README quotes from it.
 """
 
 import copy
@@ -74,7 +74,7 @@ class Scene:
         self.update(layer, **shape)
 
     def cut_short(self):
-        """The last token is in the book, but no layer has its keys: as when a pass was interrupted."""
+        """The cache has taken in the last token, but no layer has its keys: as when a pass was interrupted."""
         self.cache.crop(-1)
         self.cache.admit(positions_of(self.mask)[:, HELD - 1 : HELD], self.text[:, HELD - 1 : HELD])
 
@@ -200,16 +200,16 @@ CATALOGUE = [
     Bad("a cache of no rows", lambda s: make_cache("dynamic", sizes(), batch_size=0), ValueError, r"batch_size .* 0"),
     Bad("no slots", lambda s: make_cache("static", sizes(), max_cache_len=0), ValueError, r"max_cache_len .* got 0"),
     # --- the model called by itself ---
-    Bad("float ids", lambda s: s.forward(torch.ones(2, 3)), ValueError, r"ids must be int64 .* got torch.float32"),
+    Bad("float ids", lambda s: s.forward(torch.ones(2, 3)), ValueError, r"ids must be int64 .* got .* torch.float32"),
     Bad(
         "short integers",
         lambda s: s.forward(torch.ones(2, 3, dtype=torch.int32), cache=s.cache),
         ValueError,
-        r"ids must be int64 .* got torch.int32 \(2, 3\)",
+        r"ids must be int64 .* got \(2, 3\) torch.int32",
     ),
     Bad("1-D ids", lambda s: s.forward(s.text[0], cache=s.cache), ValueError, r"ids must be .* \(B, T\).* \(13,\)"),
     Bad("no ids", lambda s: s.forward(s.text[:, :0], cache=s.cache), ValueError, r"at least one token, .* \(2, 0\)"),
-    Bad("no rows", lambda s: s.forward(s.text[:0]), ValueError, r"at least one token, got torch.int64 \(0, 13\)"),
+    Bad("no rows", lambda s: s.forward(s.text[:0]), ValueError, r"at least one token, got \(0, 13\) torch.int64"),
     Bad(
         "an id past the vocabulary",
         lambda s: s.forward(torch.full((2, 1), V), cache=s.cache),
@@ -239,7 +239,7 @@ CATALOGUE = [
         "float positions",
         lambda s: s.forward(s.text, positions_of(s.mask).float()),
         ValueError,
-        r"positions must be int64 .* got torch.float32",
+        r"positions must be int64 .* got .* torch.float32",
     ),
     Bad(
         "training with a cache",
@@ -278,9 +278,14 @@ CATALOGUE = [
         "a float prompt",
         lambda s: s.generate(s.text.float()),
         ValueError,
-        r"input_ids must be an int64 tensor .* torch.float32",
+        r"input_ids must be int64 .* torch.float32",
     ),
-    Bad("a list for a prompt", lambda s: s.generate([[1, 2]]), ValueError, r"an int64 tensor .* got \[\[1, 2\]\]"),
+    Bad(
+        "a list for a prompt",
+        lambda s: s.generate([[1, 2]]),
+        ValueError,
+        r"input_ids must be int64 .* got \[\[1, 2\]\]",
+    ),
     Bad("a prompt elsewhere", lambda s: s.generate(s.text.to("meta")), ValueError, r"input_ids are on meta, the model"),
     Bad("half an eos", lambda s: s.generate(eos_token_id=1.5), ValueError, r"must be ids of the vocabulary, got 1.5"),
     Bad("an eos by name", lambda s: s.generate(eos_token_id=["x"]), ValueError, r"must be ids of .*, got 'x'"),
@@ -288,7 +293,7 @@ CATALOGUE = [
     Bad("a half mask", lambda s: s.generate(mask=s.mask * 0.5), ValueError, r"attention_mask must be 0 or 1"),
     Bad("an epsilon in words", lambda s: sizes(layer_norm_epsilon="x"), ValueError, r"a positive number, got 'x'"),
     Bad("a 1-D prompt", lambda s: s.generate(s.text[0]), ValueError, r"input_ids must be .* shape \(B, T\).* \(13,\)"),
-    Bad("an empty prompt", lambda s: s.generate(s.text[:, :0]), ValueError, r"at least one token, got .* \(2, 0\)"),
+    Bad("an empty prompt", lambda s: s.generate(s.text[:, :0]), ValueError, r"at least one token, got \(2, 0\)"),
     Bad(
         "a prompt past the vocabulary", lambda s: s.generate(s.text + V), ValueError, r"input_ids must lie in 0 ... 60"
     ),
@@ -428,6 +433,56 @@ CATALOGUE = [
         r"the last forward pass stopped after 0 of 2 layers: crop\(-1\) takes its tokens back",
         before=lambda s: s.cut_short(),
     ),
+    # --- arguments of another type ---
+    Bad("a crop of nothing", lambda s: s.cache.crop(None), CacheError, r"crop\(None\): crop\(-n\) takes"),
+    Bad("a crop by words", lambda s: s.cache.crop("all"), CacheError, r"crop\('all'\)"),
+    Bad("rows of nothing", lambda s: s.cache.select(None), CacheError, r"select wants a list of row numbers, got None"),
+    Bad("rows by words", lambda s: s.cache.select("all"), CacheError, r"select wants a list of row numbers, got 'all'"),
+    Bad("half rows", lambda s: s.cache.select([0.5]), CacheError, r"select wants a list of row numbers, got \[0.5\]"),
+    Bad("admitting nothing", lambda s: s.cache.admit(None), CacheError, r"got neither"),
+    Bad("admitting a list", lambda s: s.cache.admit([[12], [9]]), CacheError, r"positions must be int64 .* \[\[12\]"),
+    Bad(
+        "admitting half tokens",
+        lambda s: s.cache.admit(torch.tensor([[12], [9]]), torch.tensor([[1.5], [2.5]])),
+        CacheError,
+        r"ids must be int64 .* torch.float32",
+    ),
+    Bad("a position after never", lambda s: s.admit([NEVER + 1], [9]), CacheError, r"must rise .* got \[2147483648\]"),
+    Bad(
+        "an update of nothing",
+        lambda s: (s.admit([12], [9]), s.cache.update(None, None, 0)),
+        CacheError,
+        r"the cache keeps \(2, 1, 4, 8\) .* got None",
+    ),
+    Bad("a warm temperature", lambda s: s.go_on(do_sample=True, temperature="x"), ValueError, r"above 0, got 'x'"),
+    Bad("no temperature", lambda s: s.go_on(do_sample=True, temperature=None), ValueError, r"above 0, got None"),
+    Bad("a top_k of True", lambda s: s.go_on(do_sample=True, top_k=True), ValueError, r"top_k must be .* got True"),
+    Bad("a top_p of words", lambda s: s.go_on(do_sample=True, top_p="x"), ValueError, r"top_p must lie .* got 'x'"),
+    Bad("a seed of words", lambda s: s.go_on(do_sample=True, seed="x"), ValueError, r"seed must be .* got 'x'"),
+    Bad("an eos of True", lambda s: s.go_on(eos_token_id=True), ValueError, r"ids of the vocabulary, got True"),
+    Bad("a mask of words", lambda s: s.generate(mask="x"), ValueError, r"attention_mask must be a tensor .* got 'x'"),
+    Bad("options in a list", lambda s: s.generate(cache_config=[1]), ValueError, r"cache_config must be a dict"),
+    Bad("a cache in a list", lambda s: s.generate(cache_implementation=[1]), ValueError, r"no cache is named \[1\]"),
+    Bad("a cache of words", lambda s: s.generate(cache="x"), ValueError, r"one that make_cache gives, got 'x'"),
+    Bad("a kind of cache", lambda s: s.forward(s.text, cache=type(s.cache)), ValueError, r"one that make_cache gives"),
+    Bad("yes new tokens", lambda s: s.generate(max_new_tokens=True), ValueError, r"max_new_tokens must be .* got True"),
+    Bad("too many new tokens", lambda s: s.generate(max_new_tokens=2**70), ValueError, r"max_new_tokens can be 36 at"),
+    Bad("positions in a list", lambda s: s.forward(s.text, [[0]]), ValueError, r"positions must be int64 .* \[\[0\]\]"),
+    Bad(
+        "a config of nothing", lambda s: make_cache("dynamic", None), ValueError, r"the config of the model to be serve"
+    ),
+    Bad(
+        "keys in whole numbers",
+        lambda s: make_cache("dynamic", s.model.config, dtype=torch.int64),
+        ValueError,
+        r"dtype must be one of torch's floating-point types, .* got torch.int64",
+    ),
+    Bad(
+        "a device of words",
+        lambda s: make_cache("dynamic", s.model.config, device="x"),
+        ValueError,
+        r"device x can't be used: Expected one of cpu",
+    ),
     # --- the verbs ---
     Bad("a crop to keep", lambda s: s.cache.crop(4), CacheError, r"crop\(4\): crop\(-n\) takes the last n tokens back"),
     Bad("half a crop", lambda s: s.cache.crop(-1.5), CacheError, r"crop\(-1.5\): crop\(-n\) takes"),
@@ -504,7 +559,7 @@ CATALOGUE = [
 
 
 def book(cache):
-    """All that a cache lets be seen."""
+    """All that a cache shows of itself."""
     return {
         "length": cache.length,
         "batch_size": cache.batch_size,
@@ -512,15 +567,15 @@ def book(cache):
         "ids": cache.ids.tolist(),
         "next_position": cache.next_position.tolist(),
         "nbytes": cache.nbytes,
-        "chunk and layers written": (cache.chunk, cache.layers_written) if cache.layers_written < 2 else None,
+        "chunk and layers written": (cache.text.new, cache.layers_written) if cache.in_a_pass else None,
     }
 
 
 @torch.no_grad()
 def next_logits(model, cache):
     """What the model says next; an unfinished pass is taken back first."""
-    if cache.layers_written < model.config.n_layer:
-        cache.crop(-cache.chunk)
+    if cache.in_a_pass:
+        cache.crop(-cache.text.new)
     return model.double().eval()(torch.tensor([[17], [42]]), cache=cache)
 
 

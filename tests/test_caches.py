@@ -6,7 +6,7 @@ from conformance import FULL, model, text
 
 from minigpt.cache import dynamic as dynamic_module
 from minigpt.cache import make_cache
-from minigpt.cache.book import grow
+from minigpt.cache.dynamic import grow
 
 TOKEN_BYTES = 2 * 2 * 4 * 8 * 8  # keys and values, 2 layers, 4 heads of 8 channels, 8 bytes a number
 
@@ -48,10 +48,10 @@ def test_a_concat_cache_holds_just_its_tokens():
 def test_a_static_cache_holds_all_its_slots_from_the_start_and_never_moves():
     cache = make_cache("static", model().config, max_cache_len=20, dtype=torch.float64)
     assert cache.nbytes == 20 * TOKEN_BYTES
-    addresses = [shelf.data_ptr() for shelf in cache.keys + cache.values]
+    addresses = [kept.data_ptr() for layer in cache.kv for kept in layer]
     fill(cache, 20, chunk=3)
     assert cache.nbytes == 20 * TOKEN_BYTES
-    assert addresses == [shelf.data_ptr() for shelf in cache.keys + cache.values]
+    assert addresses == [kept.data_ptr() for layer in cache.kv for kept in layer]
 
 
 def test_a_static_cache_without_a_size_takes_the_whole_context():
@@ -68,7 +68,7 @@ def test_a_cache_keeps_the_dtype_of_its_model(name, dtype):
     ids, positions = text([0], 9)
     with torch.no_grad():
         assert gpt(ids, positions, cache).dtype == dtype
-    assert {shelf.dtype for shelf in cache.keys + cache.values} == {dtype}
+    assert {kept.dtype for layer in cache.kv for kept in layer[:2]} == {dtype}
 
 
 @pytest.mark.parametrize("name", FULL)
@@ -79,7 +79,7 @@ def test_a_forward_pass_that_was_cut_short_is_noticed_and_can_be_taken_back(name
     with torch.no_grad():
         gpt(ids[:, :6], positions[:, :6], cache)
         with monkeypatch.context() as patch:
-            patch.setattr(gpt.blocks[1], "forward", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            patch.setattr(gpt.h[1], "forward", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 gpt(ids[:, 6:9], positions[:, 6:9], cache)
         with pytest.raises(RuntimeError, match=r"stopped after 1 of 2 layers: crop\(-3\)"):

@@ -35,4 +35,4 @@ def test_a_prompt_that_is_not_fed_in_pieces_is_no_answer():
         return model(ids)
 
     with pytest.raises(WrongAnswer, match="8 tokens were fed at once: feed 4 at most"):
-        EXERCISES["caching prefill"].check(fed_whole)
+        EXERCISES["e03_caching prefill"].check(fed_whole)

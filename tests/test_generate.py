@@ -14,7 +14,7 @@ from minigpt.cache import CACHES, CacheError, CacheFull, make_cache
 NAMES = [name for name in CACHES if name != "none" and not CACHES[name].needs_window]
 T, NEW = 9, 14
 PADS = [0, 4, 7]
-SEED = 31  # of a model whose texts vary
+SEED = 146  # of a model whose texts vary
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_left_padded_text_is_that_of_a_loop_by_hand(name, model, ids):
     mask = left_padding(PADS, T)
     got = model.generate(ids, mask, max_new_tokens=NEW, cache_implementation=name)
     assert torch.equal(got, by_hand(model, ids, NEW, mask))
-    other = ids.masked_fill(mask == 0, 5)  # what stands at a pad is nobody's business
+    other = ids.masked_fill(mask == 0, 5)  # the ids at pads don't count
     again = model.generate(other, mask, max_new_tokens=NEW, cache_implementation=name)
     assert torch.equal(again[:, T:], got[:, T:])
 
@@ -121,7 +121,7 @@ def test_the_returned_text_can_be_trained_on(name, ids):
     text = model.generate(ids, max_new_tokens=6, cache_implementation=name)
     assert not text.is_inference()
     model.train()(text[:, :-1]).square().mean().backward()
-    assert model.wte_weight.grad.abs().sum() > 0
+    assert model.wte.weight.grad.abs().sum() > 0
 
 
 # --- where the context ends ---

@@ -1,7 +1,6 @@
 """Each notebook is what its source makes, runs from top to bottom, and says nothing that its own run doesn't show."""
 
 import base64
-import functools
 import getpass
 import html
 import io
@@ -13,6 +12,7 @@ from pathlib import Path
 import matplotlib.image
 import nbformat
 import pytest
+from bugs import BUGS
 from test_mutants import MUTANTS
 
 from notebooks.build import METADATA, SECONDS, SOURCES, execute, read
@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
-    pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem),
+    pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem, scope="module"),
 ]
 
 
@@ -34,7 +34,7 @@ def committed(source):
     return nbformat.read(source.with_suffix(".ipynb"), as_version=4)
 
 
-@functools.cache
+@pytest.fixture(scope="module")
 def rerun(source):
     """A run in a fresh kernel. Behind each solution stand two cells more: its code, and the exercise's check again."""
     notebook = read(source)
@@ -88,21 +88,21 @@ def test_it_is_what_its_source_makes(source):
     assert got.cells == want.cells, f"run: python notebooks/build.py {source.stem}"
 
 
-def test_it_runs_without_error_or_stderr(source):
-    for cell in code_cells(rerun(source)):
+def test_it_runs_without_error_or_stderr(source, rerun):
+    for cell in code_cells(rerun):
         for output in cell.outputs:
             assert output.output_type != "error", cell.source
             assert output.get("name") != "stderr", f"{cell.source}\n{output.text}"
 
 
-def test_it_takes_less_than_a_minute(source):
+def test_it_takes_less_than_a_minute(source, rerun):
     """Of the processor's time, with its solutions: a busy machine changes nothing in it."""
-    (clock,) = [cell for cell in code_cells(rerun(source)) if "clock" in tags(cell)]
+    (clock,) = [cell for cell in code_cells(rerun) if "clock" in tags(cell)]
     assert float(text(clock)) < SECONDS
 
 
-def test_its_committed_outputs_are_those_of_a_run(source):
-    again = [cell for cell in code_cells(rerun(source)) if "solved" not in tags(cell)]
+def test_its_committed_outputs_are_those_of_a_run(source, rerun):
+    again = [cell for cell in code_cells(rerun) if "solved" not in tags(cell)]
     for kept, cell in zip(code_cells(committed(source)), again, strict=True):
         assert kept.source == cell.source
         if "timed" in tags(cell):
@@ -135,8 +135,8 @@ def test_each_exercise_is_a_stub_then_a_check_then_a_folded_solution(source):
         assert folded.source.endswith("</details>")
 
 
-def test_each_solution_passes_its_check(source):
-    solved = [text(cell) for cell in code_cells(rerun(source)) if tags(cell) == ["solved"]]
+def test_each_solution_passes_its_check(source, rerun):
+    solved = [text(cell) for cell in code_cells(rerun) if tags(cell) == ["solved"]]
     assert solved, "no solution was run"
     for said in solved[1::2]:
         assert "✓" in said
@@ -146,7 +146,7 @@ def test_each_solution_passes_its_check(source):
 def test_a_mutant_that_a_solution_names_is_one_of_the_suite(source):
     prose = "".join(cell.source for cell in committed(source).cells if "solution" in tags(cell))
     for name in re.findall(r"the mutant \*([^*]*)\*", prose):
-        assert name in MUTANTS
+        assert name in MUTANTS | BUGS
 
 
 def test_each_numbered_section_claims_asks_for_a_prediction_and_asserts(source):

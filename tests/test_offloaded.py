@@ -8,21 +8,21 @@ import gc
 import os
 import subprocess
 import sys
-import tempfile
+import threading
 import time
 
 import conformance
 import pytest
 import torch
-from conformance import PADDING, RULES, SCHEDULES, model, text
+from conformance import PADDING, SCHEDULES, model, text
 from helpers import random_gpt, random_ids
 
 from minigpt.cache import CACHES, CacheError, SlidingWindowCache, make_cache
-from minigpt.cache import files as files_module
-from minigpt.cache import offloaded as offloaded_module
-from minigpt.cache import pinned as pinned_module
 from minigpt.cache.offloaded import Offloaded
-from minigpt.cache.pinned import PinnedLayers
+from minigpt.cache.offloaded import cache as cache_module
+from minigpt.cache.offloaded import files as files_module
+from minigpt.cache.offloaded import pinned as pinned_module
+from minigpt.cache.offloaded.pinned import PinnedLayers
 
 NAMES = ["offloaded", "offloaded_static"]
 LAYERS = 5
@@ -41,7 +41,7 @@ def disk(monkeypatch):
     class Disk:
         writes, reads = [], []  # (file number, offset, bytes)
         write_error = read_error = None  # raised once `after` more calls have gone well
-        after, seconds, opened, files = 0, 0, 0, []
+        after, seconds, files = 0, 0, []
 
         def fails(self, error):
             self.after -= 1
@@ -50,36 +50,27 @@ def disk(monkeypatch):
 
     disk = Disk()
     disk.writes, disk.reads, disk.files = [], [], []
-    original = tempfile.TemporaryFile
 
-    class Watched:
-        def __init__(self, **options):
-            self.file, self.number = original(**options), len(disk.files)
+    class Watched(files_module.File):
+        def __init__(self, folder):
+            super().__init__(folder)
+            self.number = len(disk.files)
             disk.files.append(self.file)
 
-        def close(self):
-            self.file.close()
-
-        def seek(self, offset):
-            self.file.seek(offset)
-
-        def truncate(self, size):
-            self.file.truncate(size)
-
-        def write(self, part):
+        def write(self, at, part):
             if disk.write_error is not None and disk.after == 0:
-                self.file.write(part[: len(part) // 2])  # a full disk takes what still fits
+                super().write(at, part[: len(part) // 2])  # a full disk takes what still fits
             disk.fails(disk.write_error)
-            disk.writes.append((self.number, self.file.tell(), len(part)))
-            return self.file.write(part)
+            disk.writes.append((self.number, at, len(part)))
+            return super().write(at, part)
 
-        def readinto(self, part):
+        def read(self, at, part):
             time.sleep(disk.seconds)
             disk.fails(disk.read_error)
-            disk.reads.append((self.number, self.file.tell(), len(part)))
-            return self.file.readinto(part)
+            disk.reads.append((self.number, at, len(part)))
+            return super().read(at, part)
 
-    monkeypatch.setattr(files_module.tempfile, "TemporaryFile", Watched)
+    monkeypatch.setattr(files_module, "File", Watched)
     return disk
 
 
@@ -138,7 +129,7 @@ import re, sys, torch
 from pathlib import Path
 from minigpt import GPT, GPTConfig, make_cache
 torch.set_num_threads(1)
-config = GPTConfig(vocab_size=64, context=512, n_layer=12, n_head=2, n_embd=64)
+config = GPTConfig(vocab_size=64, context=256, n_layer=12, n_head=2, n_embd=64, n_inner=8)
 gpt = GPT(config).eval()
 
 def peak():
@@ -146,13 +137,13 @@ def peak():
 
 def run(cache):
     with torch.inference_mode():
-        while cache.length < 512:
-            gpt(torch.ones(32, 32, dtype=torch.int64), cache=cache)
+        while cache.length < 256:
+            gpt(torch.ones(128, 32, dtype=torch.int64), cache=cache)
 
 with torch.inference_mode():  # what the model takes without a cache is no part of it
-    gpt(torch.ones(32, 32, dtype=torch.int64))
+    gpt(torch.ones(128, 32, dtype=torch.int64))
 before = peak()
-cache = make_cache(sys.argv[1], config, batch_size=32)
+cache = make_cache(sys.argv[1], config, batch_size=128)
 run(cache)
 print(peak() - before, cache.nbytes, sum(p.nbytes for p in gpt.parameters()))
 """
@@ -162,23 +153,24 @@ print(peak() - before, cache.nbytes, sum(p.nbytes for p in gpt.parameters()))
     not os.path.exists("/proc/self/status"), reason="needs /proc, to ask for the peak of resident memory"
 )
 def test_the_operating_system_sees_two_layers_too():
-    """A cache of 100 MB beside a model of 3: in a process of its own, whose peak is asked before and after."""
+    """A cache of 200 MB beside a model of 1: in a process of its own, whose peak is asked before and after."""
     peaks = {}
     for name in ("static", *NAMES):
         peaks[name], nbytes, weights = map(int, python(FAR_LARGER, name).split())
         assert nbytes > 30 * weights
-    assert peaks["static"] > nbytes
-    layer = nbytes / 12
+    attention = peaks["static"] - nbytes
+    assert attention > 0
     for name in NAMES:
-        assert peaks[name] < 3 * layer, "two layers, and what attention itself takes"
+        assert peaks[name] - attention < 3 * nbytes / 12, "two layers, and what attention itself takes"
 
 
-def python(text, *arguments, code=0, **environment):
+def python(text, *arguments, code=0, timeout=None, **environment):
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", text, *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
+        timeout=timeout,
         check=False,
     )
     assert result.returncode == code, result.stderr
@@ -234,8 +226,8 @@ def test_it_keeps_the_dtype_and_every_bit(name, dtype, disk):
     assert sum(count for _, _, count in disk.writes) == 2 * 12 * 2 * 2 * 32 * dtype.itemsize
     first = cache.storage.read(0).result()[:12].transpose(0, 2)
     assert first.dtype == dtype
-    assert torch.equal(first[:, 0], kept.keys[0][:, :12]), "layer 0 read nothing from a cache: no rounding can differ"
-    assert torch.equal(first[:, 1], kept.values[0][:, :12])
+    assert torch.equal(first[:, 0], kept.kv[0][0][:, :12]), "layer 0 read nothing from a cache: no rounding can differ"
+    assert torch.equal(first[:, 1], kept.kv[0][1][:, :12])
 
 
 # What can be wrapped
@@ -246,7 +238,7 @@ class OffloadedRing(Offloaded, SlidingWindowCache):
         super().__init__(config, batch_size, chunk=chunk, folder=folder, dtype=dtype, device=device)
 
 
-@pytest.mark.parametrize("rule", [rule for rule in RULES if rule != "full"])
+@pytest.mark.parametrize("rule", ["window", "window with sinks"])
 def test_it_wraps_a_sliding_window_too(rule, monkeypatch):
     monkeypatch.setitem(CACHES, "ring", OffloadedRing)
     for seed in range(3):
@@ -288,7 +280,7 @@ def test_a_disk_that_is_full_or_broken_refuses_the_chunk_and_the_cache_goes_on_a
     ids = random_ids(2, 16)
     cache = in_use(name, gpt, ids[:, :9])
     cache.storage.near[0].result()
-    book = cache.length, cache.positions.clone(), cache.ids.clone(), cache.next_position
+    before = cache.length, cache.positions.clone(), cache.ids.clone(), cache.next_position
     disk.after = good if kind == "write" else max(0, good - 1)
     error = OSError(errno.ENOSPC, "No space left on device") if kind == "write" else OSError(errno.EIO, "I/O error")
     setattr(disk, f"{kind}_error", error)
@@ -296,8 +288,8 @@ def test_a_disk_that_is_full_or_broken_refuses_the_chunk_and_the_cache_goes_on_a
         CacheError, match=r"No space left on device; nothing has changed|I/O error; nothing has changed"
     ):
         feed(gpt, cache, ids[:, 9:13], 4)
-    assert cache.length == book[0]
-    for now, was in zip((cache.positions, cache.ids, cache.next_position), book[1:], strict=True):
+    assert cache.length == before[0]
+    for now, was in zip((cache.positions, cache.ids, cache.next_position), before[1:], strict=True):
         assert torch.equal(now, was)
     with pytest.raises(CacheError):
         feed(gpt, cache, ids[:, 9:13], 4)  # still so
@@ -329,29 +321,30 @@ def test_a_file_that_lost_its_end_is_noticed(name, gpt, disk):
 def test_select_and_deepcopy_on_a_full_disk_change_nothing(name, gpt, disk):
     ids = random_ids(2, 12)
     cache = in_use(name, gpt, ids[:, :9])
+    before = copy.deepcopy(cache.state())
     for change in (lambda: cache.select([1, 0]), lambda: copy.deepcopy(cache)):
         disk.after, disk.write_error = 3, OSError(errno.ENOSPC, "No space left on device")
         with pytest.raises(CacheError, match="No space left"):
             change()
         disk.write_error = None
+        conformance.assert_unchanged(cache, before, "a refused call")
     assert differ(feed(gpt, cache, ids[:, 9:], 3), uncached(gpt, ids)[:, 9:]) < 1e-10
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps a folder whose files are open")
 @pytest.mark.parametrize("name", NAMES)
-def test_a_vanished_folder_is_said_before_anything_changes(name, gpt, tmp_path):
+def test_a_vanished_folder_takes_no_new_files_and_those_that_are_open_go_on(name, gpt, tmp_path):
     folder = tmp_path / "cache"
     folder.mkdir()
-    ids = random_ids(1, 10)
+    ids = random_ids(1, 12)
     cache = in_use(name, gpt, ids[:, :9], folder=folder)
-    for file in folder.iterdir():
-        file.unlink()
     folder.rmdir()
-    before = copy.copy(cache.__dict__)
-    for change in (lambda: feed(gpt, cache, ids[:, 9:], 1), lambda: cache.select([0]), lambda: copy.deepcopy(cache)):
+    before = copy.deepcopy(cache.state())
+    for change in (lambda: cache.select([0]), lambda: copy.deepcopy(cache), cache.reset):
         with pytest.raises(CacheError, match=r"there is no folder .*cache \(any more\): make it first"):
             change()
-        conformance.assert_unchanged(cache.__dict__, before, "a refused call")
+        conformance.assert_unchanged(cache, before, "a refused call")
+    assert differ(feed(gpt, cache, ids[:, 9:], 2, 1), uncached(gpt, ids)[:, 9:]) < 1e-10
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -371,18 +364,16 @@ def test_a_folder_that_takes_no_files_is_refused(name, gpt, tmp_path, monkeypatc
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_two_caches_in_one_folder_are_refused_until_the_first_and_its_forks_are_gone(gpt, tmp_path):
-    cache = make("offloaded", gpt, folder=tmp_path)
+def test_caches_in_one_folder_share_nothing(gpt, tmp_path):
+    ids, other = random_ids(1, 14), random_ids(1, 14, seed=1)
+    cache = in_use("offloaded", gpt, ids[:, :9], folder=tmp_path)
+    second = in_use("offloaded_static", gpt, other[:, :9], folder=tmp_path)
     fork = copy.deepcopy(cache)
-    for holder in ("cache", "fork"):
-        with pytest.raises(CacheError, match=r"is in use by another cache: give each a folder of its own"):
-            make("offloaded_static", gpt, folder=tmp_path)
-        if holder == "cache":
-            cache.select([0])
-            del cache
-    del fork
+    feed(gpt, fork, random_ids(1, 5, seed=2), 5)
+    assert differ(feed(gpt, second, other[:, 9:], 2, 3), uncached(gpt, other)[:, 9:]) < 1e-10
+    del fork, second
+    assert differ(feed(gpt, cache, ids[:, 9:], 2, 3), uncached(gpt, ids)[:, 9:]) < 1e-10
     assert list(tmp_path.iterdir()) == []
-    make("offloaded_static", gpt, folder=str(tmp_path))
 
 
 def test_a_fork_has_files_of_its_own(gpt, disk):
@@ -394,6 +385,163 @@ def test_a_fork_has_files_of_its_own(gpt, disk):
     assert {number for number, _, _ in disk.writes} == set(range(LAYERS, 2 * LAYERS))
     del fork
     assert differ(feed(gpt, cache, ids[:, 9:], 5), uncached(gpt, ids)[:, 9:]) < 1e-10
+
+
+# After a fork of the process, in another thread, on Windows
+
+
+FORKED = """
+import copy, os, sys, torch, warnings
+from minigpt import GPT, CacheError, GPTConfig, make_cache
+
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of a fork beside a thread
+
+@torch.inference_mode()
+def main(name):
+    gpt = GPT(GPTConfig(vocab_size=64, context=64, n_layer=3, n_head=2, n_embd=64)).eval()
+    ids = torch.arange(24)[None]
+    cache = make_cache(name, gpt.config)
+    gpt(ids[:, :9], cache=cache)
+    child = os.fork()
+    if not child:
+        verbs = [
+            lambda: gpt(ids[:, :1], cache=cache),
+            lambda: cache.admit(None, ids[:, :1]),
+            lambda: cache.crop(-1),
+            lambda: cache.select([0]),
+            lambda: copy.deepcopy(cache),
+            cache.reset,
+        ]
+        for verb in verbs:
+            try:
+                verb()
+            except CacheError as error:
+                assert f"made in another process ({os.getppid()}): make a cache of its own" in str(error), error
+            else:
+                raise AssertionError("not refused")
+        cache, ids = make_cache(name, gpt.config), ids.flip(1)
+        gpt(ids[:, :9], cache=cache)
+    for at in range(9, 24):
+        got = gpt(ids[:, at : at + 1], cache=cache)
+    assert (got - gpt(ids)[:, -1:]).abs().max() < 1e-4
+    if child:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+main(sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_forked_process_is_refused_and_makes_a_cache_of_its_own(name):
+    """It used to share the files, and wait for a thread that it lacks."""
+    python(FORKED, name, timeout=60)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_process_forked_in_the_middle_of_a_pass_is_refused(gpt):
+    ids, cache = random_ids(1, 10), make("offloaded", gpt)
+    feed(gpt, cache, ids[:, :9], 9)
+    cache.admit(None, ids[:, 9:])
+    new = torch.zeros(1, 1, 4, 8).double()
+    cache.update(new, new, 0)
+    child = os.fork()
+    if not child:
+        try:
+            cache.update(new, new, 1)
+        except CacheError:
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    cache.update(new, new, 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_another_thread_can_not_copy_it_while_a_pass_is_under_way(name, gpt):
+    ids, errors = random_ids(1, 12), []
+    cache = in_use(name, gpt, ids[:, :9])
+
+    def copied():
+        try:
+            copy.deepcopy(cache)
+        except CacheError as error:
+            errors.append(str(error))
+
+    def in_between(*_):
+        thread = threading.Thread(target=copied)
+        thread.start()
+        thread.join()
+
+    hooks = [block.register_forward_hook(in_between) for block in gpt.h]
+    assert differ(feed(gpt, cache, ids[:, 9:], 3), uncached(gpt, ids)[:, 9:]) < 1e-10
+    for hook in hooks:
+        hook.remove()
+    assert len(errors) == LAYERS - 1, "after the last layer the pass is over"
+    assert all("another thread is using this cache" in error for error in errors)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_positioned_reads_a_file_is_read_and_written_the_same(name, gpt, monkeypatch):
+    for function in ("preadv", "pwrite"):
+        monkeypatch.delattr(os, function, raising=False)
+    conformance.verbs_equal_a_replay(name, "full", 0)
+
+
+# Whole, or not at all
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reset_leaves_no_old_numbers(name, gpt, disk):
+    cache = in_use(name, gpt, random_ids(1, 9))
+    cache.reset()
+    assert cache.storage.written == [0] * LAYERS
+    assert all(kept.count_nonzero() == 0 for layer in range(LAYERS) for kept in cache.tensors(layer))
+    gc.collect()
+    assert [file.closed for file in disk.files[LAYERS:]] == [False] * LAYERS
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("verb", ["select", "reset"])
+def test_an_interrupted_verb_changes_nothing(name, verb, gpt, monkeypatch):
+    """The text used to be reordered before the files were."""
+    ids = random_ids(2, 12)
+    cache = in_use(name, gpt, ids[:, :9])
+    before = copy.deepcopy(cache.state())
+
+    def interrupted(**_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "become", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cache.select([1, 0]) if verb == "select" else cache.reset()
+    conformance.assert_unchanged(cache, before, f"an interrupted {verb}")
+    assert differ(feed(gpt, cache, ids[:, 9:], 3), uncached(gpt, ids)[:, 9:]) < 1e-10
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("layer", range(LAYERS))
+@pytest.mark.parametrize("method", ["fetch", "prefetch", "write", "count"])
+def test_after_an_interrupted_pass_the_tokens_are_taken_back_by_hand(name, layer, method, gpt, monkeypatch):
+    ids = random_ids(2, 16)
+    cache = in_use(name, gpt, ids[:, :9])
+    storage, real = cache.storage, getattr(cache.storage, method)
+
+    def interrupted(*args, **kwargs):
+        if cache.in_a_pass and cache.layers_written == layer:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, method, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            feed(gpt, cache, ids[:, 9:12], 3)
+    with pytest.raises(CacheError, match=rf"stopped after {layer} of {LAYERS} layers: crop\(-3\)"):
+        feed(gpt, cache, ids[:, 9:], 7)
+    cache.crop(-3)
+    assert differ(feed(gpt, cache, ids[:, 9:], 5, 1, 1), uncached(gpt, ids)[:, 9:]) < 1e-10
 
 
 # What is left
@@ -410,7 +558,7 @@ with torch.inference_mode():
 
 
 FAILING = """
-gpt.blocks[1].forward = None
+gpt.h[1].forward = None
 with torch.inference_mode():
     gpt(torch.ones(1, 1, dtype=torch.int64), cache=cache)
 """
@@ -434,10 +582,7 @@ def test_a_process_that_was_killed_leaves_no_keys_and_values(tmp_path):
             [sys.executable, "-c", code, folder], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False
         )
         assert result.returncode == -9
-        left = list(tmp_path.iterdir())
-        assert [path.name for path in left] == ([files_module.IN_USE] if folder else [])
-    with pytest.raises(CacheError, match=r"if that process was killed, delete .*minigpt-cache-in-use"):
-        make("offloaded", random_gpt(), folder=tmp_path)
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_left_when_the_cache_goes_even_by_an_exception(gpt, tmp_path, disk):
@@ -446,7 +591,9 @@ def test_nothing_is_left_when_the_cache_goes_even_by_an_exception(gpt, tmp_path,
     gc.collect()
     assert list(tmp_path.iterdir()) == []
     assert len(disk.files) == LAYERS
-    assert all(file.closed for file in disk.files)
+    patience = time.monotonic() + 10
+    while not all(file.closed for file in disk.files):
+        assert time.monotonic() < patience, "a file stays open, though its last read must have ended"
 
 
 def dies(gpt, folder):
@@ -455,7 +602,7 @@ def dies(gpt, folder):
 
 
 class StandIn:
-    """In place of torch where there is no GPU: streams that do all at once, memory that is not pinned."""
+    """Stands in for torch.cuda where there is no GPU: its streams work at once, its memory is not pinned."""
 
     def __init__(self):
         self.waited, self.cuda = [], self
@@ -493,7 +640,7 @@ def test_the_book_keeping_of_pinned_memory_is_right_even_without_a_gpu(name, mon
     stand_in = StandIn()
     monkeypatch.setattr(pinned_module, "torch", stand_in)
     monkeypatch.setattr(torch.Tensor, "record_stream", lambda buffer, stream: None)
-    monkeypatch.setattr(offloaded_module, "LayerFiles", lambda layers, folder, device: PinnedLayers(layers, device))
+    monkeypatch.setattr(cache_module, "LayerFiles", PinnedLayers)
     for padding in PADDING:
         conformance.schedule_equals_uncached(name, "window with sinks", "GQA", padding, "mixed")
     for seed in range(3):

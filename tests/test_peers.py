@@ -6,15 +6,16 @@ They are for these tests only (`pip install minigpt-kv[peers]`): without one, it
 import tempfile
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from helpers import random_ids, spread
+from requantize import Again, RequantizedCache, StopsEarly
 
 from minigpt.cache import make_cache
-from minigpt.cache.groups import Once, box
-from minigpt.cache.quantize import Float8, HalfQuadratic, MinMax
-from minigpt.cache.requantize import Again
+from minigpt.cache.quantized.codec import Codec, group_shape
+from minigpt.cache.quantized.formats import Float8, MinMax
 from minigpt.config import GPTConfig
 from minigpt.model import GPT
 
@@ -23,9 +24,18 @@ B, K, T, D, GROUP = 2, 2, 48, 32, 16
 
 @pytest.fixture(scope="module")
 def quanto():
+    """With its codes taken out of their bytes as it packed them; the library itself would compile C++ for this."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return pytest.importorskip("optimum.quanto", reason="pip install minigpt-kv[peers]", exc_type=ImportError)
+        library = pytest.importorskip("optimum.quanto", reason="pip install minigpt-kv[peers]", exc_type=ImportError)
+    from optimum.quanto.library.extensions.cpp import ext
+
+    def unpack(packed, bits):
+        return torch.cat([packed >> place & 2**bits - 1 for place in range(0, 8, bits)])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ext, "_lib", SimpleNamespace(unpack=unpack))
+        yield library
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +62,8 @@ def by_hqq(hqq, x, bits, axis):
     return hqq.dequantize(codes, about)
 
 
-def ours(form, cut, x):
-    codec = Again(form, (1, 1, GROUP), (K, D), torch.float32, cut, B)
+def ours(format, cut, x):
+    codec = Again(format, (1, 1, GROUP), (K, D), torch.float32, cut, B)
     return codec.read(codec.write(x.transpose(1, 2))).transpose(1, 2)  # here (B, T, K, D)
 
 
@@ -68,21 +78,21 @@ def test_our_min_max_is_that_of_quanto(quanto, bits, axis, cut):
 @pytest.mark.parametrize(("axis", "cut"), [(0, "strided"), (1, "neighbours")])
 def test_our_half_quadratic_rounding_is_that_of_hqq(hqq, bits, axis, cut):
     x = numbers()
-    assert (ours(HalfQuadratic(bits, stops=True), cut, x) - by_hqq(hqq, x, bits, axis)).abs().max() < 1e-5
+    assert (ours(StopsEarly(bits), cut, x) - by_hqq(hqq, x, bits, axis)).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("bits", [2, 4])
 @pytest.mark.parametrize(("axis", "name"), [(0, "token"), (-1, "channel")])
 def test_groups_by_name_are_those_of_the_axes(quanto, bits, axis, name):
     x = numbers()
-    codec = Once(MinMax(bits), box(name, GROUP, K, D), (K, D), torch.float32)
+    codec = Codec(MinMax(bits), group_shape(name, GROUP, K, D), (K, D), torch.float32)
     mine = codec.read(codec.write(x.transpose(1, 2))).transpose(1, 2)
     assert (mine - by_quanto(quanto, x, bits, axis)).abs().max() < 1e-5
 
 
 def test_groups_by_token_are_those_of_axis_1_of_hqq(hqq):
     x = numbers()
-    codec = Once(HalfQuadratic(4, stops=True), box("token", GROUP, K, D), (K, D), torch.float32)
+    codec = Codec(StopsEarly(4), group_shape("token", GROUP, K, D), (K, D), torch.float32)
     mine = codec.read(codec.write(x.transpose(1, 2))).transpose(1, 2)
     assert (mine - by_hqq(hqq, x, 4, 1)).abs().max() < 1e-5
 
@@ -92,7 +102,7 @@ def test_our_fp8_is_that_of_transformers():
     if not hasattr(layers, "Fp8QuantizedLayer"):
         pytest.skip("this transformers has no fp8 cache")
     x = numbers()[:1]  # one scale a tensor there, one a row of the batch here
-    codec = Once(Float8(), box("tensor", T, K, D), (K, D), torch.float32)
+    codec = Codec(Float8(), group_shape("tensor", T, K, D), (K, D), torch.float32)
     theirs = layers.Fp8QuantizedLayer()
     theirs.update(x, x)
     assert (
@@ -104,24 +114,24 @@ def test_our_fp8_is_that_of_transformers():
 @pytest.mark.parametrize(
     ("backend", "axes"), [("quanto", (0, 0)), ("quanto", (-1, 0)), ("hqq", (0, 0)), ("hqq", (1, 0))], ids=str
 )
-def test_requantize_returns_what_the_cache_of_transformers_returns_step_by_step(request, backend, axes, bits):
+def test_rounding_again_returns_what_the_cache_of_transformers_returns_step_by_step(request, backend, axes, bits):
     """Over four flushes: what is rounded, when, and again."""
     request.getfixturevalue(backend)
     transformers = pytest.importorskip("transformers")
     options = {"nbits": bits, "axis_key": axes[0], "axis_value": axes[1], "q_group_size": GROUP, "residual_length": 8}
     theirs = transformers.QuantizedCache(backend, transformers.GPT2Config(n_layer=1, n_head=K, n_embd=K * D), **options)
     config = GPTConfig(vocab_size=9, context=99, n_layer=1, n_head=K, n_embd=K * D)
-    cache = make_cache("quantized", config, batch_size=B, backend=backend, requantize=True, **options)
+    cache = RequantizedCache(config, batch_size=B, backend=backend, **options)
     k, v = numbers(1), numbers(2)
     start, flushes = 0, set()
     for size in [16, *[1] * 18, 3, *[1] * 11]:
         new = slice(start, start + size)
         want = theirs.update(k[:, :, new], v[:, :, new], 0)
         cache.admit(torch.arange(start, start + size).expand(B, -1))
-        got = cache.update(k[:, :, new].transpose(1, 2), v[:, :, new].transpose(1, 2), 0)
+        *got, _ = cache.update(k[:, :, new].transpose(1, 2), v[:, :, new].transpose(1, 2), 0)
         for mine, their in zip(got, want, strict=True):
             assert (mine.transpose(1, 2) - their).abs().max() < 1e-5, f"at {start}"
-        flushes.add(tuple(count for *_, count in cache.sides))
+        flushes.add(tuple(codec.tokens_in(each) for codec, each in zip(cache.codecs, cache.kv[0][2:], strict=True)))
         start += size
     assert flushes == {(count, count) for count in (0, 16, 24, 32, 40)}
 
@@ -158,7 +168,8 @@ def test_greedy_tokens_are_those_of_the_quantized_generate_of_transformers(reque
     ids, options = random_ids(1, PROMPT, seed=5), told(ROUNDING[rounding])
     how = {"max_new_tokens": NEW, "do_sample": False, "cache_implementation": "quantized"}
     want = theirs.generate(ids, attention_mask=torch.ones_like(ids), pad_token_id=0, cache_config=options, **how)
-    assert torch.equal(ours.generate(ids, cache_config={**options, "requantize": True}, **how), want)
+    cache = RequantizedCache(ours.config, **options)
+    assert torch.equal(ours.generate(ids, max_new_tokens=NEW, cache=cache), want)
     assert not torch.equal(ours.generate(ids, max_new_tokens=NEW), want), "or the rounding changed nothing"
 
 
@@ -180,6 +191,6 @@ def test_where_append_only_differs_from_transformers_it_is_the_residual(request,
     kept = step(make_cache("quantized", gpt.config, **options), gpt)
     rounding_all = make_cache("quantized", gpt.config, **{**options, "residual_length": 0})
     if backend == "hqq":
-        rounding_all.codecs = [replace(codec, form=replace(codec.form, stops=True)) for codec in rounding_all.codecs]
+        rounding_all.codecs = [replace(codec, format=StopsEarly(codec.format.bits)) for codec in rounding_all.codecs]
     assert (step(rounding_all, gpt) - want).abs().max() < 1e-4 * want.abs().max()
     assert (kept - want).abs().max() > 1e-2 * want.abs().max()

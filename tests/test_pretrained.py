@@ -1,4 +1,4 @@
-"""Model files: what goes out comes back to the bit, and a file that is damaged or says something else is refused."""
+"""Model files: what is saved is loaded to the bit, and a file that is damaged or of another kind is refused."""
 
 import copy
 import json
@@ -17,7 +17,7 @@ from transformers import GPT2LMHeadModel, LlamaConfig
 
 from minigpt.config import GPTConfig
 from minigpt.model import GPT
-from minigpt.pretrained import INDEX, WEIGHTS, ModelFileError
+from minigpt.pretrained import INDEX, WEIGHTS, ModelFileError, load_tokenizer
 
 QKV = "transformer.h.1.attn.c_attn.weight"
 WTE = "transformer.wte.weight"
@@ -88,7 +88,7 @@ def test_a_loaded_model_trains_like_the_one_that_was_saved(model, folder):
         after.append(gpt)
     for name, want in after[0].state_dict().items():
         torch.testing.assert_close(after[1].state_dict()[name], want)
-    assert not torch.equal(after[0].wte_weight, GPT.from_pretrained(folder).wte_weight)
+    assert not torch.equal(after[0].wte.weight, GPT.from_pretrained(folder).wte.weight)
 
 
 def test_saving_twice_writes_the_same_bytes_and_leaves_no_other_file(model, tmp_path):
@@ -212,6 +212,16 @@ def escape(folder, path):
     shards(folder, weight_map={WTE: path})
 
 
+def replace(path, make):
+    path.unlink()
+    make(path)
+
+
+def with_last(weights, number):
+    weights.view(-1)[-1] = number
+    return weights
+
+
 REFUSED = {
     # What changes the mathematics.
     "scale_attn_weights": (lambda f: edit_config(f, scale_attn_weights=False), r"config.json: scale_attn_weights"),
@@ -251,7 +261,45 @@ REFUSED = {
     "n_layer a string": (lambda f: edit_config(f, n_layer="2"), r"config.json: n_layer must be .* got '2'"),
     "n_head that does not divide": (lambda f: edit_config(f, n_head=5), r"config.json: n_embd 32 .* n_head 5"),
     "epsilon a string": (lambda f: edit_config(f, layer_norm_epsilon="tiny"), r"config.json: "),
+    "epsilon true": (
+        lambda f: edit_config(f, layer_norm_epsilon=True),
+        r"config.json: layer_norm_epsilon must be .* got True",
+    ),
+    "epsilon infinite": (
+        lambda f: edit_config(f, layer_norm_epsilon=float("inf")),
+        r"config.json: layer_norm_epsilon must be .* got inf",
+    ),
+    **{
+        f"{key} 2^63": (
+            lambda f, key=key: edit_config(f, **{key: 2**63}),
+            rf"config.json: {key} is 9223372036854775808, which no model has: 268435456 at most",
+        )
+        for key in ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd", "n_inner")
+    },
+    "a size that no file has": (
+        lambda f: edit_config(f, n_inner=2**28),
+        r"tensor h.0.mlp.c_fc.weight has shape \(32, 128\), config.json says \(32, 268435456\)",
+    ),
+    # Not plain files.
+    "config a pipe": (lambda f: replace(f / "config.json", os.mkfifo), r"config.json: not a plain file"),
+    "weights a pipe": (lambda f: replace(f / WEIGHTS, os.mkfifo), r"model.safetensors: not a plain file"),
+    "config without end": (
+        lambda f: replace(f / "config.json", lambda path: path.symlink_to("/dev/zero")),
+        r"config.json: not a plain file",
+    ),
+    "config of a gigabyte": (
+        lambda f: os.truncate(f / "config.json", 2**30),
+        r"config.json: 1,073,741,824 bytes, more than the 104,857,600 that are read",
+    ),
     # Damaged weights.
+    "NaN": (
+        lambda f: edit_tensors(f, put(QKV, lambda w: with_last(w, float("nan")))),
+        r"model.safetensors: tensor transformer.h.1.attn.c_attn.weight has NaN or infinity",
+    ),
+    "infinity": (
+        lambda f: edit_tensors(f, put(QKV, lambda w: with_last(w, -float("inf")))),
+        r"model.safetensors: tensor transformer.h.1.attn.c_attn.weight has NaN or infinity",
+    ),
     "truncated": (
         lambda f: os.truncate(f / WEIGHTS, (f / WEIGHTS).stat().st_size - 1),
         r"model.safetensors: not a whole safetensors file",
@@ -263,7 +311,7 @@ REFUSED = {
     ),
     "weights a folder": (
         lambda f: ((f / WEIGHTS).unlink(), (f / WEIGHTS).mkdir()),
-        r"model.safetensors: not a whole safetensors file",
+        r"model.safetensors: not a plain file",
     ),
     "missing tensor": (lambda f: edit_tensors(f, drop(QKV)), r"tensor h.1.attn.c_attn.weight is missing"),
     "missing bias": (
@@ -301,7 +349,7 @@ REFUSED = {
     ),
     "integers": (
         lambda f: edit_tensors(f, put(WTE, lambda w: (w * 9).to(torch.int8))),
-        r"model.safetensors: tensor transformer.wte.weight is torch.int8, not floating point",
+        r"model.safetensors: tensor transformer.wte.weight is I8; only F64, F32, F16, BF16",
     ),
     # Shards.
     "a shard missing": (lose_a_shard, r"index.json: shard 'model-00002-of-00002.safetensors' is not a file"),
@@ -324,6 +372,42 @@ def test_a_bad_model_file_is_refused_by_name(case, folder):
     with as_for_a_user(), pytest.raises(ModelFileError, match=message) as refusal:
         GPT.from_pretrained(folder)
     assert str(folder) in str(refusal.value)
+
+
+def test_a_config_of_too_many_layers_is_refused_before_a_model_is_built(folder, monkeypatch):
+    """100,000 layers took 222 s and 2 GB to build."""
+
+    def refuse(*_):
+        raise AssertionError("a model was built")
+
+    edit_config(folder, n_layer=100_000)
+    monkeypatch.setattr(GPT, "__init__", refuse)
+    with pytest.raises(ModelFileError, match="n_layer is 100000, but there are only 28 tensors"):
+        GPT.from_pretrained(folder)
+
+
+def test_a_weight_too_large_for_the_dtype_is_refused(folder):
+    edit_tensors(folder, put(QKV, lambda w: with_last(w, 1e6)))
+    GPT.from_pretrained(folder)
+    with pytest.raises(ModelFileError, match=r"c_attn.weight has NaN or infinity in it, as torch.float16"):
+        GPT.from_pretrained(folder, dtype=torch.float16)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [(os.mkfifo, "not a plain file"), (lambda path: path.symlink_to("/dev/zero"), "not a plain file")],
+    ids=["a pipe", "without end"],
+)
+def test_a_tokenizer_that_is_no_plain_file_is_refused(make, message, tmp_path):
+    make(tmp_path / "tokenizer.json")
+    with pytest.raises(ModelFileError, match=f"tokenizer.json: {message}"):
+        load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("device", ["hpu", "privateuseone", "warp", "mps:9", "meta"])
+def test_a_device_that_is_not_there_is_a_value_error(device, folder):
+    with pytest.raises(ValueError, match=f"device {device} can't be used"):
+        GPT.from_pretrained(folder, device=device)
 
 
 class Bomb:
@@ -402,6 +486,17 @@ def test_a_path_object_is_only_a_path(hub, folder, tmp_path):
 
 
 # --- what loading and copying leave alone ---
+
+
+def test_what_happens_to_the_file_later_happens_to_no_model(folder, model):
+    """The weights were a mapping of the file: written over it changed them, cut short it was a SIGBUS."""
+    loaded = GPT.from_pretrained(folder)
+    with (folder / WEIGHTS).open("r+b") as file:
+        file.seek(-4096, os.SEEK_END)
+        file.write(bytes(4096))
+    assert_same_weights(loaded, model)
+    os.truncate(folder / WEIGHTS, 0)
+    assert_same_weights(loaded, model)
 
 
 def test_loading_leaves_the_random_state_and_the_default_dtype_as_they_were(folder):

@@ -6,8 +6,8 @@ import torch
 
 from minigpt.__main__ import main
 from minigpt.config import GPTConfig
-from minigpt.measure import recording
-from minigpt.measure.recording import Recording
+from minigpt.measure.quality import recording
+from minigpt.measure.quality.recording import Recording
 from minigpt.model import GPT
 
 RECORDED = Path(__file__).parents[1] / "figures" / "data" / "quality.json"

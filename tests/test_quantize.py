@@ -4,10 +4,10 @@ import oracles
 import pytest
 import torch
 
-from minigpt.cache.groups import NAMES, Once, box
-from minigpt.cache.quantize import Float8, HalfQuadratic, MinMax, pack, unpack
+from minigpt.cache.quantized.codec import NAMES, Codec, group_shape
+from minigpt.cache.quantized.formats import Float8, HalfQuadratic, MinMax, pack, unpack
 
-FORMS = [MinMax(1), MinMax(2), MinMax(4), MinMax(8), HalfQuadratic(2), HalfQuadratic(4), HalfQuadratic(8), Float8()]
+FORMATS = [MinMax(1), MinMax(2), MinMax(4), MinMax(8), HalfQuadratic(2), HalfQuadratic(4), HalfQuadratic(8), Float8()]
 B, T, K, D = 2, 24, 3, 8
 
 
@@ -15,8 +15,8 @@ def numbers(dtype=torch.float64, seed=1):
     return torch.randn(B, T, K, D, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).to(dtype)
 
 
-def codec(form, name, size, dtype=torch.float64):
-    return Once(form, box(name, size, K, D), (K, D), dtype)
+def codec(format, name, size, dtype=torch.float64):
+    return Codec(format, group_shape(name, size, K, D), (K, D), dtype)
 
 
 def there_and_back(codec, x):
@@ -38,12 +38,12 @@ def test_the_first_code_lies_in_the_lowest_bits():
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("size", [1, 2, 4, 8, 24])
-@pytest.mark.parametrize("form", FORMS, ids=str)
-def test_it_rounds_what_the_plain_restatement_rounds(form, name, size):
-    backend = {MinMax: "quanto", HalfQuadratic: "hqq", Float8: "fp8"}[type(form)]
+@pytest.mark.parametrize("format", FORMATS, ids=str)
+def test_it_rounds_what_the_plain_restatement_rounds(format, name, size):
+    backend = {MinMax: "quanto", HalfQuadratic: "hqq", Float8: "fp8"}[type(format)]
     x, pads = numbers(), torch.zeros(B, T, dtype=torch.bool)
-    want = oracles.rounded(x, pads, name, backend, form.bits, size)
-    assert (there_and_back(codec(form, name, size), x) - want).abs().max() < 1e-12
+    want = oracles.rounded(x, pads, name, backend, format.bits, size)
+    assert (there_and_back(codec(format, name, size), x) - want).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -73,12 +73,12 @@ def test_min_max_is_off_by_half_a_step_at_most(bits, dtype):
     assert (error <= scale[:, None].double() / 2 + slack).all()
 
 
-@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("format", FORMATS, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
-def test_equal_numbers_and_zeros_are_kept(form, dtype):
+def test_equal_numbers_and_zeros_are_kept(format, dtype):
     x = torch.tensor([0.0, 0.0, 1.5, -3.0, 448.0, 1e-6], dtype=dtype)[:, None].expand(-1, 8).contiguous()
-    codes, parameters = form.round(x)
-    got = form.read(codes, parameters)
+    codes, parameters = format.round(x)
+    got = format.read(codes, parameters)
     assert got.isfinite().all()
     assert torch.allclose(
         got.double(), x.double(), rtol=4 * torch.finfo(dtype).eps, atol=2e-6
@@ -89,17 +89,17 @@ def test_equal_numbers_and_zeros_are_kept(form, dtype):
 def test_half_quadratic_has_a_smaller_error_than_min_max_where_there_is_an_outlier():
     x = numbers().reshape(-1, 64)
     x[:, 0] *= 8
-    errors = [(form.read(*form.round(x)) - x).abs()[:, 1:].mean() for form in (MinMax(2), HalfQuadratic(2))]
+    errors = [(format.read(*format.round(x)) - x).abs()[:, 1:].mean() for format in (MinMax(2), HalfQuadratic(2))]
     assert errors[1] < 0.95 * errors[0]
 
 
-@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("format", FORMATS, ids=str)
 @pytest.mark.parametrize(
     "x", [[-60000.0, 60000.0, 1.0, -5.0], [4.0, 4.0, 4.0, 4.00390625], [0.0, 6e-8, 0.0, 6e-8]], ids=str
 )
-def test_what_float16_holds_comes_back_finite_and_within_a_step(form, x):
+def test_what_float16_holds_comes_back_finite_and_within_a_step(format, x):
     x = torch.tensor([x], dtype=torch.float16)
-    got = form.read(*form.round(x)).double()
-    step = max((x.max() - x.min()).double().item() / (2**form.bits - 1), x.abs().max().item() / 8)
+    got = format.read(*format.round(x)).double()
+    step = max((x.max() - x.min()).double().item() / (2**format.bits - 1), x.abs().max().item() / 8)
     assert got.isfinite().all()
     assert (got - x.double()).abs().max() <= step + 1e-7

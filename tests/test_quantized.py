@@ -23,11 +23,11 @@ GROUPS = {
 }
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("groups", GROUPS)
 @pytest.mark.parametrize("schedule", ["one prefill", "chunks of 7", "mixed"])
-def test_every_format_and_every_group_equals_the_uncached_model_that_reads_rounded(form, groups, schedule):
-    options = {**FORMATS[form], **GROUPS[groups], "residual_length": 4}
+def test_every_format_and_every_group_equals_the_uncached_model_that_reads_rounded(format, groups, schedule):
+    options = {**FORMATS[format], **GROUPS[groups], "residual_length": 4}
     schedule_equals_uncached("quantized", "full", "GQA", "ragged left padding", schedule, options)
 
 
@@ -44,7 +44,11 @@ def quantized(batch=1, dtype=torch.float64, config=None, **options):
 
 def rounded(cache):
     """How many tokens' keys and how many tokens' values are rounded."""
-    return [count for *_, count in cache.sides]
+    return [codec.tokens_in(each) for codec, each in zip(cache.codecs, cache.kv[-1][2:], strict=True)]
+
+
+def blocks(cache):
+    return [each for layer in cache.kv for each in layer[2:]]
 
 
 def feed(cache, chunks, rows=1, start=0):
@@ -72,9 +76,9 @@ def test_a_token_is_rounded_once():
     cache = quantized(backend="kivi", q_group_size=4, residual_length=2)
     feed(cache, [5])
     for start in range(5, 30):
-        before = [blocks.clone() for blocks in cache.key_blocks + cache.value_blocks]
+        before = [each.clone() for each in blocks(cache)]
         feed(cache, [1], start=start)
-        for now, old in zip(cache.key_blocks + cache.value_blocks, before, strict=True):
+        for now, old in zip(blocks(cache), before, strict=True):
             assert torch.equal(now[:, : old.shape[1]], old)
     assert rounded(cache) == [24, 27]
 
@@ -88,7 +92,7 @@ def test_the_newest_tokens_are_exact_and_the_older_ones_are_not():
         exact.admit(torch.tensor([[start]]))
         for layer in range(2):
             new = k[:, start : start + 1], v[:, start : start + 1]
-            got, want = cache.update(*new, layer), exact.update(*new, layer)
+            (*got, _), (*want, _) = cache.update(*new, layer), exact.update(*new, layer)
     for mine, theirs in zip(got, want, strict=True):
         assert torch.equal(mine[:, 10:], theirs[:, 10:])
         assert ((mine - theirs)[:, :10].abs().amax((2, 3)) > 0).all()
@@ -122,10 +126,10 @@ def test_a_crop_behind_the_rounded_part_and_to_the_start_of_a_group_is_right():
             run.append(ids[:, start : start + 2], positions[:, start : start + 2])
         cut = 26 - back < 16 and (26 - back) % 4  # 16 tokens' keys are rounded when 24 are held
         if cut:
-            before = copy.deepcopy(run.cache.__dict__)
+            before = copy.deepcopy(run.cache.state())
             with pytest.raises(CacheError, match=rf"crop\(-{back}\) would cut .*: take back {back + cut}, .* {cut} of"):
                 run.crop(back)
-            assert_unchanged(run.cache.__dict__, before, "a refused crop")
+            assert_unchanged(run.cache, before, "a refused crop")
             run.crop(back + cut)
         else:
             run.crop(back)
@@ -135,8 +139,8 @@ def test_a_crop_behind_the_rounded_part_and_to_the_start_of_a_group_is_right():
 
 def test_the_same_numbers_whatever_the_rest_of_the_batch_holds():
     """No group spans two rows, so a row without padding goes on as if alone."""
-    for form in FORMATS.values():
-        options = {**form, **GROUPS["head and tensor"], "residual_length": 3}
+    for format in FORMATS.values():
+        options = {**format, **GROUPS["head and tensor"], "residual_length": 3}
         gpt, (ids, positions) = model(), text([0, 0, 4], 20)
         many, one = quantized(3, **options), quantized(1, **options)
         with torch.no_grad():
@@ -147,19 +151,91 @@ def test_the_same_numbers_whatever_the_rest_of_the_batch_holds():
 
 
 @pytest.mark.parametrize("bad", [float("inf"), -float("inf"), float("nan")])
-def test_inf_and_nan_are_refused_with_what_to_do(bad):
-    for layer, message in [(0, "these tokens are not kept"), (1, r"crop\(-1\) takes these tokens back")]:
-        cache = feed(quantized(q_group_size=4, residual_length=2), [6])
-        cache.admit(torch.tensor([[6]]))
-        new = torch.ones(1, 1, 4, 8, dtype=torch.float64)
-        for number in range(layer):
-            cache.update(new, new, number)
-        with pytest.raises(CacheError, match=f"layer {layer} is inf or NaN.*{message}"):
-            cache.update(new, new * bad, layer)
-        if layer:
-            cache.crop(-1)
-        assert cache.length == 6
-        feed(cache, [3, 3], start=6)
+@pytest.mark.parametrize("spoilt", [0, 1])
+def test_inf_and_nan_are_refused_at_the_first_layer_before_anything_has_changed(bad, spoilt):
+    cache, new = held(9), torch.ones(2, 1, 1, 4, 8, dtype=torch.float64)
+    before = copy.deepcopy(cache.state())
+    new[spoilt] *= bad
+    cache.admit(torch.tensor([[9]]))
+    with pytest.raises(CacheError, match=r"up to layer 0 is inf or NaN, which no scale .*; these tokens are not kept"):
+        cache.update(*new, 0)
+    assert_unchanged(cache, before, "a refused update")
+    feed(cache, [3, 3], start=9)
+
+
+@pytest.mark.parametrize("bad", [float("inf"), -float("inf"), float("nan")])
+@pytest.mark.parametrize("spoilt", [1, 2, 3])
+def test_inf_and_nan_of_a_later_layer_are_refused_at_the_last(bad, spoilt):
+    """The last layer is asked for all layers since the first: asking at each would have each wait for the device."""
+    config = GPTConfig(vocab_size=53, context=40, n_layer=4, n_head=4, n_embd=32)
+    cache, new = quantized(config=config, q_group_size=4, residual_length=2), torch.ones(1, 1, 4, 8).double()
+    for _ in range(2):
+        cache.admit(torch.arange(6)[None] + cache.length)
+        for layer in range(4):
+            cache.update(new.expand(-1, 6, -1, -1), new.expand(-1, 6, -1, -1), layer)
+    cache.admit(torch.tensor([[12]]))
+    for layer in range(3):
+        cache.update(new, new * bad if layer == spoilt else new, layer)
+    with pytest.raises(CacheError, match=r"value up to layer 3 is inf or NaN, which .*; crop\(-1\) takes these tokens"):
+        cache.update(new, new * bad if spoilt == 3 else new, 3)
+    cache.crop(-1)
+    assert cache.length == 12
+    cache.admit(torch.tensor([[12]]))
+    for layer in range(4):
+        assert all(each.isfinite().all() for each in cache.update(new, new, layer))
+
+
+def held(tokens, residual=4):
+    """A cache that holds so many tokens, none rounded yet: keys will be rounded by fours, values one by one."""
+    return feed(quantized(backend="kivi", q_group_size=4, residual_length=residual), [tokens])
+
+
+GOOD = torch.ones(1, 1, 4, 8, dtype=torch.float64)
+UNFIT = {"NaN": GOOD * torch.nan, "heads missing": GOOD[:, :, :2], "another dtype": GOOD.float(), "nothing": None}
+
+
+@pytest.mark.parametrize("unfit", UNFIT)
+def test_an_update_that_is_refused_at_the_first_layer_has_rounded_nothing(unfit):
+    """A crop that was fine before is fine after; once the next token is kept, it cuts a group."""
+    cache = held(9)
+    before = copy.deepcopy(cache.state())
+    for given in [(UNFIT[unfit], GOOD), (GOOD, UNFIT[unfit])]:
+        cache.admit(torch.tensor([[9]]))
+        with as_for_a_user(), pytest.raises(CacheError):
+            cache.update(*given, 0)
+        assert_unchanged(cache, before, "a refused update")
+    twin = copy.deepcopy(cache)
+    cache.crop(-6)
+    feed(cache, [3, 3], start=3)
+    feed(twin, [1], start=9)
+    with pytest.raises(CacheError, match=r"crop\(-7\) would cut a group"):
+        twin.crop(-7)
+
+
+def stored(cache) -> int:
+    """Bytes of all memory that the cache's tensors keep alive."""
+    storages = [kept.untyped_storage() for layer in cache.kv for kept in layer]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("left", [30, 29, 27, 26, 25, 24, 20, 12, 4, 0])
+def test_after_a_crop_it_holds_just_the_bytes_that_it_tells(left, rows):
+    """30 tokens were fed, keys of 24 and values of 25 are rounded: the crops end in the residual, at its start, between
+    the two, and before both at a group's end."""
+    cache = feed(quantized(rows, backend="kivi", q_group_size=4, residual_length=4), [20, 9, 1], rows=rows)
+    assert rounded(cache) == [24, 25]
+    full = cache.nbytes
+    assert stored(cache) == full
+    cache.crop(left - 30)
+    assert stored(cache) == cache.nbytes
+    if left < 24:
+        codes, scales = 4 * 32 * 2 // 8, 2 * 8 * 4 * 32 // 4  # of four tokens: 4 heads x 8 channels, 2 bits, float64
+        assert cache.nbytes == rows * 2 * 2 * left // 4 * (codes + scales)
+    elif left == 24:
+        assert cache.nbytes < full
+    feed(cache, [2], rows=rows, start=left)
+    assert stored(cache) == cache.nbytes
 
 
 REFUSED = [
@@ -175,12 +251,8 @@ REFUSED = [
     ({"backend": "hqq", "axis_value": 0}, r"axis 0 of hqq can't .* 1 \(token\); hqq's axis 0 gives one scale to"),
     ({"backend": "fp8", "axis_key": 0}, "its axes here: none"),
     ({"axis_key": 0, "group_key": "token"}, "axis 0 and group 'token' both say"),
-    (
-        {"requantize": True, "backend": "fp8"},
-        "requantize=True goes with backend quanto or hqq, axis_key and axis_value",
-    ),
-    ({"requantize": True, "group_key": "token"}, "requantize=True goes with backend quanto or hqq"),
-    ({"requantize": True, "axis_value": 1}, "quanto has the axes 0, -1, got 0 and 1"),
+    ({"q_group_size": True}, "q_group_size must be a whole number, 1 or more, got True"),
+    ({"requantize": True}, "the quantized cache has no option requantize; it has batch_size, backend"),
 ]
 
 
@@ -195,41 +267,3 @@ def test_codes_that_fill_no_whole_byte_are_refused():
     with pytest.raises(ValueError, match="1-bit codes of 2 numbers don't fill whole bytes: raise q_group_size"):
         quantized(config=config, nbits=1, q_group_size=2)
     quantized(config=config, nbits=1, q_group_size=8)
-
-
-def requantized(batch=1, **options):
-    return quantized(batch, requantize=True, q_group_size=8, residual_length=4, **options)
-
-
-def test_requantize_rounds_the_whole_first_chunk_and_all_there_is_at_each_flush():
-    cache, seen = feed(requantized(), [10]), []
-    for start in range(10, 20):
-        feed(cache, [1], start=start)
-        seen.append(rounded(cache)[0])
-    assert seen == [10, 10, 10, 10, 14, 14, 14, 14, 18, 18]
-
-
-def test_requantize_refuses_what_it_can_not_do_and_stays_as_it_was():
-    cache = feed(requantized(2), [10, 1, 1], rows=2)
-    before = copy.deepcopy(cache.__dict__)
-    refused = [
-        (lambda: cache.crop(-3), r"crop\(-3\) would cut .*: take back 12, and feed the first 9 of these again"),
-        (lambda: cache.select([1, 0]), "a scale may span rows of the batch: they can't be reordered"),
-    ]
-    for call, message in refused:
-        with pytest.raises(CacheError, match=message):
-            call()
-        assert_unchanged(cache.__dict__, before, message)
-    cache.select([0, 1])
-    cache.crop(-2)
-    feed(cache, [1, 1], rows=2, start=10)
-    cache.crop(-12)
-    feed(cache, [9], rows=2)
-
-
-def test_requantize_refuses_a_length_that_its_groups_do_not_divide_before_anything_changes():
-    cache = feed(requantized(axis_value=-1), [5])
-    before = copy.deepcopy(cache.__dict__)
-    with pytest.raises(CacheError, match=r"1 x 4 x 5 x 8 numbers .* can't be cut into groups of 8 \(rows\)"):
-        feed(cache, [1], start=5)
-    assert_unchanged(cache.__dict__, before, "a refused flush")

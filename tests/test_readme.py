@@ -2,13 +2,17 @@
 
 import re
 import shlex
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
 from test_bad_input import CATALOGUE
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from minigpt.__main__ import main, parser
-from minigpt.cache import CACHES
+from minigpt.cache import CACHES, CacheError, make_cache
+from minigpt.commands.parser import parser
+from minigpt.model import GPT
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,21 +25,6 @@ def blocks(language):
 def test_its_python_runs():
     (code,) = blocks("python")
     exec(code, {})  # noqa: S102
-
-
-def test_its_first_command_prints_the_table_that_it_shows(capsys):
-    """All but the times, and the last digits of differences that depend on the machine's arithmetic."""
-    assert main([]) == 0
-    printed = capsys.readouterr().out.splitlines()
-    shown = blocks("text")[0].splitlines()
-
-    def facts(lines):
-        rows = [line.split() for line in lines]
-        return [(row[0], row[1], row[3], *row[-2:]) for row in rows if row and row[0] in CACHES and "x" in row]
-
-    assert len(facts(shown)) == len(CACHES)
-    assert facts(shown) == facts(printed)
-    assert shown[-1] == printed[-1]
 
 
 @pytest.mark.parametrize("command", re.findall(r"`python -m minigpt ([^`]*)`", README))
@@ -67,10 +56,59 @@ def test_it_lists_every_cache():
         assert f"| `{name}` |" in table
 
 
-def test_it_counts_the_mutants_right():
+def test_it_counts_the_seeded_bugs_right():
+    """Those of one word, and those that are classes."""
+    from bugs import BUGS
     from test_mutants import MUTANTS
 
-    assert f"{len(MUTANTS)} seeded bugs" in README
+    assert not set(MUTANTS) & set(BUGS), "counted twice"
+    assert f"{len(MUTANTS) + len(BUGS)} seeded bugs" in README
+
+
+@torch.no_grad()
+def test_what_it_quotes_of_threads_forks_and_interruptions_is_what_caches_say(monkeypatch):
+    model, said = GPT.from_pretrained("recall"), []
+
+    def note(call, *args, **kwargs):
+        with pytest.raises(CacheError) as refused:
+            call(*args, **kwargs)
+        said.append(str(refused.value))
+
+    cache, ids = make_cache("dynamic", model.config), torch.tensor([[1, 2, 3]])
+
+    def between_two_layers(*_):
+        with ThreadPoolExecutor(1) as pool:
+            note(lambda: pool.submit(cache.reset).result())
+        raise KeyboardInterrupt
+
+    hook = model.h[1].register_forward_pre_hook(between_two_layers)
+    with pytest.raises(KeyboardInterrupt):
+        model(ids, cache=cache)
+    hook.remove()
+    note(model, ids, cache=cache)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.getpid", lambda: 4242)
+        parents = make_cache("offloaded", model.config)
+    note(parents.reset)
+
+    static = make_cache("static", model.config)
+    with pytest.raises(KeyboardInterrupt), StopsAtZero():
+        static.reset()
+    note(model, ids, cache=static)
+
+    assert len({*said}) == 4
+    for message in said:
+        assert f"`{message}`" in " ".join(README.split())
+
+
+class StopsAtZero(TorchDispatchMode):
+    """Ctrl-C when a tensor is filled with zeros."""
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        if operation is torch.ops.aten.zero_.default:
+            raise KeyboardInterrupt
+        return operation(*args, **(kwargs or {}))
 
 
 def test_its_figures_say_what_the_figures_say():

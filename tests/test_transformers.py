@@ -171,28 +171,28 @@ def starcoder2(ours):
     theirs = theirs.to(ours.dtype).eval()
     key_rows = config.n_kv_head * config.head_size
     state = {
-        "model.embed_tokens.weight": ours.wte_weight,
-        "lm_head.weight": ours.wte_weight,
-        "model.norm.weight": ours.ln_f_weight,
-        "model.norm.bias": ours.ln_f_bias,
+        "model.embed_tokens.weight": ours.wte.weight,
+        "lm_head.weight": ours.wte.weight,
+        "model.norm.weight": ours.ln_f.weight,
+        "model.norm.bias": ours.ln_f.bias,
     }
-    for layer, block in enumerate(ours.blocks):
+    for layer, block in enumerate(ours.h):
         for kind in ("weight", "bias"):
-            qkv = getattr(block.attn, f"c_attn_{kind}").split([config.n_embd, key_rows, key_rows])
+            qkv = getattr(block.attn.c_attn, kind).split([config.n_embd, key_rows, key_rows])
             parts = {f"self_attn.{name}_proj": part for name, part in zip("qkv", qkv, strict=True)}
             parts |= {
-                "self_attn.o_proj": getattr(block.attn, f"c_proj_{kind}"),
-                "input_layernorm": getattr(block, f"ln_1_{kind}"),
-                "post_attention_layernorm": getattr(block, f"ln_2_{kind}"),
-                "mlp.c_fc": getattr(block.mlp, f"c_fc_{kind}"),
-                "mlp.c_proj": getattr(block.mlp, f"c_proj_{kind}"),
+                "self_attn.o_proj": getattr(block.attn.c_proj, kind),
+                "input_layernorm": getattr(block.ln_1, kind),
+                "post_attention_layernorm": getattr(block.ln_2, kind),
+                "mlp.c_fc": getattr(block.mlp.c_fc, kind),
+                "mlp.c_proj": getattr(block.mlp.c_proj, kind),
             }
             state |= {f"model.layers.{layer}.{name}.{kind}": part for name, part in parts.items()}
     theirs.load_state_dict(state)
 
     def logits(ids):
         zeros, ones = torch.zeros_like(ids), torch.ones_like(ids)
-        x = ours.wte_weight[ids] + ours.wpe_weight[: ids.shape[1]]
+        x = ours.wte.weight[ids] + ours.wpe.weight[: ids.shape[1]]
         with torch.no_grad():
             return theirs(inputs_embeds=x, position_ids=zeros, attention_mask=ones, use_cache=False).logits
 
@@ -226,7 +226,7 @@ def test_query_heads_that_share_a_key_head_equal_gpt2_with_the_key_heads_repeate
         config, state = ours.config, ours.state_dict()
         for layer in range(config.n_layer):
             for kind in ("weight", "bias"):
-                name = f"blocks.{layer}.attn.c_attn_{kind}"
+                name = f"h.{layer}.attn.c_attn.{kind}"
                 q, k, v = state[name].split([config.n_embd, *[n_kv_head * config.head_size] * 2])
                 repeated = (
                     part.unflatten(0, (n_kv_head, -1)).repeat_interleave(config.n_head // n_kv_head, dim=0)

@@ -2,11 +2,12 @@
 
 import inspect
 
-from minigpt.cache.base import CacheError, CacheFull, KVCache, NoCache
+from minigpt.cache.base import Cache, KVCache
 from minigpt.cache.dynamic import ConcatCache, DynamicCache
+from minigpt.cache.errors import CacheError, CacheFull
+from minigpt.cache.none import NoCache
 from minigpt.cache.offloaded import OffloadedCache, OffloadedStaticCache
 from minigpt.cache.quantized import QuantizedCache
-from minigpt.cache.shelves import Cache
 from minigpt.cache.sliding import SlidingWindowCache
 from minigpt.cache.static import StaticCache
 from minigpt.config import GPTConfig
@@ -26,6 +27,8 @@ CACHES = {
 def make_cache(name: str, config: GPTConfig, **options) -> KVCache:
     """An empty cache of that name. Options: batch_size=1, dtype=None, device=None, and those of its kind."""
     known = cache_options(name)
+    if not isinstance(config, GPTConfig):
+        raise ValueError(f"make_cache wants the config of the model to be served, as model.config, got {config!r}")
     unknown = sorted(set(options) - set(known))
     if unknown:
         windows = (
@@ -37,7 +40,7 @@ def make_cache(name: str, config: GPTConfig, **options) -> KVCache:
 
 def cache_options(name: str) -> list[str]:
     """The options that the cache of that name knows."""
-    if name not in CACHES:
+    if name not in [*CACHES]:
         raise ValueError(f"no cache is named {name!r}; there are {', '.join(CACHES)}")
     return [option for option in inspect.signature(CACHES[name]).parameters if option != "config"]
 
@@ -51,6 +54,8 @@ __all__ = [
     "DynamicCache",
     "KVCache",
     "NoCache",
+    "OffloadedCache",
+    "OffloadedStaticCache",
     "QuantizedCache",
     "SlidingWindowCache",
     "StaticCache",

@@ -1,69 +1,44 @@
-"""What a cache is asked for, and the cache that keeps nothing."""
+"""What a cache is: its verbs, and what all caches that keep something have in common."""
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from minigpt.config import GPTConfig
+from minigpt.cache import checks
+from minigpt.cache.measured import Measured
+from minigpt.cache.state import State, alone, lasting
+from minigpt.cache.text import Text
+from minigpt.config import GPTConfig, whole_number
+from minigpt.places import usable_device, usable_dtype
 
 
-class CacheError(RuntimeError):
-    """A cache was asked for what it can't do. It is as it was before the call."""
+class KVCache(Measured):
+    """The verbs of every cache. A model calls `serve`, then `admit` once a forward pass and `update` once a layer.
 
-
-class CacheFull(CacheError):  # noqa: N818 (the name says it)
-    """More tokens than the cache has slots for."""
-
-
-class KVCache:
-    """The verbs of every cache. A model calls `serve`, `admit` once a forward pass, and `update` once a layer.
-
-    length: tokens taken in so far, padding too. next_position: (B, 1), where each row goes on.
-    capacity: the most tokens that it can take in, None where there is no limit.
-    keeps: whether it keeps tokens at all; where not, every step must be fed the whole text.
-    largest_chunk: the most tokens that it can take in at once, None where there is no limit.
-    needs_window: whether it serves only models that see through a window.
-    lossy: whether it rounds what it keeps. Its oracle is then the uncached model that reads the rounded numbers.
-    room: slots that a layer has, used or not. nbytes: bytes of keys and values held, used or not.
-    resident_nbytes: bytes of these that are here or on their way. moved: bytes that have come up the memory ladder so
-        far, and that have gone down.
+    length: tokens taken in so far, padding included. positions, ids: theirs. next_position: where each row goes on.
+    capacity: the most tokens that it can take in; largest_chunk: at once (None: no limit). keeps: whether it keeps any
+    (else each step is fed the whole text). needs_window: whether the model must have one. lossy: whether it rounds.
     """
 
     length: int
-    next_position: Int[Tensor, "B 1"] | int
-    capacity: int | None = None
-    keeps: bool = True
-    largest_chunk: int | None = None
-    needs_window: bool = False
-    lossy: bool = False
-    room: int
-    nbytes: int
-    resident_nbytes = property(lambda self: self.nbytes)
-    moved: tuple[int, int] = (0, 0)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.length} tokens, {self.nbytes:,} bytes>"
+    positions: Int[Tensor, "B n"]
+    ids: Int[Tensor, "B n"]
+    capacity = largest_chunk = None
+    keeps, needs_window, lossy = True, False, False
 
     def serve(self, model, batch_size: int) -> None:
         """The door: refuse a model (by its config, dtype, device, training) or a batch that this cache can't serve."""
         raise NotImplementedError
 
-    def admit(self, positions: Int[Tensor, "B T"], ids: Int[Tensor, "B T"] | None = None) -> Int[Tensor, "B S"]:
-        """Take note of T new tokens. Returns the position that each slot holds, NEVER where it holds none.
-
-        positions: rising along each row; NEVER marks left padding. ids: the tokens themselves, where they
-        are known, so that a later turn can be checked against them.
-        Raises CacheError or CacheFull; then nothing has changed.
-        """
+    def admit(self, positions: Int[Tensor, "B T"] | None, ids: Int[Tensor, "B T"] | None = None) -> None:
+        """Announce T new tokens, or raise CacheError or CacheFull. positions: rising along each row, NEVER for left
+        padding (None: they go on from what is there). ids: which tokens, so that a later turn can be checked."""
         raise NotImplementedError
 
     def update(
         self, k: Float[Tensor, "B T K D"], v: Float[Tensor, "B T K D"], layer: int
-    ) -> tuple[Float[Tensor, "B S K D"], Float[Tensor, "B S K D"]]:
-        """Keep the new keys and values of a layer. Returns those of all slots, in the order that `admit` reported."""
-        raise NotImplementedError
-
-    def here(self, layer: int) -> list[Tensor]:
-        """The tensors in which a layer's keys and values are kept, as far as they are here."""
+    ) -> tuple[Float[Tensor, "B S K D"], Float[Tensor, "B S K D"], Int[Tensor, "B S"] | None]:
+        """Keep a layer's new keys and values. Returns all slots' keys, values and positions (NEVER: empty). Positions
+        are None if there is one new token and it sees every slot."""
         raise NotImplementedError
 
     def crop(self, count: int) -> None:
@@ -79,43 +54,66 @@ class KVCache:
         raise NotImplementedError
 
 
-class NoCache(KVCache):
-    """Keeps nothing, so every step is fed the whole text: the uncached reference of all other caches."""
+class Cache(State, KVCache):
+    """The text so far, and for each layer `kv[layer]`: keys and values, (B, slots, K, D) each.
 
-    length = 0
-    next_position = 0
-    room = 0
-    nbytes = 0
-    keeps = False
+    A kind of cache says where a layer's new tokens go: `place`. A verb builds what is new (`cropped`, `selected`,
+    `empty`), then changes all of it at once: whatever interrupts it, the cache is as before, or done, or says so.
+    """
 
-    def __init__(self, config: GPTConfig | None = None, batch_size: int = 1, dtype=None, device=None):
-        """Takes what every cache takes, so that it can stand in for any; holding nothing, it needs none of it."""
+    @lasting
+    def __init__(self, config: GPTConfig, batch_size: int = 1, dtype=None, device=None):
+        self.config, self.dtype, self.device = config, usable_dtype(dtype), usable_device(device)
+        self.become(**self.empty(whole_number("batch_size", batch_size, least=1)))
 
+    @alone
     def serve(self, model, batch_size):
-        pass
+        checks.serve(self, model, batch_size)
+        self.know(model)
 
+    @alone
     def admit(self, positions, ids=None):
-        return positions
+        checks.admit(self, positions, ids)
+        self.become(text=self.text.append(positions, ids), layers_written=0)
 
+    @alone
     def update(self, k, v, layer):
-        return k, v
+        checks.update(self, k, v, layer)
+        keys, values, positions = self.store(k, v, layer)
+        self.layers_written = layer + 1
+        return keys, values, None if self.hides_nothing(layer, keys.shape[1]) else positions
 
-    def here(self, layer):
-        return []
+    def store(self, k, v, layer):
+        at, (keys, values) = self.place(layer), self.tensors(layer)
+        keys[at], values[at] = k, v
+        return keys[:, : self.length], values[:, : self.length], self.positions
 
+    def place(self, layer: int) -> tuple:
+        """The index of the slots for a layer's new tokens, after making room if there is none."""
+        raise NotImplementedError
+
+    @alone
+    @lasting
     def crop(self, count):
-        check_crop(count, self.length)
+        checks.crop(self, count)
+        self.become(**self.cropped(self.length + count))
 
+    @alone
+    @lasting
     def select(self, rows):
-        pass
+        self.become(**self.selected(checks.row_numbers(self, rows)))
 
+    @alone
+    @lasting
     def reset(self):
-        pass
+        self.become(**self.empty(self.batch_size))
 
+    def cropped(self, left: int) -> dict:
+        return {"text": self.text.crop(left), "layers_written": self.config.n_layer}
 
-def check_crop(count: int, length: int) -> None:
-    """Refuse a crop that takes back more than there is, or a positive count."""
-    if not isinstance(count, int) or count > 0:
-        raise CacheError(f"crop({count!r}): crop(-n) takes the last n tokens back; counts are negative or 0")
-    if -count > length:
-        raise CacheError(f"crop({count}): the cache holds only {length} tokens")
+    def selected(self, rows: Int[Tensor, " N"]) -> dict:
+        return {"text": self.text.select(rows), "kv": [tuple(kept[rows] for kept in layer) for layer in self.kv]}
+
+    def empty(self, rows: int) -> dict:
+        kv = [(self.shelf(rows, layer), self.shelf(rows, layer)) for layer in range(self.config.n_layer)]
+        return {"text": Text.empty(rows, self.device), "layers_written": len(kv), "kv": kv}

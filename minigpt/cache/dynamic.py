@@ -1,35 +1,37 @@
 """Remember everything, and grow: the ten-line form, then one that copies little."""
 
 import torch
+from torch import Tensor
 
-from minigpt.cache.book import grow
-from minigpt.cache.shelves import Cache
+from minigpt.cache.base import Cache
 
 
 class ConcatCache(Cache):
     """The ten-line form: each step copies all that is kept into a tensor one token longer, O(T) a token."""
 
-    def make_room(self, slots):
-        pass  # torch.cat makes it
-
     def store(self, k, v, layer):
-        old = self.length - self.chunk
-        self.keys[layer] = torch.cat([self.keys[layer][:, :old], k], dim=1)
-        self.values[layer] = torch.cat([self.values[layer][:, :old], v], dim=1)
-        return self.keys[layer], self.values[layer]
+        old, (keys, values) = self.length - self.text.new, self.kv[layer]
+        self.kv[layer] = torch.cat([keys[:, :old], k], dim=1), torch.cat([values[:, :old], v], dim=1)
+        return *self.kv[layer], self.positions
 
 
 class DynamicCache(Cache):
     """Grows by doubling: a step writes its tokens in place, and all the copying is O(T) in total."""
 
-    def make_room(self, slots):
-        if slots <= self.keys[0].shape[1]:
-            return
-        self.keys = [grow(shelf, self.length, slots) for shelf in self.keys]
-        self.values = [grow(shelf, self.length, slots) for shelf in self.values]
+    def place(self, layer):
+        old, (keys, values) = self.length - self.text.new, self.kv[layer]
+        if self.length > keys.shape[1]:
+            self.kv[layer] = grow(keys, old, self.length), grow(values, old, self.length)
+        return slice(None), slice(old, self.length)
 
-    def store(self, k, v, layer):
-        keys, values = self.keys[layer], self.values[layer]
-        keys[:, self.length - self.chunk : self.length] = k
-        values[:, self.length - self.chunk : self.length] = v
-        return keys[:, : self.length], values[:, : self.length]
+
+def grow(buffer: Tensor, used: int, slots: int) -> Tensor:
+    """A buffer (B, slots or more, ...), at least twice as long as this one, with the used part copied.
+
+    Doubling keeps the copying cheap: over a run, the lengths copied add up to less than twice the last one.
+    """
+    slots = max(slots, 2 * buffer.shape[1])
+    with torch.inference_mode(False):  # what is made in inference mode can't be written outside it
+        longer = buffer.new_zeros(buffer.shape[0], slots, *buffer.shape[2:])
+    longer[:, :used] = buffer[:, :used]
+    return longer

@@ -3,17 +3,18 @@
 import torch
 
 from minigpt.attention import NEVER
-from minigpt.cache.base import CacheError
-from minigpt.cache.shelves import Cache
-from minigpt.config import GPTConfig
+from minigpt.cache.dynamic import ConcatCache
+from minigpt.cache.errors import CacheError
+from minigpt.config import GPTConfig, whole_number
 
 
-class SlidingWindowCache(Cache):
-    """window + chunk - 1 slots in a ring, and one apart for each sink (Xiao et al., arXiv 2309.17453, section 3.2).
+class SlidingWindowCache(ConcatCache):
+    """Each layer has window + chunk - 1 slots in a ring, and a slot of its own for each sink (Xiao et al., arXiv
+    2309.17453, section 3.2). A layer without a window keeps all tokens, as ConcatCache does.
 
-    chunk: the most tokens that are fed at once (None: as many as the window). The first query of a chunk sees
-    window - 1 tokens before it while the last is there already: one slot less would lose what it sees. The chunk - 1
-    slots of slack also let the last `chunk` tokens be taken back.
+    chunk: the most tokens that are fed at once (None: as many as the narrowest window). While the last token of a chunk
+    is stored already, its first query still sees window - 1 tokens before itself: one slot fewer would overwrite one of
+    them. The chunk - 1 slots of slack also let the last `chunk` tokens be taken back.
     Raises ValueError for a model without a window.
     """
 
@@ -25,59 +26,58 @@ class SlidingWindowCache(Cache):
                 "this model sees all tokens before, and a sliding window would forget those further back than it is "
                 "wide: choose how much with model.with_window(64, sinks=4), or cache_config={'window': 64}"
             )
-        self.largest_chunk = config.window if chunk is None else chunk
-        if not isinstance(self.largest_chunk, int) or self.largest_chunk < 1:
-            raise ValueError(f"chunk must be a whole number, 1 or more, got {chunk!r}")
-        self.ring = config.window + self.largest_chunk - 1
-        self.slots = config.sinks + self.ring
+        self.largest_chunk = min(filter(None, config.windows)) if chunk is None else whole_number("chunk", chunk, 1)
+        slack = self.largest_chunk - 1
+        self.rings = [window and window + slack for window in config.windows]  # slots of each layer's ring, if any
         super().__init__(config, batch_size, dtype, device)
 
-    def reset(self):
-        super().reset()
-        self.oldest = 0  # the first arrival that the ring still holds
+    def slots(self, layer):
+        return self.config.sinks + self.rings[layer] if self.rings[layer] else 0
 
-    def make_room(self, slots):
-        if slots - self.length > self.largest_chunk:
-            raise CacheError(
-                f"{slots - self.length} tokens at once, the ring has slack for {self.largest_chunk}: feed them in "
-                f"pieces, or make_cache(..., chunk={slots - self.length})"
-            )
-
-    def admit(self, positions, ids=None):
-        super().admit(positions, ids)
-        self.oldest = max(self.oldest, self.length - self.ring)
-        arrivals = torch.arange(self.length - self.chunk, self.length, device=self.device)
-        in_ring = self.config.sinks + arrivals % self.ring
-        self.chunk_slots = torch.where(positions < self.config.sinks, positions, in_ring)  # (B, T)
-        return torch.cat([self.sinks_held(), self.ring_held()], dim=1)
-
-    def sinks_held(self):
-        """(B, sinks): slot p holds position p, once that has come."""
-        sinks = torch.arange(self.config.sinks, device=self.device)
-        come = (self.positions[:, None] == sinks[:, None]).any(-1)
-        return torch.where(come, sinks, NEVER)
-
-    def ring_held(self):
-        """(B, ring): the position of the newest arrival in each slot, unless that is a sink, kept apart."""
-        last = self.length - 1
-        arrivals = last - (last - torch.arange(self.ring, device=self.device)) % self.ring
-        held = self.positions[:, arrivals.clamp(min=0)]
-        return held.masked_fill((arrivals < self.oldest) | (held < self.config.sinks), NEVER)
+    def place(self, layer):
+        sinks, ring, first = self.config.sinks, self.rings[layer], self.length - self.text.new
+        past_sinks = not sinks or (self.text.plain and first >= sinks)
+        if past_sinks and first % ring + self.text.new <= ring:  # it does not go round
+            return slice(None), slice(sinks + first % ring, sinks + first % ring + self.text.new)
+        positions, in_ring = self.positions[:, -self.text.new :], sinks + self.text.arrivals % ring
+        if past_sinks:
+            return slice(None), in_ring
+        rows = torch.arange(self.batch_size, device=self.device)[:, None]
+        return rows, torch.where(positions < sinks, positions, in_ring)  # slot p is that of sink p
 
     def store(self, k, v, layer):
-        rows = torch.arange(self.batch_size, device=self.device)[:, None]
-        self.keys[layer][rows, self.chunk_slots] = k
-        self.values[layer][rows, self.chunk_slots] = v
-        return self.keys[layer], self.values[layer]
+        if not self.rings[layer]:
+            return super().store(k, v, layer)
+        self.oldest[layer] = max(self.oldest[layer], self.length - self.rings[layer])
+        at, kept = self.place(layer), self.tensors(layer)
+        for shelf, new in zip(kept, (k, v, self.positions[:, -self.text.new :]), strict=True):
+            shelf[at] = new
+        return kept
 
-    def crop(self, count):
-        left = self.length + count
-        first_seen = max(0, left - self.config.window + 1)  # by the next token
-        if count < 0 <= left and first_seen < min(left, self.oldest):
-            raise CacheError(
-                f"crop({count}): the next token would see back to token {first_seen}, and the ring has overwritten all "
-                f"before {self.oldest}: take back at most {left - count - self.oldest - self.config.window + 1}, or "
-                "feed the text again"
-            )
-        super().crop(count)
-        self.oldest = min(self.oldest, left)
+    def cropped(self, left):
+        for window, oldest in zip(self.config.windows, self.oldest, strict=True):
+            first_seen = max(0, left - window + 1) if window else 0  # by the next token
+            if first_seen < min(left, oldest):
+                raise CacheError(
+                    f"crop({left - self.length}): the next token would see back to token {first_seen}, and the ring "
+                    f"has overwritten all before {oldest}: take back at most {self.length - oldest - window + 1}, or "
+                    "feed the text again"
+                )
+        new = super().cropped(left)
+        gone = new["text"].next_position
+        kept = [
+            (keys, values, *(held.masked_fill(held >= gone, NEVER) for held in ring)) for keys, values, *ring in self.kv
+        ]
+        return new | {"kv": kept, "oldest": [min(oldest, left) for oldest in self.oldest]}
+
+    def empty(self, rows):
+        """A ring also keeps each slot's position. oldest: of each layer, the oldest token that is not overwritten."""
+        new = super().empty(rows)
+        for layer, ring in enumerate(self.rings):
+            if ring:
+                nothing = torch.full((rows, self.slots(layer)), NEVER, device=self.device)
+                new["kv"][layer] += (nothing,)
+        return new | {"oldest": [0] * len(self.rings)}
+
+    def state(self):
+        return [*super().state(), self.oldest]

@@ -1,28 +1,49 @@
-"""Preallocate: every slot is there from the start and stays at its address; what doesn't fit is refused."""
+"""Preallocate: all slots are there from the start, keep their addresses, and are always read; no more are taken."""
 
-from minigpt.cache.base import CacheFull
-from minigpt.cache.shelves import Cache
-from minigpt.config import GPTConfig
+import itertools
+
+from minigpt.attention import NEVER
+from minigpt.cache.base import Cache
+from minigpt.cache.state import alone
+from minigpt.config import GPTConfig, whole_number
 
 
 class StaticCache(Cache):
-    """max_cache_len slots, allocated once (None: the model's context). More tokens raise CacheFull."""
+    """max_cache_len slots, allocated once (None: the model's context). More tokens raise CacheFull.
+
+    Attention is given all slots at every step, at NEVER where they are empty, and new tokens are written by an index
+    that is a tensor. So no shape ever changes, nor the address of a key or a value: what a compiled graph wants.
+    """
 
     def __init__(
         self, config: GPTConfig, batch_size: int = 1, max_cache_len: int | None = None, dtype=None, device=None
     ):
-        self.capacity = config.context if max_cache_len is None else max_cache_len
-        if not isinstance(self.capacity, int) or self.capacity < 1:
-            raise ValueError(f"max_cache_len must be a whole number, 1 or more, got {max_cache_len!r}")
-        self.slots = self.capacity
+        self.capacity = config.context if max_cache_len is None else whole_number("max_cache_len", max_cache_len, 1)
         super().__init__(config, batch_size, dtype, device)
 
-    def make_room(self, slots):
-        if slots > self.capacity:
-            raise CacheFull(f"needs {slots} slots, has {self.capacity}: raise max_cache_len")
+    def slots(self, layer):
+        return self.capacity
+
+    def admit(self, positions, ids=None):
+        super().admit(positions, ids)
+        slot_positions = self.positions.new_full((self.batch_size, self.capacity), NEVER)
+        slot_positions[:, : self.length] = self.positions
+        self.become(slot_positions=slot_positions, at=self.text.arrivals)
+
+    def place(self, layer):
+        return slice(None), self.at
 
     def store(self, k, v, layer):
-        keys, values = self.keys[layer], self.values[layer]
-        keys[:, self.length - self.chunk : self.length] = k
-        values[:, self.length - self.chunk : self.length] = v
-        return keys[:, : self.length], values[:, : self.length]
+        super().store(k, v, layer)
+        return *self.tensors(layer), self.slot_positions
+
+    def hides_nothing(self, layer, slots):
+        return False  # not even when all slots are full: every step is like every other
+
+    @alone
+    def reset(self):
+        """Zero the slots in place, so that their addresses stay."""
+        self.become(**super().cropped(0), unfinished="reset()")
+        for shelf in itertools.chain(*self.kv):
+            shelf.zero_()
+        self.unfinished = ""

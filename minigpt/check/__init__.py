@@ -1,4 +1,4 @@
-"""The graders of the notebooks' exercises: where a wrong answer first differs from the right one, and why, likely."""
+"""Graders for the notebooks' exercises: they say where an answer first differs from the right one, and likely why."""
 
 from minigpt.check.grade import Exercise, WrongAnswer, check
 

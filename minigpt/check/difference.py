@@ -1,4 +1,4 @@
-"""Where what was got first differs from what was wanted."""
+"""Where an answer first differs from what was wanted."""
 
 import itertools
 import math
@@ -10,7 +10,7 @@ from minigpt.check.hints import number_hints, shape_hints
 
 
 def difference(got, want, axes: list[str], tolerance: float) -> tuple[str, str | None] | None:
-    """Where got first differs from want, and why, likely. None where they are the same."""
+    """Where got first differs from want, and the likely reason, if there is one. None if they are the same."""
     if got is None and want is not None:
         return f"it returned None, wanted {say(want)}", "there is no `return`"
     if isinstance(want, Tensor):
@@ -58,7 +58,7 @@ def tensors_differ(got, want, axes, tolerance):
 
 
 def apart(got: Tensor, want: Tensor, tolerance: float) -> Tensor:
-    """True where they differ: whole numbers at all, others by more than tolerance times the largest one."""
+    """True where they differ: whole numbers by anything, others by more than tolerance times the largest number."""
     if not want.is_floating_point() or not want.numel():
         return got != want
     got, want = got.detach().double().cpu(), want.detach().double().cpu()
@@ -67,7 +67,7 @@ def apart(got: Tensor, want: Tensor, tolerance: float) -> Tensor:
 
 
 def said(values) -> str:
-    """Values in a message: a tensor by its shape, what is said in one line as it is, all else by its kind."""
+    """Values for a message: a tensor by its shape, what fits into one line as it is, anything else by its type."""
     return ", ".join(map(say, values))
 
 

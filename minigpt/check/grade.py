@@ -1,4 +1,4 @@
-"""Hold an answer to a reference."""
+"""Compare a student's answer with a reference."""
 
 import copy
 import inspect
@@ -10,7 +10,7 @@ from minigpt.check.difference import difference, said
 
 
 class WrongAnswer(AssertionError):  # noqa: N818 (the name says it)
-    """What an answer got wrong. The message says where first, and why that is likely."""
+    """What an answer got wrong. The message says where it first differs, and the likely reason."""
 
     def _render_traceback_(self):
         """What IPython shows in place of a traceback, which would lead into this file."""
@@ -19,12 +19,12 @@ class WrongAnswer(AssertionError):  # noqa: N818 (the name says it)
 
 @dataclass(frozen=True, kw_only=True)
 class Exercise:
-    """What an answer is held to: the answer and the reference must return the same for the arguments of each case.
+    """What an answer must do: return the same as the reference, for the arguments of each case.
 
     axes: names of the axes of what is returned, as in "B T H D", for the message.
     mistakes: functions that are known to be wrong, each by a sentence that says how. An answer that returns what
         one of them returns is told that sentence.
-    tolerance: how far a number may be off, relative to the largest one; whole numbers may not.
+    tolerance: how far a number may be off, relative to the largest one; whole numbers must be equal.
     """
 
     reference: Callable
@@ -36,7 +36,7 @@ class Exercise:
     def check(self, answer: Callable) -> None:
         """Print that the answer is right, or that it is not written yet (it raises NotImplementedError).
 
-        Raises WrongAnswer, with the first case and position that differ, and why that is likely.
+        Raises WrongAnswer, with the first case and position that differ, and the likely reason.
         """
         for number, case in enumerate(self.cases, start=1):
             what = f"{answer.__name__}, case {number} ({said(case)})"
@@ -56,7 +56,7 @@ class Exercise:
         print(f"✓ {answer.__name__}: right in {len(self.cases)} case{'s' * (len(self.cases) != 1)}.")
 
     def known_mistake(self, got, case: tuple) -> str | None:
-        """The sentence of the mistake that returns just this."""
+        """The sentence of the mistake that returns the same as this answer."""
         for sentence, mistaken in self.mistakes.items():
             if difference(got, mistaken(*copy.deepcopy(case)), [], self.tolerance) is None:
                 return sentence
@@ -64,7 +64,7 @@ class Exercise:
 
 
 def check(answer: Callable, reference: Callable, *cases: tuple, **options) -> None:
-    """Hold an answer to a reference on the spot. options: the others of `Exercise`."""
+    """Compare an answer with a reference, without an Exercise of a name. options: the other fields of `Exercise`."""
     Exercise(reference=reference, cases=[*cases], **options).check(answer)
 
 

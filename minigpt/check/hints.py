@@ -1,4 +1,4 @@
-"""Why an answer is likely to be wrong: by what its numbers look like beside the right ones."""
+"""Likely reasons why an answer is wrong, from how its numbers compare with the right ones."""
 
 import itertools
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def number_hints(got: Tensor, want: Tensor, tolerance: float) -> Iterator[str]:
 
 
 def mask_hints(got: Tensor, want: Tensor) -> Iterator[str]:
-    """Of masks, whose last two axes are queries and keys."""
+    """Likely reasons for a wrong mask, whose last two axes are queries and keys."""
     if torch.equal(got, ~want):
         yield "True and False are swapped: True is for what may be seen"
     if want.ndim >= 2:
@@ -63,7 +63,7 @@ def mask_hints(got: Tensor, want: Tensor) -> Iterator[str]:
 
 
 def along(got: Tensor, want: Tensor, axis: int, tolerance: float) -> Iterator[str]:
-    """What is right and what is wrong from one end of an axis to the other."""
+    """Likely reasons for places that are right and places that are wrong along an axis."""
     length = want.shape[axis]
     right = [close(got.select(axis, at), want.select(axis, at), tolerance, want) for at in range(length)]
     if right == [True] + [False] * (length - 1):
@@ -85,7 +85,7 @@ def along(got: Tensor, want: Tensor, axis: int, tolerance: float) -> Iterator[st
 
 
 def scale_hints(got: Tensor, want: Tensor, tolerance: float) -> Iterator[str]:
-    """A factor or a constant that all numbers have too much."""
+    """Likely reasons for numbers that are all off by the same factor, or by the same constant."""
     largest = want.abs().argmax()
     if want.flatten()[largest] != 0:
         factor = (got.flatten()[largest] / want.flatten()[largest]).item()

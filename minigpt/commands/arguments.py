@@ -1,6 +1,7 @@
 """Arguments that several commands share."""
 
 import argparse
+import os
 
 
 def add_model(command):
@@ -13,7 +14,7 @@ def add_model(command):
     command.add_argument("--sinks", type=int, default=0, metavar="N", help="... and the first N (%(default)s)")
     command.add_argument("--device", default="cpu", help="cpu, cuda, ... (%(default)s)")
     command.add_argument(
-        "--threads", type=count, metavar="N", help="of the CPU (1 for a small model, else torch's choice)"
+        "--threads", type=threads, metavar="N", help="CPU threads (1 for a small model, else torch's choice)"
     )
 
 
@@ -35,3 +36,10 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, got {text}")
     return int(text)
+
+
+def threads(text: str) -> int:
+    number, most = count(text), max(128, os.cpu_count() or 1)  # more than the system gives would end the process
+    if number > most:
+        raise argparse.ArgumentTypeError(f"must be {most} or fewer, got {number}")
+    return number

@@ -11,19 +11,17 @@ SUMMARY = "measure tokens a second"
 
 def declare(command):
     add_model(command)
-    command.add_argument("--prompt", default="HAMLET.", help="the text to go on from (short: nearly all is decode)")
+    command.add_argument("--prompt", default="HAMLET.", help="the text to continue (short: nearly all is decode)")
     add_new_tokens(command, default=128)
-    command.add_argument(
-        "--rounds", type=count, default=9, metavar="N", help="of all contestants in turn (%(default)s)"
-    )
+    command.add_argument("--rounds", type=count, default=9, metavar="N", help="in each, all take a turn (%(default)s)")
     command.add_argument("--peer", choices=["transformers"], help="race against this library, with the same weights")
     add_caches(command)
     add_json(command)
 
 
 def run(options) -> int:
-    from minigpt.measure.bench import bench, contestants, machine, summary
-    from minigpt.show.speed import report
+    from minigpt.measure.timed.bench import bench, contestants, machine, summary
+    from minigpt.show.tables.bench import report
     from minigpt.show.terminal import Terminal
 
     names = cache_names(options.cache)

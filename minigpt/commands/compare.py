@@ -20,22 +20,24 @@ I must be here confin'd by you,
 
 def declare(command):
     add_model(command)
-    command.add_argument("--prompt", default=PROMPT, help="the text to go on from")
+    command.add_argument("--prompt", default=PROMPT, help="the text to continue")
     add_new_tokens(command, default=96)
     how = command.add_mutually_exclusive_group()
-    how.add_argument("--seed", type=int, default=0, help="of the text, drawn alike for each cache (%(default)s)")
+    how.add_argument("--seed", type=int, default=0, help="of the drawn text, the same for each cache (%(default)s)")
     how.add_argument("--greedy", action="store_true", help="take the likeliest token each time instead of drawing")
     add_caches(command)
     command.add_argument(
-        "--questions", type=count, default=6, metavar="N", help="of the bundled model, at each distance (%(default)s)"
+        "--questions", type=count, default=6, metavar="N", help="for the bundled model, at each distance (%(default)s)"
     )
     add_json(command)
 
 
 def run(options) -> int:
-    from minigpt.measure.compare import ROUNDS, compare, with_none
-    from minigpt.measure.glance import glance, settings_of
-    from minigpt.show.compare import as_json, progress_bars, report, report_scores
+    from minigpt.measure.quality.compare import ROUNDS, compare, with_none
+    from minigpt.measure.quality.quick_scores import quick_scores, settings_of
+    from minigpt.show.progress import progress_bars
+    from minigpt.show.tables.compare import as_json, report
+    from minigpt.show.tables.quick_scores import report_scores
     from minigpt.show.terminal import Terminal
 
     names = cache_names(options.cache)
@@ -47,7 +49,8 @@ def run(options) -> int:
     # Only the bundled model knows the questions, and it must see as far as they reach.
     asked = settings_of(names) if options.model == "recall" and model.config.window is None else []
     with progress_bars([setting.name for setting in asked], 1) as on_step:
-        scores = glance(model, asked, options.questions, lambda score: on_step(score.setting.name)) if asked else []
+        count = options.questions
+        scores = quick_scores(model, asked, count, lambda score: on_step(score.setting.name)) if asked else []
     if options.json:
         setting = {"model": options.model, "dtype": options.dtype, "device": options.device, "seed": seed}
         print(json.dumps(as_json(lines, scores, uncached, tokenizer, ids.shape[1], setting)))

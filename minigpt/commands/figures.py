@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from minigpt.commands import EXIT_OK
+from minigpt.commands.out import check_file, check_folder
 
 SUMMARY = "draw every figure anew"
 
@@ -17,16 +18,18 @@ def declare(command):
 def run(options) -> int:
     import torch
 
-    from minigpt.measure.pace import record
+    from minigpt.measure.timed.time_per_token import record
 
     try:
-        from minigpt.show.plots import draw_all
-        from minigpt.show.plots.speed import RECORDED
+        from minigpt.show.plots.all import draw_all
+        from minigpt.show.plots.time_a_token import RECORDED
     except ModuleNotFoundError as error:
         raise ValueError(f"figures are drawn with matplotlib: pip install matplotlib ({error})") from error
 
+    check_folder(options.out)
     torch.set_num_threads(1)  # another number sums in another order, and the last bits of some numbers are drawn
     if options.measure:
+        check_file(RECORDED)
         record().save(RECORDED)
         print(RECORDED)
     for path in draw_all(options.out):

@@ -8,7 +8,7 @@ SUMMARY = "continue a prompt, and write the text as it comes"
 
 
 def declare(command):
-    command.add_argument("prompt", help="the text to go on from")
+    command.add_argument("prompt", help="the text to continue")
     add_model(command)
     add_new_tokens(command, default=128)
     command.add_argument("--cache", default="dynamic", metavar="NAME", help="which cache (%(default)s)")
@@ -22,16 +22,15 @@ def declare(command):
 
 
 def run(options) -> int:
-    from minigpt.measure.run import served_by
+    from minigpt.measure.counted.run import served_by
+    from minigpt.show.escapes import visible
     from minigpt.show.stream import TextStream
 
     (name,) = cache_names([options.cache])
     model, folder = open_model(options)
     model = served_by(name, model)
     tokenizer, ids = open_prompt(options, model, folder)
-    how = {"use_cache": False} if name == "none" else {"cache_implementation": name}
-    for argument in ("do_sample", "temperature", "top_k", "top_p", "seed"):
-        how[argument] = getattr(options, argument)
-    stream = TextStream(tokenizer, lambda text: print(text, end="", flush=True))
-    model.generate(ids, max_new_tokens=options.new_tokens, streamer=stream, **how)
+    how = {name: getattr(options, name) for name in ("do_sample", "temperature", "top_k", "top_p", "seed")}
+    stream = TextStream(tokenizer, lambda text: print(visible(text), end="", flush=True))
+    model.generate(ids, max_new_tokens=options.new_tokens, cache_implementation=name, streamer=stream, **how)
     return EXIT_OK

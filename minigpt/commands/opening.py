@@ -1,4 +1,4 @@
-"""What the arguments name, opened: the model, the prompt, the caches."""
+"""Opens what the arguments name: the model, the prompt, the caches."""
 
 SMALL = 10_000_000  # parameters; below, threads wait for each other longer than they work
 
@@ -33,6 +33,13 @@ def open_prompt(options, model, folder):
     ids = tokenizer.encode(options.prompt).ids
     if not ids:
         raise ValueError("the prompt is empty: give at least one character")
+    context = model.config.context
+    room = context + 1 - len(ids)  # the last new token is never fed
+    if options.new_tokens > room:
+        raise ValueError(
+            f"the prompt is {len(ids)} tokens and the context is {context}: --new-tokens can be {max(0, room)} "
+            f"at most, got {options.new_tokens}"
+        )
     return tokenizer, torch.tensor([ids], dtype=torch.int64, device=model.device)
 
 

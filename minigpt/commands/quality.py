@@ -4,6 +4,7 @@ from pathlib import Path
 
 from minigpt.commands import EXIT_OK
 from minigpt.commands.arguments import add_model, count
+from minigpt.commands.out import check_file
 
 SUMMARY = "measure recall, bits per byte and rounding errors of every cache and setting (takes minutes)"
 
@@ -19,10 +20,11 @@ def declare(command):
 
 def run(options) -> int:
     from minigpt.commands.opening import open_model
-    from minigpt.measure.recording import record
-    from minigpt.show.quality import report_recording
+    from minigpt.measure.quality.recording import record
+    from minigpt.show.tables.quality import report_recording
     from minigpt.show.terminal import Terminal
 
+    check_file(options.out)
     model, _ = open_model(options)
     console = Terminal()
     recording = record(

@@ -18,9 +18,9 @@ def declare(command):
 
 
 def run(options) -> int:
-    from minigpt.measure.quality import bits_per_byte, chance_by_distance, recall_by_distance
-    from minigpt.measure.run import served_by
-    from minigpt.show.quality import report
+    from minigpt.measure.counted.run import served_by
+    from minigpt.recall.exam import bits_per_byte, chance_by_distance, recall_by_distance
+    from minigpt.show.tables.quality import report
     from minigpt.show.terminal import Terminal
 
     (name,) = cache_names([options.cache])

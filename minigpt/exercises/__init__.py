@@ -1,1 +1,2 @@
-"""What the notebooks' exercises are held to: a module for each notebook, an `Exercise` for each exercise."""
+"""The right answers to the notebooks' exercises, and likely mistakes: a module for each notebook, with its number, and
+in it an `Exercise` for each exercise."""

@@ -1,1 +1,1 @@
-"""What a cache costs, and what it keeps of the model's quality."""
+"""What a cache costs, and how good the model stays with it: by closed forms, counts, timings and quality scores."""

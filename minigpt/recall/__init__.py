@@ -1,1 +1,1 @@
-"""The bundled model `recall`: its text, its memory questions, and the recipe that trained it."""
+"""The bundled model `recall`: its text, its memory questions, the exam that asks them, and its training."""

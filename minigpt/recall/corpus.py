@@ -47,7 +47,11 @@ class Text:
 
     @classmethod
     def encode(cls, tokenizer: Tokenizer, text: str) -> "Text":
-        """Of a tokenizer of train_tokenizer's making."""
+        """The text as tokens. Raises ValueError for a tokenizer that train_tokenizer didn't make."""
+        if tokenizer.get_vocab_size() > VOCABULARY or any(tokenizer.token_to_id(word) is None for word in WORDS):
+            raise ValueError(
+                f"the tokenizer must have at most {VOCABULARY} tokens, among them {WORDS[0]!r} and its like"
+            )
         # Byte-level BPE writes each byte as one character, a newline as Ċ.
         tokens = [(tokenizer.id_to_token(i) or "").replace("Ċ", "\n") for i in range(VOCABULARY)]
         return cls(
@@ -107,7 +111,10 @@ def read_plays() -> tuple[str, str]:
 
 def read_file(path: Path) -> tuple[str, str]:
     """Any UTF-8 text: the last tenth, or 100,000 characters, is held out."""
-    text = Path(path).read_bytes().decode("utf-8")
+    try:
+        text = Path(path).read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error}") from error
     held_out = min(len(text) // 10, 100_000)
     if not held_out:
         raise ValueError(f"{path}: {len(text)} characters are too few to train on")

@@ -11,12 +11,12 @@ from minigpt.attention import NEVER
 from minigpt.recall.corpus import VOCABULARY, Text
 
 FACT = 4  # tokens: `[Give Romeo ruby.]`
-ANSWER = 5.0  # the weight of a question's answer, beside 1.0 for a token of prose
+ANSWER = 5.0  # the weight of a question's answer in the loss, where a token of prose has 1.0
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What goes in and where it stands; what should come out, and how much that counts."""
+    """ids and positions go into the model; targets should come out, each with its weight in the loss."""
 
     ids: Int[Tensor, "B T"]
     positions: Int[Tensor, "B T"]
@@ -47,10 +47,10 @@ def strewn(rng: np.random.Generator, text: Text, rows: int, length: int) -> Batc
 
 
 def strew(rng, text, length):
-    """A row of `length` tokens, and how much foreseeing each counts: not at all in a fact, ANSWER for an answer.
+    """A row of `length` tokens, and how much predicting each counts: not at all in a fact, ANSWER for an answer.
 
     A question is its fact once more. Distances are drawn evenly, with some near ones added; one question
-    stands at the row's end, which would otherwise be met least.
+    stands at the row's end, where there would otherwise be fewest.
     """
     count = rng.integers(4, 13)
     names = rng.choice(text.names, count, replace=False)
@@ -83,7 +83,7 @@ def snap(places, lines):
 
 
 def batch(ids, positions, weights) -> Batch:
-    """Of rows of T + 1 tokens: each but the last goes in, each but the first should come out."""
+    """A Batch from rows of T + 1 tokens: all but the last go in, all but the first should come out."""
     ids, positions = torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(positions.astype(np.int64))
     weights = torch.from_numpy(weights.astype(np.float32))
     return Batch(ids[:, :-1], positions[:, :-1], ids[:, 1:], weights[:, 1:])

@@ -13,6 +13,7 @@ from minigpt.recall.lessons import FACT
 BINS = [(edge - 49, edge) for edge in range(50, 401, 50)]  # tokens from a fact's value to the answer
 FACTS = (4, 8)  # how many facts are in view: the asked one, and 3 to 7 others
 QUESTION = 2  # tokens: `[Give Romeo`
+LENGTH = 504  # tokens of a prompt, its question among them
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,12 @@ class Questions:
 
 
 def questions(
-    seed: int, distance_bin: tuple[int, int], count: int = 200, text: Text | None = None, length: int = 504
+    seed: int, distance_bin: tuple[int, int], count: int = 200, text: Text | None = None, length: int = LENGTH
 ) -> Questions:
-    """`count` prompts of `length` tokens whose answer lies (low, high) tokens, both included, after its value.
+    """`count` prompts of `length` tokens, whose answer comes low to high tokens after the value that it repeats.
 
-    All names and values of a prompt are different; the asked fact is the first, the second, ... the last told
-    equally often, so that its place tells nothing. text: the prose (None: the held-out play).
+    All names and values of a prompt are different; the fact asked for is the first, the second, ... the last told
+    equally often, so that its place gives nothing away. text: the prose (None: the held-out play).
     """
     text = held_out() if text is None else text
     rng = np.random.default_rng((seed, *distance_bin))

@@ -1,4 +1,4 @@
-"""What a run is made of: its stages, and the settings that its weights depend on."""
+"""The stages of a training run, and the settings that its weights depend on."""
 
 import math
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Repeats:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """So many steps on batches of random repeats, and of rows of prose with facts, as long as the context."""
+    """Steps on batches of random repeats and of `prose_rows` rows of prose with facts, as long as the context."""
 
     name: str
     steps: int

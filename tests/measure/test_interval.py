@@ -5,7 +5,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from minigpt.measure.interval import bootstrap, wilson
+from minigpt.measure.quality.interval import bootstrap, wilson
 
 Z = 1.959963984540054
 

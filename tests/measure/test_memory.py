@@ -4,6 +4,8 @@ import functools
 import itertools
 import json
 import math
+import os
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,11 +17,15 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from minigpt.cache import make_cache
 from minigpt.config import GPTConfig
-from minigpt.measure import architecture, memory
-from minigpt.measure.architecture import Architecture, Config, load, read
-from minigpt.measure.models import CONFIGS, LEFT_OUT
+from minigpt.measure.forms import caches, memory, quantized
+from minigpt.measure.forms.architecture import Architecture
+from minigpt.measure.forms.config_json import MOST_LAYERS, Config, read
+from minigpt.measure.forms.config_types import LEFT_OUT
+from minigpt.measure.forms.forward_pass import ForwardPass
+from minigpt.measure.forms.real_models import MODELS, MOST_BYTES, NAMES, content, load
 
 GIB, MIB = 2**30, 2**20
+CONFIGS = {path.stem: content(path) for path in MODELS.glob("*.json")}
 
 # Layers, key/value heads, their size, bytes of a token in 16 bits; the window, and bytes that a token adds past it.
 FACTS = {
@@ -37,6 +43,10 @@ FACTS = {
 }
 
 
+def windowed(model, tokens):
+    return memory.held("sliding_window", model, tokens).nbytes
+
+
 def check_the_published_figures():
     for name, (layers, heads, size, token, window, past) in FACTS.items():
         model = load(name)
@@ -46,7 +56,7 @@ def check_the_published_figures():
         assert memory.nbytes(model, 1000, batch=3) == 3000 * token, name
         assert memory.growth(model) == past, name
         if window:
-            steps = [memory.windowed_nbytes(model, window + 1 + step) for step in (-2, -1, 0, 1)]
+            steps = [windowed(model, window + 1 + step) for step in (-2, -1, 0, 1)]
             assert steps[0] == (window - 1) * token, name
             assert steps[1] == window * token, name
             assert steps[2:] == [steps[1] + past, steps[1] + 2 * past], name
@@ -54,7 +64,7 @@ def check_the_published_figures():
 
 def check_mistral_stops_at_512_mib():
     mistral = load("mistral-7b")
-    assert memory.windowed_nbytes(mistral, 4096) == memory.windowed_nbytes(mistral, 32_768) == 512 * MIB
+    assert windowed(mistral, 4096) == windowed(mistral, 32_768) == 512 * MIB
 
 
 def check_deepseek_keeps_a_latent():
@@ -151,7 +161,7 @@ def check_transformers_reads_the_built_in_configs_alike():
 
 
 def windows(config):
-    """Of each layer, by the cache that transformers itself would make."""
+    """The window of each layer, in the cache that transformers itself would make."""
     layers = transformers.DynamicCache(config=config).layers
     return tuple(getattr(layer, "sliding_window", None) for layer in layers) or (None,) * config.num_hidden_layers
 
@@ -179,7 +189,7 @@ OTHERS = [
 
 
 def check_transformers_reads_other_types_alike():
-    """With and without the list of layers, which files of before it don't have."""
+    """With the list of layers, and without it, as older files are."""
     for config in OTHERS:
         keys = config.to_dict()
         assert read(keys, "with layer_types").windows == windows(config), config
@@ -213,27 +223,32 @@ MUTANTS = {
     "the values are forgotten": (Config, "kept", '("keys", "values")', '("keys",)'),
     "head_dim is ignored": (Config, "head_size", 'if self.has("head_dim")', "if False"),
     "the rotary key is forgotten": (Config, "kept", ', "rotary key": (1, self.number("qk_rope_head_dim"))', ""),
-    "a number has one byte": (memory, "held", "EXACT * ", ""),
-    "the batch is forgotten": (memory, "held", "batch * sum", "sum"),
-    "the window is ignored": (memory, "windowed_nbytes", "min(tokens, window or tokens)", "tokens"),
-    "the window is one too wide": (
-        memory, "windowed_nbytes", "min(tokens, window or", "min(tokens, window and window + 1 or"),
+    "a number has one byte": (ForwardPass, "layer", " * self.itemsize", ""),
+    "the batch is forgotten": (ForwardPass, "layer", "self.batch * ", ""),
+    "the window is ignored": (caches, "rings", "None if window is None else window + slack", "None"),
+    "the window is one too wide": (caches, "rings", "window + slack", "window + 1 + slack"),
+    "a ring has its slots before they are needed": (memory, "held", "window and min(window, tokens)", "window"),
     "the other layers have the window": (Config, "sliding", 'kind == "sliding_attention"', 'kind == "full_attention"'),
     "the pattern is off by one": (Config, "sliding", "(layer + 1) % period", "layer % period"),
     "the first layers have the window": (Config, "sliding", "layer >= first", "layer < first"),
     "use_sliding_window is ignored": (Config, "sliding", 'or self.keys.get("use_sliding_window") is False', ""),
-    "a quantized cache has no residual": (memory, "quantized_nbytes", "- 1 - RESIDUAL", ""),
-    "the new token is rounded": (memory, "quantized_nbytes", "- 1 - RESIDUAL", "- RESIDUAL"),
-    "a group has no offset": (memory, "quantized_nbytes", "2 * EXACT", "EXACT"),
-    "bits are bytes": (memory, "quantized_nbytes", "bits // 8 +", "bits +"),
-    "dynamic is a token short": (memory, "doubled_nbytes", "2 * (tokens - 1)", "2 * (tokens - 2)"),
-    "one layer is here": (memory, "plans", "min(2,", "min(1,"),
+    "a quantized cache has no residual": (quantized, "quantized", "past - residual_length", "past"),
+    "the new token is rounded": (quantized, "quantized", "past - residual_length", "past + 1 - residual_length"),
+    "a group has no offset": (quantized, "quantized", "sharing * parameters", "sharing"),
+    "bits are bytes": (quantized, "code_nbytes", "return numbers * bits // 8", "return numbers * bits"),
+    "dynamic is a token short": (memory, "held", "max(1, tokens - 1)", "max(1, tokens - 2)"),
+    "one layer is here": (caches, "in_slower_memory", "min(2,", "min(1,"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("bug", MUTANTS)
 def test_a_check_notices_that(bug, monkeypatch):
+    owner, name, *_ = MUTANTS[bug]
+    original = getattr(owner, name)
     mutate(monkeypatch, *MUTANTS[bug])
+    for cache, form in caches.FORMS.items():
+        if form.cost is original:
+            monkeypatch.setitem(caches.FORMS, cache, replace(form, cost=getattr(owner, name)))
     assert any(map(fails, CHECKS)), f"nothing noticed that {bug}"
 
 
@@ -281,9 +296,9 @@ def test_no_tokens_and_no_rows_are_refused(arguments):
 
 def test_bits_that_there_are_not_are_refused():
     with pytest.raises(ValueError, match="bits must be 8, 4, 2 or 1, got 3"):
-        memory.quantized_nbytes(load("gpt2"), 9, bits=3)
-    with pytest.raises(ValueError, match="1 x 4 codes of 1 bits don't fill whole bytes"):
-        memory.quantized_nbytes(Architecture({"keys": (1, 4)}, (None,), None), 9, bits=1)
+        memory.held("quantized", load("gpt2"), 9, nbits=3)
+    with pytest.raises(ValueError, match="4 codes of 1 bits don't fill whole bytes"):
+        memory.held("quantized", Architecture(dict.fromkeys(("keys", "values"), (1, 4)), (None,), None), 9, nbits=1)
 
 
 GOOD = {
@@ -345,6 +360,49 @@ def test_a_model_that_keeps_something_else_is_refused(name):
         read(getattr(transformers, name)().to_dict(), "a test")
 
 
+@pytest.mark.parametrize("change", [{"num_hidden_layers": 10**8}, {"num_hidden_layers": MOST_LAYERS + 1}])
+def test_more_layers_than_any_model_has_are_refused_at_once(change):
+    with pytest.raises(ValueError, match=r"a test: num_hidden_layers must be 10,000 at most, got 1"):
+        read(GOOD | change, "a test")
+    read(GOOD | {"num_hidden_layers": MOST_LAYERS}, "a test")
+
+
+@pytest.mark.parametrize("key", ["hidden_size", "num_attention_heads", "num_key_value_heads", "head_dim"])
+def test_a_size_beyond_all_models_is_refused(key):
+    with pytest.raises(ValueError, match=rf"{key} must be 1,000,000,000 at most, got 1,000,000,001"):
+        read(GOOD | {key: 10**9 + 1}, "a test")
+
+
+def test_only_a_regular_file_of_a_sane_size_is_read(tmp_path):
+    os.mkfifo(tmp_path / "config.json")  # reading it would wait for a writer for ever
+    for name in (str(tmp_path), "/dev/zero"):
+        with pytest.raises(ValueError, match="must be a regular file"):
+            load(name)
+    path = tmp_path / "large.json"
+    path.write_text(json.dumps(GOOD) + " " * MOST_BYTES, encoding="utf-8")
+    with pytest.raises(ValueError, match="has 10,000,000 bytes at most, and this has more"):
+        load(str(path))
+    path.write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(ValueError, match="not a JSON file"):
+        load(str(path))
+
+
+@pytest.mark.parametrize("name", ["gpt2", "mistral-7b", "deepseek-v3"])
+def test_the_longest_context_has_no_limit_of_its_own(name):
+    for plan in memory.plans(load(name)):
+        tokens = memory.longest(plan.here, 10**40)
+        if plan.cache == "sliding_window":
+            assert tokens is None
+        else:
+            assert plan.here(tokens) <= 10**40 < plan.here(tokens + 1)
+
+
+def test_a_context_or_a_batch_beyond_all_memory_is_refused():
+    for tokens, batch in ((10**30, 1), (1, 10**30)):
+        with pytest.raises(ValueError, match="of 1,000,000,000,000,000 at most can be counted, got"):
+            memory.summary(load("gpt2"), tokens, batch, (4,), None)
+
+
 def test_a_file_and_its_folder_are_the_same_model(tmp_path):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(GOOD), encoding="utf-8")
@@ -366,5 +424,5 @@ def test_a_file_that_holds_no_config_is_refused(content, tmp_path):
 
 
 def test_an_unknown_name_is_refused_with_the_names_there_are():
-    with pytest.raises(ValueError, match=f"nowhere: no such file .* these are: {', '.join(architecture.NAMES)}"):
+    with pytest.raises(ValueError, match=f"nowhere: no such file .* these are: {', '.join(NAMES)}"):
         load("nowhere")

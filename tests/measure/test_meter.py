@@ -6,8 +6,8 @@ from conformance import FULL, model, text
 
 from minigpt.attention import NEVER
 from minigpt.cache import NoCache, make_cache
-from minigpt.measure.meter import Meter
-from minigpt.measure.run import run
+from minigpt.measure.counted.meter import Meter
+from minigpt.measure.counted.run import run
 
 
 @pytest.mark.parametrize("name", FULL)

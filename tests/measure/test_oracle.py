@@ -1,4 +1,4 @@
-"""The product's oracle of a quantized cache, held to that of the tests, which says all of the rounding again."""
+"""The product's oracle of a quantized cache equals that of the tests, which writes all of the rounding again."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from conformance import model, text
 from oracles import uncached_reading_rounded
 
 from minigpt.cache import make_cache
-from minigpt.measure.oracle import logits_reading_rounded
+from minigpt.measure.quality.oracle import logits_reading_rounded
 
 SETTINGS = {
     "int4 by token": {"backend": "quanto", "nbits": 4, "group_key": "token", "group_value": "token"},

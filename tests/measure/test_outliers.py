@@ -9,10 +9,10 @@ from mutants import mutate
 from test_rounding import Spy
 
 from minigpt import GPT
-from minigpt.cache.quantize import MinMax
-from minigpt.measure import outliers
-from minigpt.measure.outliers import scale_key_channel, scale_key_channel_everywhere
-from minigpt.measure.rounding import errors, heads
+from minigpt.cache.quantized.formats import MinMax
+from minigpt.measure.quality import outliers
+from minigpt.measure.quality.outliers import scale_key_channel, scale_key_channel_everywhere
+from minigpt.measure.quality.rounding import errors, heads
 from minigpt.recall.corpus import held_out
 
 HEADS = {"MHA": 4, "GQA": 2, "MQA": 1}
@@ -43,7 +43,7 @@ def test_one_key_channel_grows_and_no_logit_changes(gpt):
 
 
 BUGS = {
-    "the biases are forgotten": ("(attention.c_attn_weight, attention.c_attn_bias)", "(attention.c_attn_weight,)"),
+    "the biases are forgotten": ("(attention.c_attn.weight, attention.c_attn.bias)", "(attention.c_attn.weight,)"),
     "only one query head of a group is divided": ("range(head * G, (head + 1) * G)", "[head * G]"),
     "the query heads are those of plain attention": ("range(head * G, (head + 1) * G)", "range(head, head + G)"),
     "the model itself is changed": ("copy.deepcopy(model)", "model"),

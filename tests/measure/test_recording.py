@@ -1,4 +1,4 @@
-"""The recorded quality, held to the code that would measure it now: a few of its figures are measured again."""
+"""The recorded quality is what the code would measure now: a few of its figures are measured again."""
 
 import json
 from dataclasses import asdict, replace
@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from minigpt import GPT
-from minigpt.measure import recording as recording_module
-from minigpt.measure.outliers import scale_key_channel_everywhere
-from minigpt.measure.quality import CHUNK, bits_per_byte, right_by_distance
-from minigpt.measure.recording import Recording, record
-from minigpt.measure.rounding import FORMS, errors
-from minigpt.measure.settings import INJECTED, SETTINGS
-from minigpt.measure.sweep import LENGTH, held
+from minigpt.measure.quality import recording as recording_module
+from minigpt.measure.quality.outliers import scale_key_channel_everywhere
+from minigpt.measure.quality.recording import Recording, record
+from minigpt.measure.quality.reference import PROMPT_TOKENS
+from minigpt.measure.quality.rounding import FORMS, errors
+from minigpt.measure.quality.scores import held
+from minigpt.measure.quality.settings import INJECTED, SETTINGS
 from minigpt.recall.corpus import held_out
+from minigpt.recall.exam import CHUNK, bits_per_byte, right_by_distance
 from minigpt.recall.questions import BINS
 
 PATH = Path(__file__).parents[2] / "figures" / "data" / "quality.json"
@@ -48,7 +49,7 @@ def test_it_is_of_the_settings_that_there_are(recorded):
     assert recorded.dtype == "float32"
     assert recorded.threads == 1
     assert recorded.torch.startswith("2.")
-    assert (recorded.prompt_tokens, recorded.chunk) == (LENGTH, CHUNK)
+    assert (recorded.prompt_tokens, recorded.chunk) == (PROMPT_TOKENS, CHUNK)
 
 
 def assert_measured_again(model, recorded, scores, name, place):
@@ -61,7 +62,7 @@ def assert_measured_again(model, recorded, scores, name, place):
         setting.cache,
         recorded.questions,
         recorded.seed,
-        length=LENGTH,
+        length=PROMPT_TOKENS,
         bins=[BINS[place]],
         **setting.options,
     ).values()
@@ -104,7 +105,7 @@ def test_bits_per_byte_are_those_of_the_full_model_and_what_is_more(model, recor
 
 
 def test_rounding_errors_are_those_of_the_code(model, recorded):
-    """Of 2 bits, all groups and layers. Other machines may round a few of 260,000 numbers to the next code."""
+    """With 2 bits, for all groups and layers. Other machines may round a few of 260,000 numbers to the next code."""
     ids = torch.from_numpy(held_out().ids[: 4 * 512].astype("int64")).view(4, 512)
     found = errors(model, ids, [FORMS[2]])
     wanted = [each for each in recorded.errors if each.bits == 2]
@@ -154,11 +155,11 @@ def test_saved_and_loaded_it_is_the_same(recorded, tmp_path):
 def test_record_measures_the_model_and_the_injected_one(model, recorded, monkeypatch):
     swept, marks = [], {}
 
-    def sweep(each, settings, questions, seed, on_score):
+    def score_all(each, settings, questions, seed, on_score):
         swept.append((each, settings, questions, seed))
         return recorded.scores[len(swept) :][:1]
 
-    monkeypatch.setattr(recording_module, "sweep", sweep)
+    monkeypatch.setattr(recording_module, "score_all", score_all)
     monkeypatch.setattr(recording_module, "errors", lambda each, ids: marks.setdefault(id(each), recorded.errors[:1]))
     made = record("recall", model, 3, 9)
     assert [(each is model, *how) for each, *how in swept] == [(True, SETTINGS, 3, 9), (False, INJECTED, 3, 9)]

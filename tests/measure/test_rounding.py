@@ -10,10 +10,10 @@ from mutants import mutate
 
 from minigpt.attention import attend_by_hand, sees
 from minigpt.cache import NoCache
-from minigpt.cache.groups import NAMES
-from minigpt.cache.quantize import Float8, MinMax
-from minigpt.measure import rounding
-from minigpt.measure.rounding import errors, heads
+from minigpt.cache.quantized.codec import NAMES
+from minigpt.cache.quantized.formats import Float8, MinMax
+from minigpt.measure.quality import rounding
+from minigpt.measure.quality.rounding import errors, heads
 
 T, BITS = 64, 2
 
@@ -22,11 +22,12 @@ class Spy(NoCache):
     """Writes down the keys and values of each layer."""
 
     def __init__(self):
+        super().__init__()
         self.seen = []
 
     def update(self, k, v, layer):
         self.seen.append((k, v))
-        return k, v
+        return super().update(k, v, layer)
 
 
 @pytest.fixture(scope="module", params=["MHA", "GQA"])
@@ -45,10 +46,10 @@ def test_heads_are_what_a_cache_is_given_and_the_queries_that_go_with_it(gpt):
     ids, spy = random_ids(2, T), Spy()
     with torch.no_grad():
         gpt(ids, cache=spy)
-        x = gpt.wte_weight[ids] + gpt.wpe_weight[:T]
-        block = gpt.blocks[0]
-        y = torch.nn.functional.layer_norm(x, (4,), block.ln_1_weight, block.ln_1_bias, 1e-5)
-        queries = (y @ block.attn.c_attn_weight.T + block.attn.c_attn_bias)[..., :4].view(2, T, 2, 2)
+        x = gpt.wte.weight[ids] + gpt.wpe.weight[:T]
+        attn, norm = gpt.h[0].attn.c_attn, gpt.h[0].ln_1
+        y = torch.nn.functional.layer_norm(x, (4,), norm.weight, norm.bias, 1e-5)
+        queries = (y @ attn.weight.T + attn.bias)[..., :4].view(2, T, 2, 2)
     found = heads(gpt, ids)
     assert len(found) == len(spy.seen) == 2
     for (_, k, v), (seen_k, seen_v) in zip(found, spy.seen, strict=True):
@@ -95,7 +96,7 @@ BUGS = {
     "the values are rounded in the output of keys": ("mix(weights2, v), output", "mix(weights2, v2), output"),
     "the output of values has the keys rounded too": ("mix(weights, v2)", "mix(weights2, v2)"),
     "the error of the keys is reported for the values": ("relative(v2, v)", "relative(k2, k)"),
-    "the group is always the first": ("box(name,", "box(NAMES[0],"),
+    "the group is always the first": ("group_shape(name,", "group_shape(NAMES[0],"),
 }
 
 

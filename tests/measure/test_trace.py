@@ -1,4 +1,4 @@
-"""What a trace says of a run is what happened, seen from elsewhere: the files, the tensors, the tokens."""
+"""What a trace says of a run is what happened, as seen elsewhere: in the files, the tensors, the tokens."""
 
 import pytest
 import torch
@@ -7,13 +7,14 @@ from mutants import mutate
 from oracles import OPTIONS
 
 import minigpt.attention
-import minigpt.measure.trace
+import minigpt.measure.counted.trace
 import minigpt.model
 from minigpt.attention import NEVER
 from minigpt.cache import make_cache
-from minigpt.measure.flops import counting
-from minigpt.measure.recomputed import Recomputed, differences
-from minigpt.measure.trace import Tracer, trace
+from minigpt.cache.offloaded.files import File
+from minigpt.measure.counted.flops import counting
+from minigpt.measure.counted.recomputed import Recomputed, differences
+from minigpt.measure.counted.trace import Tracer, trace
 
 
 def traced(name, pieces, gpt, cache=None):
@@ -62,7 +63,7 @@ def test_padding_takes_slots_and_is_of_no_use():
     assert (only.slots, only.useful) == (2 * 10, 8 + 5)
     assert only.rows.sum(1).tolist() == [8 + 5] * 2
     assert only.rows[0, :9].tolist() == [2, 2, 2, 2, 2, 1, 1, 1, 0]
-    assert only.pairs == 8 * 9 // 2 + 5 * 6 // 2
+    assert only.pairs == 2 * (8 * 9 // 2 + 5 * 6 // 2), "in two layers"
 
 
 def test_what_left_the_window_is_held_by_a_dynamic_cache_and_of_no_use():
@@ -71,8 +72,8 @@ def test_what_left_the_window_is_held_by_a_dynamic_cache_and_of_no_use():
     prefill, decode = traced("dynamic", pieces, gpt)
     assert (prefill.slots, prefill.useful) == (19, 19)  # each is seen by itself
     assert (decode.slots, decode.useful) == (38, 8)
-    assert decode.pairs == 8
-    assert decode.scored == 20
+    assert decode.pairs == 2 * 8
+    assert decode.scored == 2 * 20
 
 
 def test_a_taken_back_token_is_of_no_use_until_another_takes_its_slot():
@@ -85,28 +86,24 @@ def test_a_taken_back_token_is_of_no_use_until_another_takes_its_slot():
 
 
 @pytest.mark.parametrize("name", ["offloaded", "offloaded_static"])
-def test_what_goes_up_and_down_the_ladder_is_what_the_files_gave_and_took(name):
+def test_what_comes_up_and_goes_down_is_what_the_files_gave_and_took(name, monkeypatch):
     gpt, (ids, _) = model(), text([0, 0], 7)
     cache = new_cache(name, gpt, 2)
     passed = {"read": 0, "written": 0}
+    read, write = File.read, File.write
 
-    class Counting:
-        def __init__(self, file):
-            self.file = file
+    def counted_read(file, at, part):
+        count = read(file, at, part)
+        passed["read"] += count
+        return count
 
-        def readinto(self, part):
-            count = self.file.readinto(part)
-            passed["read"] += count
-            return count
+    def counted_write(file, at, part):
+        count = write(file, at, part)
+        passed["written"] += count
+        return count
 
-        def write(self, part):
-            passed["written"] += len(part)
-            return self.file.write(part)
-
-        def __getattr__(self, name):
-            return getattr(self.file, name)
-
-    cache.storage.files[:] = [Counting(file) for file in cache.storage.files]
+    monkeypatch.setattr(File, "read", counted_read)
+    monkeypatch.setattr(File, "write", counted_write)
     with counting() as counter:
         tracer = Tracer(cache, gpt.config, counter)
         gpt.generate(ids, max_new_tokens=20, cache=tracer)
@@ -129,8 +126,8 @@ def test_select_and_fork_go_on_counting_what_moved():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_slot_is_written_with_what_it_holds_or_copied(name):
-    """Of caches that have just what they need, all bytes that are held moved there in the last pass. No others hold
-    more than moved there ever, and their empty slots."""
+    """In caches that have just what they need, every byte held was moved there in the last pass. The others hold no
+    more than all that was ever moved there, and empty slots."""
     gpt, (ids, _) = model("window" if name == "sliding_window" else "full"), text([0, 0], 7)
     passes = trace(gpt, ids, 8, name, **OPTIONS.get(name, {})).passes
     assert all(each.nbytes >= each.resident[-1] for each in passes)

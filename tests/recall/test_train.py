@@ -1,16 +1,17 @@
 """The recipe on a tiny text: end to end, the same again after a break, and never on with another run's checkpoint."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from minigpt.attention import NEVER
 from minigpt.config import GPTConfig
-from minigpt.measure.quality import assess
 from minigpt.model import GPT
 from minigpt.recall import train as recipe
 from minigpt.recall.corpus import Text, train_tokenizer
@@ -54,7 +55,7 @@ def text():
 def whole(data, tmp_path_factory):
     """A run without a break: its folder and what it returned."""
     out = tmp_path_factory.mktemp("whole")
-    return out, recipe.train(out, assess, data, **TINY)
+    return out, recipe.train(out, data, **TINY)
 
 
 def test_a_tiny_text_trains_end_to_end(whole):
@@ -80,10 +81,10 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights(whole, data, tmp_path
 
     monkeypatch.setattr(recipe, "learn", until_killed)
     with pytest.raises(KeyboardInterrupt):
-        recipe.train(tmp_path, assess, data, **TINY)
+        recipe.train(tmp_path, data, **TINY)
     assert (tmp_path / "checkpoint.safetensors").exists()
     monkeypatch.setattr(recipe, "learn", learn)
-    report = recipe.train(tmp_path, assess, data, **TINY)
+    report = recipe.train(tmp_path, data, **TINY)
 
     out, unbroken = whole
     there, here = load_file(out / "model.safetensors"), load_file(tmp_path / "model.safetensors")
@@ -97,14 +98,14 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights(whole, data, tmp_path
 def test_a_new_run_in_an_old_folder_learns_its_own_tokenizer(data, tmp_path):
     other = tmp_path / "other.txt"
     other.write_text("zyx wvu\n" * 99, encoding="utf-8")
-    recipe.train(tmp_path / "out", assess, data, **TINY)
-    recipe.train(tmp_path / "out", assess, other, **TINY)
+    recipe.train(tmp_path / "out", data, **TINY)
+    recipe.train(tmp_path / "out", other, **TINY)
     tokenizer = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
     assert len(tokenizer.encode("zyx wvu").ids) == 2
 
 
 def test_another_seed_gives_other_weights(whole, data, tmp_path):
-    recipe.train(tmp_path, assess, data, seed=1, **TINY)
+    recipe.train(tmp_path, data, seed=1, **TINY)
     there, here = load_file(whole[0] / "model.safetensors"), load_file(tmp_path / "model.safetensors")
     assert not any(torch.equal(there[name], here[name]) for name in there if name.endswith("c_attn.weight"))
 
@@ -116,13 +117,88 @@ def test_a_checkpoint_of_another_run_is_refused(data, tmp_path, monkeypatch, cha
 
     monkeypatch.setattr(recipe, "finish", no_finish)
     with pytest.raises(KeyboardInterrupt):
-        recipe.train(tmp_path / "out", assess, data, **TINY)
+        recipe.train(tmp_path / "out", data, **TINY)
     other = tmp_path / "other.txt"
     other.write_text(TEXT[::-1], encoding="utf-8")
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     with pytest.raises(ValueError, match="is of another run"):
-        recipe.train(tmp_path / "out", assess, other if change == "text" else data, seed=int(change == "seed"), **TINY)
+        recipe.train(tmp_path / "out", other if change == "text" else data, seed=int(change == "seed"), **TINY)
     assert before == {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}  # it is left as it was
+
+
+def half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def without_metadata(path):
+    save_file(load_file(path), path)
+
+
+def without_a_moment(path):
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    tensors.pop(next(name for name in tensors if name.startswith("exp_avg.")))
+    save_file(tensors, path, metadata)
+
+
+def with_other_words(path):
+    train_tokenizer(TEXT[:400]).save(str(path))
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["added_tokens"] = []
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+DAMAGED = {
+    "a checkpoint cut short": ("checkpoint.safetensors", half, "is not a whole checkpoint"),
+    "an empty checkpoint": ("checkpoint.safetensors", lambda path: path.write_bytes(b""), "is not a whole checkpoint"),
+    "a checkpoint of another kind": (
+        "checkpoint.safetensors",
+        lambda path: path.write_text("PK" * 99),
+        "is not a whole checkpoint",
+    ),
+    "a checkpoint without metadata": (
+        "checkpoint.safetensors",
+        without_metadata,
+        r"is not a whole checkpoint .*nothing in it says 'origin'",
+    ),
+    "a checkpoint without a tensor": (
+        "checkpoint.safetensors",
+        without_a_moment,
+        r"is not a whole checkpoint .*exp_avg\.",
+    ),
+    "a tokenizer cut short": ("tokenizer.json", half, r"tokenizer.json: not a tokenizer"),
+    "an empty tokenizer": ("tokenizer.json", lambda path: path.write_bytes(b""), r"tokenizer.json: not a tokenizer"),
+    "no tokenizer": ("tokenizer.json", lambda path: path.unlink(), r"tokenizer.json: no such file"),
+    "a tokenizer of another kind": ("tokenizer.json", with_other_words, r"must have at most 1024 tokens"),
+}
+
+
+@pytest.fixture(scope="module")
+def broken_off(data, tmp_path_factory):
+    """The folder of a run that was stopped at its last step."""
+
+    def no_finish(*args):
+        raise KeyboardInterrupt
+
+    out = tmp_path_factory.mktemp("broken off")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipe, "finish", no_finish)
+        with pytest.raises(KeyboardInterrupt):
+            recipe.train(out, data, **TINY)
+    return out
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_a_damaged_run_is_refused_by_its_file_and_told_how_to_start_afresh(case, broken_off, data, tmp_path):
+    name, damage, message = DAMAGED[case]
+    out = shutil.copytree(broken_off, tmp_path / "out")
+    damage(out / name)
+    with pytest.raises(ValueError, match=rf"(?s){message}.*[Rr]emove (it|the checkpoint) to start afresh") as refusal:
+        recipe.train(out, data, **TINY)
+    assert str(out / "checkpoint.safetensors") in str(refusal.value)
+    (out / "checkpoint.safetensors").unlink()
+    recipe.train(out, data, **TINY)  # as it was told
 
 
 @pytest.mark.parametrize("sizes", [(64, 10, 39), (512, 40, 400)])

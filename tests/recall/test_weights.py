@@ -6,9 +6,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from minigpt.measure.quality import bits_per_byte, recall_by_distance
 from minigpt.model import GPT
 from minigpt.recall.corpus import WEIGHTS, held_out
+from minigpt.recall.exam import bits_per_byte, right_by_distance
 from minigpt.recall.questions import BINS, questions
 
 
@@ -35,11 +35,11 @@ def test_the_weights_are_few_and_stored_in_half_precision(model, report):
         assert {file.get_slice(key).get_dtype() for key in file.keys()} == {"F16"}  # noqa: SIM118 (not a dict)
 
 
-@pytest.mark.parametrize("seed", [101, 102])
-def test_fresh_questions_are_answered_at_every_distance(model, seed):
-    recall = recall_by_distance(model, questions=50, seed=seed)
-    assert list(recall) == [edge for _, edge in BINS]
-    assert min(recall.values()) >= 0.98, recall
+def test_fresh_questions_are_answered_at_every_distance(model):
+    """50 at each, of two seeds."""
+    one, other = (right_by_distance(model, questions=25, seed=seed) for seed in (101, 102))
+    assert list(one) == list(other) == [edge for _, edge in BINS]
+    assert min(one[edge] + other[edge] for edge in one) >= 0.98 * 50, (one, other)
 
 
 def test_with_the_facts_shuffled_it_does_no_better_than_chance(model):
@@ -51,7 +51,7 @@ def test_with_the_facts_shuffled_it_does_no_better_than_chance(model):
         values = 2 + (prompt[:-2] == text.open).nonzero().flatten()
         prompt[values] = prompt[values[torch.randperm(len(values), generator=generator)]]
     with torch.no_grad():
-        answers = torch.cat([model(rows)[:, -1].argmax(-1) for rows in prompts.split(40)])
+        answers = torch.cat([model(rows)[:, -1].argmax(-1) for rows in prompts.split(8)])
     right = (answers == asked.answers).float().mean().item()
     assert right == pytest.approx(asked.chance, abs=0.09)  # 3 standard deviations of 200 answers
     told = [prompt[(prompt == prompt[-1]).nonzero()[0, 0] + 1] for prompt in prompts]

@@ -1,4 +1,4 @@
-"""What a reader sees of a figure: each line of text that is really drawn, where, how large, and on what."""
+"""What a reader sees of a figure: each line of text that is really drawn, with its place, size and background."""
 
 from dataclasses import dataclass
 

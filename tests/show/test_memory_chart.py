@@ -7,10 +7,10 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from drawn_words import drawn_words
 
-from minigpt.measure.architecture import load
-from minigpt.measure.memory import plans
-from minigpt.show.memory import words
-from minigpt.show.memory_chart import memory_chart
+from minigpt.measure.forms.memory import plans
+from minigpt.measure.forms.real_models import load
+from minigpt.show.plots.memory_chart import memory_chart
+from minigpt.show.words import words
 
 
 def drawn(path, name="gemma-3-27b", tokens=131_072, batch=1, bits=(8, 4, 2, 1)):

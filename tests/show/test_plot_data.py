@@ -8,24 +8,26 @@ import torch
 
 from minigpt.attention import NEVER
 from minigpt.config import GPTConfig
-from minigpt.measure.cost import Flops, cached_flops, uncached_flops
-from minigpt.measure.pace import GPT2, Pace, record
-from minigpt.measure.settings import SETTINGS
-from minigpt.measure.sweep import Score
-from minigpt.show.plots import bytes_held, growth, ladder, redundancy, ring, sameness
-from minigpt.show.plots.groups import groups_by_name
-from minigpt.show.plots.held import held
+from minigpt.measure.forms.flops import Flops, cached_flops, uncached_flops
+from minigpt.measure.forms.real_models import GPT2
+from minigpt.measure.quality.scores import Score
+from minigpt.measure.quality.settings import SETTINGS
+from minigpt.measure.timed.time_per_token import TimePerToken, record
+from minigpt.show.plots.bytes_held import bytes_held, held
+from minigpt.show.plots.flops import flops, work
+from minigpt.show.plots.growth import growing_weights, growth
 from minigpt.show.plots.labels import spread
+from minigpt.show.plots.ladder import ladder, moves
 from minigpt.show.plots.models import contexts, real_models
-from minigpt.show.plots.moves import moves
 from minigpt.show.plots.prompt import NEW, prompt
-from minigpt.show.plots.recall import quality_against_bytes, recall_by_distance, recorded_quality
-from minigpt.show.plots.repeats import repeats
-from minigpt.show.plots.rows import runs
-from minigpt.show.plots.speed import time_a_token
-from minigpt.show.plots.triangles import growing_weights
-from minigpt.show.plots.turns import turns
-from minigpt.show.plots.work import flops, work
+from minigpt.show.plots.quality import quality_against_bytes
+from minigpt.show.plots.recall import recall_by_distance
+from minigpt.show.plots.recorded import recorded_quality
+from minigpt.show.plots.redundancy import redundancy, runs
+from minigpt.show.plots.ring import ring, turns
+from minigpt.show.plots.sameness import repeats, sameness
+from minigpt.show.plots.scales import groups_by_name
+from minigpt.show.plots.time_a_token import time_a_token
 
 ROW = 2 * 12 * 768 * 2  # bytes of a token of GPT-2 in 16 bits
 
@@ -126,22 +128,22 @@ def test_real_models_keep_what_their_layers_say():
 SMALL = {"vocab_size": 64, "context": 16, "n_layer": 2, "n_head": 2, "n_embd": 32}
 
 
-def test_a_recorded_pace_names_its_machine_and_is_read_back(tmp_path):
-    pace = record(2, SMALL, (4, 16), side=16, read=1024)
-    pace.save(tmp_path / "time.json")
-    assert Pace.load(tmp_path / "time.json") == pace
-    assert {"processor", "threads", "torch", "python"} <= set(pace.machine)
-    assert all(len(took) == 2 for of in pace.seconds.values() for took in of.values())
-    assert "16 tokens" in time_a_token(pace).words
+def test_recorded_times_name_their_machine_and_are_read_back(tmp_path):
+    times = record(2, SMALL, (4, 16), side=16, read=1024)
+    times.save(tmp_path / "time.json")
+    assert TimePerToken.load(tmp_path / "time.json") == times
+    assert {"processor", "threads", "torch", "python"} <= set(times.machine)
+    assert all(len(took) == 2 for of in times.seconds.values() for took in of.values())
+    assert "16 tokens" in time_a_token(times).words
 
 
 def test_the_least_time_is_work_over_speed():
-    """Of P = 12 L C^2 weights and a head: 2 P FLOPs a token, dense attention, and all weights read once."""
+    """For P = 12 L C^2 weights and a head: 2 P FLOPs a token, dense attention, and all weights read once."""
     weights, head = 12 * 2 * 32 * 32, 32 * 64
-    slow_to_multiply = Pace({}, SMALL, 1.0, 1e30, {})
+    slow_to_multiply = TimePerToken({}, SMALL, 1.0, 1e30, {})
     assert slow_to_multiply.least("none", 10) == 2 * 10 * weights + 2 * head + 4 * 2 * 32 * 10 * 10
     assert slow_to_multiply.least("dynamic", 10) == 2 * weights + 2 * head + 4 * 2 * 32 * 10
-    slow_to_read = Pace({}, SMALL, 1e30, 1.0, {})
+    slow_to_read = TimePerToken({}, SMALL, 1e30, 1.0, {})
     assert slow_to_read.least("dynamic", 10) == 4 * (weights + head) + 11 * 2 * 2 * 32 * 4
 
 
@@ -172,7 +174,7 @@ def test_labels_keep_their_order_and_distance_and_stay_as_near_as_they_can():
 
 
 def test_the_committed_measurement_is_of_gpt_2_and_one_thread():
-    from minigpt.show.plots.speed import RECORDED
+    from minigpt.show.plots.time_a_token import RECORDED
 
     recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
     assert recorded["model"] == GPT2

@@ -18,12 +18,12 @@ from PIL import Image
 
 from minigpt.__main__ import main
 from minigpt.cache import CACHES
-from minigpt.measure import pace
-from minigpt.measure.pace import Pace
-from minigpt.show.plots import DARK, FIGURES, LIGHT, THEMES, speed
+from minigpt.measure.timed import time_per_token
+from minigpt.measure.timed.time_per_token import TimePerToken
 from minigpt.show.plots import all as plots_all
-from minigpt.show.plots.all import index
-from minigpt.show.plots.style import LOOKS, SMALL, Picture
+from minigpt.show.plots import time_a_token
+from minigpt.show.plots.all import FIGURES, index
+from minigpt.show.plots.style import DARK, LIGHT, LOOKS, SMALL, THEMES, Picture
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -53,7 +53,7 @@ def saved(picture, kind):
     return file.getvalue()
 
 
-every_figure = pytest.mark.parametrize("name", FIGURES)
+every_figure = pytest.mark.parametrize("name", FIGURES, scope="module")  # one after the other: each is drawn once
 every_theme = pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
 
 
@@ -193,11 +193,11 @@ def test_the_command_draws_each_figure_light_and_dark(tmp_path, monkeypatch, cap
 
 
 def test_it_measures_time_only_when_asked_to(tmp_path, monkeypatch, capsys):
-    measured = Pace({"processor": "none"}, {}, 1.0, 1.0, {})
-    monkeypatch.setattr(pace, "record", lambda: measured)
-    monkeypatch.setattr(speed, "RECORDED", tmp_path / "data" / "time.json")
+    measured = TimePerToken({"processor": "none"}, {}, 1.0, 1.0, {})
+    monkeypatch.setattr(time_per_token, "record", lambda: measured)
+    monkeypatch.setattr(time_a_token, "RECORDED", tmp_path / "data" / "time.json")
     monkeypatch.setattr(plots_all, "FIGURES", {})
     assert main(["figures", "--out", str(tmp_path)]) == 0
-    assert not speed.RECORDED.exists()
+    assert not time_a_token.RECORDED.exists()
     assert main(["figures", "--out", str(tmp_path), "--measure"]) == 0
-    assert Pace.load(speed.RECORDED) == measured
+    assert TimePerToken.load(time_a_token.RECORDED) == measured

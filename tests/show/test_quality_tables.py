@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from minigpt.measure.recording import Recording
-from minigpt.measure.rounding import RoundingError
-from minigpt.measure.settings import exact, sliding
-from minigpt.measure.sweep import Score
-from minigpt.show.quality import report_recording
+from minigpt.measure.quality.recording import Recording
+from minigpt.measure.quality.rounding import RoundingError
+from minigpt.measure.quality.scores import Score
+from minigpt.measure.quality.settings import exact, sliding
+from minigpt.show.tables.quality import report_recording
 
 
 @pytest.fixture

@@ -22,6 +22,30 @@ def test_a_character_split_between_tokens_is_written_when_it_is_whole():
     assert "".join(pieces) == text + "\n"
 
 
+def test_a_character_that_is_never_whole_is_not_written():
+    tokenizer = load_tokenizer(model_folder("recall"))
+    ids = tokenizer.encode("end 🙂").ids
+    pieces = []
+    stream = TextStream(tokenizer, pieces.append)
+    stream.put(torch.tensor([ids[:-1]]))
+    stream.end()
+    assert "".join(pieces) == "end \n"
+
+
+def test_any_tokens_stream_as_the_text_that_they_decode_to():
+    """Also bytes that are no character at all, in any order."""
+    tokenizer = load_tokenizer(model_folder("recall"))
+    random = torch.Generator().manual_seed(0)
+    for _ in range(200):
+        ids = torch.cat([torch.randint(300, (20,), generator=random), torch.tensor(tokenizer.encode(" end").ids)])
+        pieces = []
+        stream = TextStream(tokenizer, pieces.append)
+        stream.put(ids[None, :1])
+        for token in ids[1:]:
+            stream.put(token[None])
+        assert "".join(pieces) == tokenizer.decode(ids.tolist())
+
+
 def test_two_rows_are_refused():
     with pytest.raises(ValueError, match="only one text can be streamed, got 2 rows"):
         TextStream(load_tokenizer(model_folder("recall")), print).put(torch.zeros(2, 3, dtype=torch.int64))

@@ -1,42 +1,5 @@
-"""Every figure, drawn from a run. The same run draws the same bytes.
+"""The figures, one a file, each drawn from a run. The same run draws the same bytes.
 
-Each is a function of plain data and a theme (LIGHT unless told) that returns a `Picture`, which a notebook shows by
-itself. Beside it in its file stands the function that makes its data.
+A figure is a function of plain data and a theme (by default LIGHT) that returns a `Picture`, which a notebook shows by
+itself. The function that makes its data stands in the same file. `all` lists every figure of `figures/`.
 """
-
-from minigpt.show.plots.all import FIGURES, draw_all
-from minigpt.show.plots.groups import scales
-from minigpt.show.plots.held import bytes_held
-from minigpt.show.plots.models import real_models
-from minigpt.show.plots.moves import ladder
-from minigpt.show.plots.recall import quality_against_bytes, recall_by_distance
-from minigpt.show.plots.repeats import sameness
-from minigpt.show.plots.rows import redundancy
-from minigpt.show.plots.speed import time_a_token
-from minigpt.show.plots.style import DARK, LIGHT, THEMES, Picture, Theme
-from minigpt.show.plots.triangles import growth
-from minigpt.show.plots.turns import ring
-from minigpt.show.plots.work import flops, flops_by_part
-
-__all__ = [
-    "DARK",
-    "FIGURES",
-    "LIGHT",
-    "THEMES",
-    "Picture",
-    "Theme",
-    "bytes_held",
-    "draw_all",
-    "flops",
-    "flops_by_part",
-    "growth",
-    "ladder",
-    "quality_against_bytes",
-    "real_models",
-    "recall_by_distance",
-    "redundancy",
-    "ring",
-    "sameness",
-    "scales",
-    "time_a_token",
-]

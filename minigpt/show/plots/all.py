@@ -3,22 +3,25 @@
 import html
 from pathlib import Path
 
-from minigpt.show.plots.groups import groups_by_name, scales
-from minigpt.show.plots.held import bytes_held, held
+from minigpt.show.plots.bytes_held import bytes_held, held
+from minigpt.show.plots.flops import flops, work
+from minigpt.show.plots.flops_by_part import flops_by_part
+from minigpt.show.plots.growth import growing_weights, growth
+from minigpt.show.plots.ladder import ladder, moves
 from minigpt.show.plots.models import contexts, real_models
-from minigpt.show.plots.moves import ladder, moves
-from minigpt.show.plots.recall import quality_against_bytes, recall_by_distance, recorded_quality
-from minigpt.show.plots.repeats import repeats, sameness
-from minigpt.show.plots.rows import redundancy, runs
-from minigpt.show.plots.speed import recorded_pace, time_a_token
+from minigpt.show.plots.quality import quality_against_bytes
+from minigpt.show.plots.recall import recall_by_distance
+from minigpt.show.plots.recorded import recorded_quality
+from minigpt.show.plots.redundancy import redundancy, runs
+from minigpt.show.plots.ring import ring, turns
+from minigpt.show.plots.sameness import repeats, sameness
+from minigpt.show.plots.scales import groups_by_name, scales
 from minigpt.show.plots.style import THEMES, Picture
-from minigpt.show.plots.triangles import growing_weights, growth
-from minigpt.show.plots.turns import ring, turns
-from minigpt.show.plots.work import flops, flops_by_part, work
+from minigpt.show.plots.time_a_token import recorded_times, time_a_token
 
 HOW = (
-    "Drawn by `python -m minigpt figures`, each from a run or from closed forms that runs are held to; time and "
-    "quality from [recorded ones](data), which `python -m minigpt figures --measure` and `python -m minigpt quality` "
+    "Drawn by `python -m minigpt figures`, each from a run, or from closed forms that equal what runs count; time and "
+    "quality from [recorded runs](data), which `python -m minigpt figures --measure` and `python -m minigpt quality` "
     "make anew."
 )
 
@@ -29,7 +32,7 @@ FIGURES = {
     "sameness": (repeats, sameness),
     "flops": (work, flops),
     "flops-by-part": (work, flops_by_part),
-    "time-a-token": (recorded_pace, time_a_token),
+    "time-a-token": (recorded_times, time_a_token),
     "bytes-held": (held, bytes_held),
     "models": (contexts, real_models),
     "ring": (turns, ring),

@@ -37,7 +37,7 @@ def label_ends(panel: Axes, ends: list[tuple], gap: float = 1.25) -> None:
 def spread(wanted: list[float], gap: float) -> list[float]:
     """Places at least a gap apart, in the order of those wanted (rising) and as near to them as can be.
 
-    Words that would touch stand together around the middle of their wishes.
+    Words that would touch are stacked, around the middle of the places that they wanted.
     """
     piles: list[list[float]] = []
     for place in wanted:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-from minigpt.measure.architecture import load
-from minigpt.measure.memory import windowed_nbytes
+from minigpt.measure.forms.architecture import Architecture
+from minigpt.measure.forms.memory import held
+from minigpt.measure.forms.real_models import load
 from minigpt.show.plots.labels import label_ends
 from minigpt.show.plots.style import Picture, Theme, drawn
+from minigpt.show.words import listed
 
 SHOWN = (
     "llama-3-70b",
@@ -34,13 +36,17 @@ class Memory:
 
 
 def contexts() -> dict[str, Memory]:
-    """Of each model, where a layer that has a window keeps just that."""
+    """The memory of each model, whose layers with a window keep no more than that."""
     found = {}
     for name in SHOWN:
         model = load(name)
         kind = "window" if any(model.windows) else "latent" if "latent" in model.kept else "all"
-        found[name] = Memory(kind, {tokens: windowed_nbytes(model, tokens) for tokens in TOKENS})
+        found[name] = Memory(kind, {tokens: kept(model, tokens) for tokens in TOKENS})
     return found
+
+
+def kept(model: Architecture, tokens: int) -> int:
+    return held("sliding_window" if any(model.windows) else "concat", model, tokens).nbytes
 
 
 @drawn
@@ -50,18 +56,15 @@ def real_models(found: dict[str, Memory], theme: Theme) -> Picture:
     ticks = list(next(iter(lines.values())))
     last = {name: line[ticks[-1]] for name, line in lines.items()}
     most, least = max(last, key=last.get), min(last, key=last.get)
-    picture = Picture(
-        f"At {ticks[-1]:,} tokens {most} keeps {last[most]:.1f}\nand {least} {last[least]:.1f} GiB of keys and values",
-        f"Lines of GiB of keys and values in 16 bits against tokens: at {ticks[-1]} tokens "
-        + ", ".join(f"{name} keeps {gib:.1f}" for name, gib in last.items())
-        + ".",
-        theme,
-    )
+    unit = "GiB of keys and values"
+    title = f"At {ticks[-1]:,} tokens {most} keeps {last[most]:.1f}\nand {least} {last[least]:.1f} {unit}"
+    shown = f"Lines of {unit} in 16 bits against tokens: at {ticks[-1]} tokens"
+    picture = Picture(title, listed(shown, (f"{name} keeps {gib:.1f}" for name, gib in last.items())), theme)
     (panel,) = picture.panels()
     colours = {name: getattr(theme, KINDS[memory.kind][0]) for name, memory in found.items()}
     for name, line in lines.items():
         panel.plot(list(line), list(line.values()), color=colours[name])
-    panel.set(xscale="log", yscale="log", xlabel="tokens of context", ylabel="GiB of keys and values")
+    panel.set(xscale="log", yscale="log", xlabel="tokens of context", ylabel=unit)
     panel.set_xticks(ticks, [f"{tokens // 1024}k" for tokens in ticks])
     panel.minorticks_off()
     panel.set_xlim(ticks[0], ticks[-1])

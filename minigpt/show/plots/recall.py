@@ -1,96 +1,10 @@
-"""What each cache keeps of the model's quality: against bytes, and by distance."""
+"""What each cache remembers, by the distance of the fact that is asked for."""
 
-from collections.abc import Callable
-from pathlib import Path
-
-from matplotlib.axes import Axes
-
-from minigpt.measure.recording import Recording
-from minigpt.measure.sweep import ENOUGH, Score
+from minigpt.measure.quality.recording import Recording
 from minigpt.show.plots.labels import label_ends
+from minigpt.show.plots.recorded import bits, rounded, smallest_good, windows
 from minigpt.show.plots.style import Picture, Theme, drawn
-
-LEAST = 1e-4  # bits a byte; below, the axis is linear, so that 0 is on it
-RECORDED = Path(__file__).parents[3] / "figures" / "data" / "quality.json"
-
-
-def recorded_quality() -> Recording:
-    """What `python -m minigpt quality` wrote down of the bundled model."""
-    return Recording.load(RECORDED)
-
-
-@drawn
-def quality_against_bytes(recording: Recording, theme: Theme) -> Picture:
-    """All settings on one plane, twice: recall, and bits per byte. Lines join windows with sinks, and the numbers of
-    bits of one way to group."""
-    scores = recording.scores
-    exact = next(score for score in scores if score.setting.cache == "concat")
-    good = smallest_good(scores)
-    larger = [score for score in windows(scores) if score.nbytes >= good.nbytes]
-    window = min(larger, key=lambda score: score.nbytes)
-    picture = Picture(
-        f"{bits(good)}, in {good.nbytes / exact.nbytes:.0%} of the bytes: {good.recall:.0%} of questions right;\n"
-        f"a window of {window.setting.window}, in {window.nbytes / exact.nbytes:.0%}: {window.recall:.0%}",
-        f"Points of all {len(scores)} settings by kilobytes held, and by recall and by bits a byte more than exact: "
-        f"{bits(good)} answer {good.recall:.0%} in {good.nbytes / exact.nbytes:.0%} of the bytes, a window of "
-        f"{window.setting.window} {window.recall:.0%} in {window.nbytes / exact.nbytes:.0%}.",
-        theme,
-    )
-    panels = picture.panels(1, 2)
-    heights = (lambda score: 100 * score.recall, "top"), (lambda score: score.more_bits, "bottom")
-    for panel, (height, side) in zip(panels, heights, strict=True):
-        for score in scores:
-            if score.setting.cache != "none":
-                look = theme.look(score.setting.cache) | {"linestyle": "none"}
-                panel.plot(score.nbytes / 1e3, height(score), alpha=0.5, **look)
-        join(panel, windows(scores), height, [str(score.setting.window) for score in windows(scores)], side, theme)
-        *fewer, most = map(bits, rounded(scores))
-        join(panel, rounded(scores), height, [*(name.split()[0] for name in fewer), most], side, theme)
-        join(panel, [exact], height, ["exact"], side, theme)
-        panel.set(xscale="log", xlabel=f"kilobytes held (exact: {recording.dtype})")
-        panel.xaxis.set_major_formatter("{x:g}")
-        panel.margins(x=0.12)
-        panel.minorticks_off()
-        panel.grid(axis="y")
-    panels[0].set(ylabel="questions answered right, %", ylim=(-12, 106))
-    panels[0].text(0.97, 0.3, "windows", transform=panels[0].transAxes, ha="right", color=theme.purple)
-    panels[1].set_yscale("symlog", linthresh=LEAST)
-    panels[1].set(ylabel="bits a byte more than exact", ylim=(-LEAST / 2, 5))
-    panels[1].set_yticks([0, *(LEAST * 10**power for power in range(5))])
-    panels[1].yaxis.set_major_formatter("{x:g}")
-    return picture
-
-
-def join(panel: Axes, scores: list[Score], height: Callable, names: list[str], side: str, theme: Theme) -> None:
-    """A line through the settings, each with its name above or below (side: of the words that touches it)."""
-    look = theme.look(scores[0].setting.cache)
-    places = [(score.nbytes / 1e3, height(score)) for score in scores]
-    panel.plot(*zip(*places, strict=True), **look)
-    for name, place in zip(names, places, strict=True):
-        offset = 5, -6 if side == "top" else 6
-        panel.annotate(name, place, offset, textcoords="offset points", va=side, color=look["color"])
-
-
-def windows(scores: list[Score]) -> list[Score]:
-    """Those with sinks, the narrowest first."""
-    return sorted((score for score in scores if score.setting.sinks), key=lambda score: score.setting.window)
-
-
-def rounded(scores: list[Score]) -> list[Score]:
-    """Those that group as KIVI does, keys by channel and values by token, the fewest bits first."""
-    groups = {"backend": "quanto", "group_key": "channel", "group_value": "token"}
-    found = [score for score in scores if groups.items() <= score.setting.options.items()]
-    return sorted(found, key=lambda score: score.setting.options["nbits"])
-
-
-def smallest_good(scores: list[Score]) -> Score:
-    """The fewest bits that keep the recall."""
-    return min((score for score in rounded(scores) if score.recall >= ENOUGH), key=lambda score: score.nbytes)
-
-
-def bits(score: Score) -> str:
-    count = score.setting.options["nbits"]
-    return f"{count} bit{'s' * (count > 1)}"
+from minigpt.show.words import listed
 
 
 @drawn
@@ -107,9 +21,10 @@ def recall_by_distance(recording: Recording, theme: Theme) -> Picture:
         f"A window of {window.setting.window} remembers {window.by_distance[near]:.0%} at {near} tokens' distance and\n"
         f"{window.by_distance[far]:.0%} at {far}; {bits(good)}, in {good.nbytes / window.nbytes:.0%} of its bytes, "
         f"{good.by_distance[far]:.0%}",
-        f"Lines of questions answered right against the distance of the fact asked for: at {far} tokens "
-        + ", ".join(f"{name} {score.by_distance[far]:.0%}" for score, name in shown)
-        + ".",
+        listed(
+            f"Lines of questions answered right against the distance of the fact asked for: at {far} tokens",
+            (f"{name} {score.by_distance[far]:.0%}" for score, name in shown),
+        ),
         theme,
     )
     (panel,), ends = picture.panels(), []

@@ -1,4 +1,4 @@
-"""How every figure looks: sizes to be read from the last row, one colour and marker for each cache, light and dark."""
+"""How every figure looks: letters that the last row can read, one colour and marker for each cache, light and dark."""
 
 import functools
 import io
@@ -30,7 +30,7 @@ SHAPE = {
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours by name. Okabe and Ito's, which the colour-blind can tell apart, in the tone that the paper bears.
+    """Colours by name: Okabe and Ito's, which the colour-blind can tell apart, in tones that suit the paper.
 
     muted: for words beside the point. faint: lines of a grid. empty: cells with nothing in them.
     """
@@ -53,7 +53,7 @@ class Theme:
         return {"color": getattr(self, colour), "marker": marker, "linestyle": dashes, "label": cache}
 
     def mix(self, colour: str, share: float) -> tuple[float, float, float]:
-        """So much of a colour on paper."""
+        """That share of a colour, the rest being the paper's."""
         over, under = (matplotlib.colors.to_rgb(each) for each in (getattr(self, colour, colour), self.paper))
         return tuple(share * o + (1 - share) * u for o, u in zip(over, under, strict=True))
 
@@ -107,7 +107,7 @@ class Picture(Figure):
 
 
 def drawn(draw: Callable) -> Callable:
-    """Let a function of data and theme draw in that theme, LIGHT unless told."""
+    """Make a function of data and a theme (by default LIGHT) draw in that theme."""
 
     @functools.wraps(draw)
     def in_theme(*data, theme: Theme = LIGHT) -> Picture:

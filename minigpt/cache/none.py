@@ -1,0 +1,49 @@
+"""Keep nothing: the uncached reference of all other caches."""
+
+import threading
+
+import torch
+
+from minigpt.cache import checks
+from minigpt.cache.base import KVCache
+from minigpt.config import GPTConfig
+
+
+class NoCache(KVCache):
+    """Each step is fed the whole text, and computes all of it anew."""
+
+    length = next_position = 0
+    nbytes = room = 0
+    keeps = False
+
+    def __init__(self, config: GPTConfig | None = None, batch_size: int = 1, dtype=None, device=None):
+        """Takes the arguments of every cache, so that it can replace any; it needs none of them."""
+        self.fed = {}  # by thread: the positions of the pass under way
+
+    @property
+    def positions(self):
+        """Those of the pass under way; no others are known."""
+        return self.fed[threading.get_ident()]
+
+    def serve(self, model, batch_size):
+        pass
+
+    def admit(self, positions, ids=None):
+        if positions is None:
+            positions = torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)
+        self.fed[threading.get_ident()] = positions
+
+    def update(self, k, v, layer):
+        return k, v, self.positions
+
+    def crop(self, count):
+        checks.crop(self, count)
+
+    def select(self, rows):
+        pass
+
+    def reset(self):
+        pass
+
+    def here(self, layer):
+        return []

@@ -1,0 +1,103 @@
+"""The state of a cache: one thread's at a time, changed all at once, and copied whole."""
+
+import copy
+import functools
+import os
+import threading
+import weakref
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from minigpt.cache.errors import CacheError
+
+
+def alone(verb):
+    """Guards a verb: refused while another thread is inside one, or between `admit` and the last layer's `update`."""
+
+    @functools.wraps(verb)
+    def guarded(cache, *args, **kwargs):
+        if cache.process is not None and cache.process != os.getpid():
+            raise CacheError(f"made in another process ({cache.process}): make a cache of its own after the fork")
+        me = threading.current_thread()  # and not its number, which the next thread is given when this one ends
+        holder = vars(cache).setdefault("holder", me)  # one operation: two threads can't both come first
+        if holder is not me:
+            if holder.is_alive():
+                raise CacheError("another thread is using this cache: give each thread a cache of its own")
+            cache.holder = me  # that thread has ended in the middle of a pass
+        try:
+            return verb(cache, *args, **kwargs)
+        finally:
+            if not cache.in_a_pass:
+                vars(cache).pop("holder", None)
+
+    return guarded
+
+
+lasting = torch.inference_mode(False)  # what is made in inference mode can't be written outside it
+
+
+class State:
+    """text: the tokens so far. kv: each layer's keys and values. layers_written: how many layers have stored the newest
+    chunk. unfinished: the verb that was interrupted while it wrote in place."""
+
+    unfinished = ""
+    weights = None  # a weak reference to the first of those of the model that fills this cache
+    process = None  # the only one that may use it (None: any): after a fork two would share its files
+
+    length = property(lambda self: self.text.length)
+    positions: Int[Tensor, "B n"] = property(lambda self: self.text.positions)
+    ids: Int[Tensor, "B n"] = property(lambda self: self.text.ids)
+    next_position: Int[Tensor, "B 1"] = property(lambda self: self.text.next_position)
+    batch_size = property(lambda self: self.text.rows)
+
+    @property
+    def in_a_pass(self) -> bool:
+        """Whether some layers still lack the newest chunk."""
+        return self.layers_written < self.config.n_layer
+
+    def hides_nothing(self, layer: int, slots: int) -> bool:
+        """Whether the new tokens see all slots of a layer, as far as that is known without asking the device: there is
+        one, no row is padded, no slot is empty, and none lies outside the window."""
+        window = self.config.windows[layer]
+        return self.text.new == 1 and self.text.plain and slots == self.length and (window is None or slots <= window)
+
+    def state(self) -> list:
+        """Everything that a refused call must leave unchanged: tensors and numbers."""
+        kept = [each for layer in range(len(self.kv)) for each in self.tensors(layer)]
+        return [self.positions, self.ids, self.layers_written, self.unfinished, *kept]
+
+    def tensors(self, layer: int) -> tuple[Tensor, ...]:
+        """A layer's tensors: its keys, its values, and whatever the cache keeps with them."""
+        return self.kv[layer]
+
+    def become(self, **new) -> None:
+        """Change all of these at once: an interruption finds all of them changed, or none."""
+        vars(self).update(new)
+
+    def take_back(self) -> None:
+        """Undo the admit of a chunk that no layer has stored."""
+        self.become(**self.cropped(self.length - self.text.new))
+
+    def slots(self, layer: int) -> int:
+        """Slots that a layer has from the start."""
+        return 0
+
+    def shelf(self, rows: int, layer: int) -> Tensor:
+        """Empty room for a layer's keys, or values. Zeros: even in a hidden slot a NaN would spoil attention's sum."""
+        shape = rows, self.slots(layer), self.config.n_kv_head, self.config.head_size
+        return torch.zeros(shape, dtype=self.dtype, device=self.device)
+
+    def know(self, model) -> None:
+        """Remember whose keys and values these are: a cache that holds some serves no other model."""
+        if not self.length:
+            self.weights = weakref.ref(next(model.parameters()))
+
+    @alone
+    @lasting
+    def __deepcopy__(self, memo):
+        twin = memo[id(self)] = object.__new__(type(self))
+        state = {name: value for name, value in vars(self).items() if name != "holder"}
+        vars(twin).update(copy.deepcopy(state, memo))
+        return twin

@@ -1,0 +1,23 @@
+"""Checks, before the work, that its result can be written where --out says. Nothing is left behind."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def check_file(path: Path) -> None:
+    """Raises ValueError where no file can be written at this path."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name a file")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise ValueError(f"{path} can't be written: name another file, or allow it")
+    check_folder(path.parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Raises ValueError where no file can be written in this folder, which need not be there yet."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        tempfile.TemporaryFile(dir=there).close()  # on most systems it never has a name
+    except OSError as error:
+        raise ValueError(f"{folder} can't be written in ({there}: {error.strerror}): name another place") from error

@@ -1,0 +1,59 @@
+"""Every cache and setting whose quality is measured.
+
+Prompts are fed in chunks of 64 tokens, groups of tokens are 64 (or 32) tokens, and nothing but the newest chunk stays
+exact (residual_length=0). So whatever the setting, a query reads exact numbers of its own chunk alone: what is
+compared is the rounding.
+"""
+
+from dataclasses import dataclass, field
+
+from minigpt.cache.quantized.codec import NAMES
+from minigpt.measure.forms.quantized import BITS, GROUP
+from minigpt.recall.exam import CHUNK
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A cache with its options, and the window that the model sees through (None: all). family: of similar settings."""
+
+    name: str
+    family: str
+    cache: str
+    options: dict = field(default_factory=dict)
+    window: int | None = None
+    sinks: int = 0
+
+    def serve(self, model):
+        """The model as this setting wants it: with its window, if it has one."""
+        return model if self.window is None else model.with_window(self.window, self.sinks)
+
+
+def exact(cache: str) -> Setting:
+    return Setting(cache, "exact", cache)
+
+
+def sliding(window: int, sinks: int) -> Setting:
+    name = f"window {window}, {sinks or 'no'} sinks"
+    return Setting(name, "sliding_window", "sliding_window", {"chunk": CHUNK}, window, sinks)
+
+
+def rounding(backend: str, nbits: int, key: str, value: str, size: int = GROUP) -> Setting:
+    """backend, nbits, q_group_size, group_key and group_value as make_cache("quantized") takes them; no residual."""
+    options = {"backend": backend, "nbits": nbits, "group_key": key, "group_value": value}
+    options |= {"q_group_size": size, "residual_length": 0}
+    bits = "fp8" if backend == "fp8" else f"int{nbits}" if backend == "quanto" else f"{backend} int{nbits}"
+    return Setting(f"{bits}, keys by {key}, values by {value}", backend, "quantized", options)
+
+
+SETTINGS = (
+    *(exact(name) for name in ("none", "concat", "dynamic", "static", "offloaded", "offloaded_static")),
+    *(sliding(window, sinks) for sinks in (4, 0) for window in (32, 64, 128, 256)),
+    *(rounding("quanto", bits, name, name) for bits in BITS for name in NAMES),
+    *(rounding("quanto", bits, "channel", "token") for bits in BITS),
+    *(rounding("kivi", bits, "channel", "token", 32) for bits in (4, 2, 1)),  # KIVI's group of 32
+    *(rounding("hqq", bits, "token", "token") for bits in BITS),
+    *(rounding("fp8", 8, name, name) for name in NAMES),
+)
+
+# The settings that are measured again with an outlier among the key channels.
+INJECTED = (exact("dynamic"), *(rounding("quanto", bits, name, "token") for bits in (8, 4, 2) for name in NAMES))

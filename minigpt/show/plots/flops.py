@@ -1,0 +1,62 @@
+"""FLOPs with and without a cache: of each token, and of all tokens so far."""
+
+import itertools
+from dataclasses import dataclass
+
+from minigpt.config import GPTConfig
+from minigpt.measure.forms.flops import Flops, decode_flops, prefill_flops
+from minigpt.measure.forms.real_models import GPT2
+from minigpt.show.plots.labels import label_ends
+from minigpt.show.plots.style import Picture, Theme, drawn
+
+CONVENTIONS = "causal attention, logits of the last token"
+UNITS = "GFLOP a token", "TFLOP so far"
+
+
+@dataclass(frozen=True)
+class Work:
+    """The FLOPs of each new token, without a cache and with one. prompt: tokens before the first of them."""
+
+    prompt: int
+    without: list[Flops]
+    cached: list[Flops]
+
+
+def work(prompt: int = 128, new: int = 512) -> Work:
+    """The work of GPT-2 124M, by the closed forms: causal attention, logits of the last token."""
+    config, how = GPTConfig(**GPT2), {"attention": "causal"}
+    without = [prefill_flops(config, end, logits="last", **how) for end in range(prompt, prompt + new)]
+    decode = [decode_flops(config, end, **how) for end in range(prompt + 1, prompt + new)]
+    return Work(prompt, without, [without[0], *decode])
+
+
+@drawn
+def flops(work: Work, theme: Theme) -> Picture:
+    """Two panels on a log axis: FLOPs of each token, and of all so far, a line for each way."""
+    totals = {"none": [each.total for each in work.without], "dynamic": [each.total for each in work.cached]}
+    sums = {name: list(itertools.accumulate(line)) for name, line in totals.items()}
+    tokens = range(work.prompt + 1, work.prompt + len(work.without) + 1)
+    (most, least), (none, cached) = ([line[-1] for line in lines.values()] for lines in (totals, sums))
+    picture = Picture(
+        f"{len(tokens)} tokens of GPT-2 after {work.prompt}: {none / 1e12:.1f} TFLOP without a cache,\n"
+        f"{cached / 1e12:.3f} with one, {none / cached:.0f} times fewer; the last token's {most / least:.0f} times",
+        f"Lines on a log axis, without and with a cache: the FLOPs of each of {len(tokens)} tokens, {most / 1e9:.0f} "
+        f"against {least / 1e9:.2f} GFLOP for the last, and of all so far, {none / 1e12:.1f} against "
+        f"{cached / 1e12:.3f} TFLOP, {CONVENTIONS}.",
+        theme,
+    )
+    panels = picture.panels(1, 2)
+    for panel, lines, scale, unit in zip(panels, (totals, sums), (1e9, 1e12), UNITS, strict=True):
+        for name, line in lines.items():  # the first token is the prefill's, the same for both
+            panel.plot(tokens[1:], [each / scale for each in line[1:]], markevery=64, **theme.look(name))
+        panel.set(yscale="log", xlabel="tokens", ylabel=unit, xlim=(tokens[0], tokens[-1]))
+        panel.yaxis.set_major_formatter("{x:g}")
+        panel.minorticks_off()
+        panel.grid(axis="y")
+        ends = [
+            (tokens[-1], line[-1] / scale, f"{name} {line[-1] / scale:.3g}", theme.look(name)["color"])
+            for name, line in lines.items()
+        ]
+        label_ends(panel, ends)
+    panels[0].text(tokens[20], totals["dynamic"][-1] / 1e9 * 5, CONVENTIONS.replace(", ", ",\n"), color=theme.muted)
+    return picture

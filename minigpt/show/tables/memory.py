@@ -1,0 +1,70 @@
+"""The table of `python -m minigpt memory`."""
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from minigpt.measure.forms.quantized import RESIDUAL, share_of_group
+from minigpt.show.words import words
+
+WIDTH = 400  # columns, room for any number: a narrower terminal wraps its lines, but no number is cut
+
+
+def report(result: dict, console: Console) -> None:
+    """Print what the model keeps of a token, what each cache holds of a context, and what is counted."""
+    console.width = max(console.width, WIDTH)
+    console.print("\n".join(head(result)), markup=False, highlight=False, soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("cache", no_wrap=True)
+    headings = ["bits", "bytes", "", "next token\nadds", "in slower\nmemory"]
+    if result["memory"] is not None:
+        headings.append(f"longest context\nin {words(result['memory'])}")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for line in result["caches"]:
+        below = words(line["nbytes_below"]) if line["nbytes_below"] else ""
+        cells = [f"{line['nbytes']:,}", words(line["nbytes"]), f"{line['nbytes_of_next_token']:,}", below]
+        if result["memory"] is not None:
+            cells.append("any" if line["longest_context"] is None else f"{line['longest_context']:,}")
+        table.add_row(line["cache"], str(line["bits"]), *cells)
+    console.print(table)
+    console.print("\n" + "\n".join(foot(result)), markup=False, highlight=False, soft_wrap=True)
+
+
+def head(result: dict) -> list[str]:
+    layers, kept = result["layers"], result["kept"].items()
+    parts = " and ".join(f"{each['heads']} x {each['size']} ({name})" for name, each in kept)
+    lines = [
+        f"{result['model']}: {layers} layers, each of which keeps {parts} numbers of a token.",
+        f"In 16 bits that is {result['nbytes_per_token']:,} bytes a token.",
+    ]
+    if result["window"]:
+        lines.append(
+            f"{result['layers_with_window']} of the layers see only the last {result['window']:,} tokens: past these, "
+            f"a token adds {result['nbytes_per_token_past_window']:,} bytes where only windows are kept."
+        )
+    made_for = result["model_context"]
+    beyond = (
+        f", more than the {made_for:,} that the model was made for" if made_for and result["context"] > made_for else ""
+    )
+    rows = f"{result['batch']:,} rows of " if result["batch"] > 1 else ""
+    return [*lines, "", f"{rows}{result['context']:,} tokens{beyond}:", ""]
+
+
+def foot(result: dict) -> list[str]:
+    groups = " and ".join(
+        str(each) for each in sorted({share_of_group(each["size"]) for each in result["kept"].values()})
+    )
+    lines = [
+        "Keys and values only; weights and activations come on top. Each cache"
+        f"{' but sliding_window' if result['window'] else ''} keeps all tokens",
+        "in all layers. dynamic: the most that it can hold, just doubled (after a prompt alone: as concat).",
+        f"quantized: groups of {groups} numbers share a scale and an offset of 16 bits each; the newest {RESIDUAL + 1} "
+        "tokens are exact.",
+        "offloaded: two layers are here, all layers in slower memory (CPU memory beside a GPU, else files).",
+    ]
+    if result["window"]:
+        lines.append(
+            "sliding_window: fed one token at a time; chunks of c tokens need c - 1 slots more in those layers."
+        )
+    return lines

@@ -1,0 +1,156 @@
+"""Scores of settings: what they are compared with, what they forget, and the bytes they hold."""
+
+import pytest
+import torch
+
+from minigpt import GPT, GPTConfig
+from minigpt.cache import CACHES, make_cache
+from minigpt.measure.quality import reference as reference_module
+from minigpt.measure.quality import scores as scores_module
+from minigpt.measure.quality.interval import wilson
+from minigpt.measure.quality.reference import PROMPT_TOKENS, Reference, reference_of
+from minigpt.measure.quality.scores import Score, held, score, score_all
+from minigpt.measure.quality.settings import INJECTED, SETTINGS, Setting, exact, rounding, sliding
+from minigpt.recall.corpus import Text, held_out
+from minigpt.recall.exam import bits_per_byte, right_by_distance
+from minigpt.recall.questions import BINS, questions
+
+NUMBERS = 3 * 2 * 128  # of keys and values of a token, in three layers of the bundled model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return GPT.from_pretrained("recall")
+
+
+@pytest.fixture(scope="module")
+def short():
+    """The first 1,300 tokens of the play: two segments and a part of a third."""
+    play = held_out()
+    return Text(play.ids[:1300], play.words, play.nbytes, play.ends_line)
+
+
+@pytest.fixture(scope="module")
+def reference(model, short):
+    return reference_of(model, 2, seed=8, text=short)
+
+
+def test_every_cache_has_its_settings_and_every_setting_its_name(model):
+    assert {setting.cache for setting in SETTINGS} == set(CACHES)
+    assert len({setting.name for setting in SETTINGS}) == len(SETTINGS)
+    for setting in (*SETTINGS, *INJECTED):
+        make_cache(setting.cache, setting.serve(model).config, **setting.options)
+    for backend, bits in [("quanto", 8), ("quanto", 4), ("quanto", 2), ("quanto", 1), ("kivi", 2), ("hqq", 4)]:
+        assert any((each.options.get("backend"), each.options.get("nbits")) == (backend, bits) for each in SETTINGS)
+
+
+def test_an_exact_cache_scores_what_the_reference_does(model, reference, short):
+    got = score(model, exact("dynamic"), reference)
+    assert got.right == reference.right == [2] * len(BINS)
+    assert got.recall == 1
+    assert got.recall_interval == wilson(16, 16)
+    assert got.bits_per_byte == pytest.approx(bits_per_byte(model, text=short), rel=1e-5)
+    assert abs(got.more_bits) < 1e-5
+    assert max(map(abs, got.more_bits_interval)) < 1e-5
+
+
+def test_a_rounded_one_scores_worse_and_its_interval_is_around_the_difference(model, reference, short):
+    setting = rounding("quanto", 1, "tensor", "tensor")
+    got = score(model, setting, reference)
+    assert sum(got.right) < 16
+    assert got.bits_per_byte == pytest.approx(bits_per_byte(model, setting.cache, short, **setting.options))
+    assert got.more_bits == pytest.approx(got.bits_per_byte - bits_per_byte(model, text=short), abs=1e-6)
+    low, high = got.more_bits_interval
+    assert 0 < low <= got.more_bits <= high
+
+
+def assert_window_of_64_forgets(model):
+    """Its questions come after the cache is made; past 64 tokens it guesses among the values of all facts."""
+    setting = sliding(64, 4)
+    served = setting.serve(model)
+    near, far = right_by_distance(
+        served, setting.cache, 12, 5, length=PROMPT_TOKENS, bins=[BINS[0], BINS[3]], **setting.options
+    ).values()
+    assert near >= 11
+    assert far <= 12 * questions(5, BINS[3], 12, length=PROMPT_TOKENS).chance + 4  # 3 standard deviations
+
+
+def test_a_window_of_64_is_seen_to_forget_past_64(model):
+    assert_window_of_64_forgets(model)
+
+
+def test_a_window_that_is_never_given_to_the_model_would_be_noticed(model, monkeypatch):
+    monkeypatch.setattr(Setting, "serve", lambda self, model: model.with_window(512, self.sinks))
+    with pytest.raises(AssertionError):
+        assert_window_of_64_forgets(model)
+
+
+def test_what_the_window_forgets_begins_right_past_it(model):
+    """Question by question: those up to 64 tokens back are answered, those past it are not, within one bin."""
+    asked = questions(5, (51, 100), 40, length=PROMPT_TOKENS)
+    with torch.no_grad():
+        answers = sliding(64, 0).serve(model)(asked.prompts)[:, -1].argmax(-1)
+    right, seen = answers == asked.answers, asked.distances <= 62  # the name stands one before the value, and asks
+    assert 3 <= seen.sum() <= 20
+    assert right[seen].float().mean() > 0.9
+    assert right[~seen].float().mean() < 0.4
+
+
+@pytest.mark.parametrize(
+    ("setting", "nbytes"),
+    [
+        (exact("none"), 0),
+        (exact("concat"), 4 * NUMBERS * 450),
+        (exact("dynamic"), 4 * NUMBERS * 512),
+        (sliding(64, 4), 4 * NUMBERS * (64 + 63 + 4)),
+        (sliding(256, 0), 4 * NUMBERS * (256 + 63)),
+        # Codes, two float32 for each 64 numbers, and the question's two tokens exactly.
+        (rounding("quanto", 4, "token", "token"), NUMBERS * 448 * 4 // 8 + NUMBERS * 7 * 8 + 4 * NUMBERS * 2),
+        (rounding("quanto", 1, "channel", "token"), NUMBERS * 448 // 8 + NUMBERS * 7 * 8 + 4 * NUMBERS * 2),
+        (rounding("kivi", 2, "channel", "token", 32), NUMBERS * 448 // 4 + NUMBERS * 14 * 8 + 4 * NUMBERS * 2),
+        # One scale for 64 tokens: of a head, of all.
+        (rounding("hqq", 2, "head", "head"), NUMBERS * 448 // 4 + 3 * 2 * 2 * 7 * 8 + 4 * NUMBERS * 2),
+        (rounding("fp8", 8, "tensor", "tensor"), NUMBERS * 448 + 3 * 2 * 7 * 4 + 4 * NUMBERS * 2),
+    ],
+    ids=lambda each: getattr(each, "name", ""),
+)
+def test_bytes_held_are_the_closed_form(model, setting, nbytes):
+    assert held(setting.serve(model), setting) == nbytes
+
+
+@pytest.mark.parametrize(("right", "fine"), [([50] * 8, True), ([49] * 8, True), ([50] * 7 + [48], False)])
+def test_a_model_that_remembers_under_98_percent_at_any_distance_is_no_measure(right, fine, short):
+    if fine:
+        Reference(0, 50, short, right, [1.0], [1])
+    else:
+        with pytest.raises(
+            ValueError, match="answers 48 of 50 questions right at distances up to 400, and 98% are wanted"
+        ):
+            Reference(0, 50, short, right, [1.0], [1])
+
+
+def test_an_untrained_model_is_refused_before_any_setting_is_scored(monkeypatch):
+    monkeypatch.setattr(reference_module, "bits_by_segment", lambda *_: ([1.0], [1]))
+    model = GPT(GPTConfig(vocab_size=1024, context=512, n_layer=1, n_head=1, n_embd=8)).eval()
+    with pytest.raises(ValueError, match="without a cache the model answers 0 of 1 questions"):
+        score_all(model, [exact("no such cache")], questions=1)
+
+
+def test_a_score_by_distance_has_its_intervals_beside_it():
+    got = Score(exact("dynamic"), 25, [25, 25, 24, 20, 10, 5, 1, 0], 0, 2.0, 0.0, (0.0, 0.0))
+    assert got.by_distance == {50: 1, 100: 1, 150: 0.96, 200: 0.8, 250: 0.4, 300: 0.2, 350: 0.04, 400: 0}
+    assert got.intervals_by_distance[150] == wilson(24, 25)
+    assert got.recall == 110 / 200
+
+
+def test_each_setting_is_told_of_as_it_is_done(monkeypatch):
+    monkeypatch.setattr(scores_module, "reference_of", lambda model, questions, seed, text: (model, questions, seed))
+    monkeypatch.setattr(
+        scores_module, "score", lambda model, setting, made: Score(setting, made[1], [made[2]], 0, 2.0, 0.0, (0.0, 0.0))
+    )
+    told = []
+    scores = score_all("model", SETTINGS[2:4], 2, 8, told.append)
+    assert told == scores
+    assert [(each.setting, each.questions, each.right) for each in scores] == [
+        (setting, 2, [8]) for setting in SETTINGS[2:4]
+    ]
