@@ -16,6 +16,10 @@ from torch import Tensor
 # It lies in the future of every real query, so causality alone hides it.
 NEVER = 2**31 - 1
 
+Queries = Float[Tensor, "B T H D"]  # and what attention gives for them
+Keys = Float[Tensor, "B S K D"]  # and values
+Mask = Bool[Tensor, "#B 1 T S"]
+
 
 def sees(
     q_pos: Int[Tensor, "B T"], k_pos: Int[Tensor, "B S"] | None, window: int | None = None, sinks: int = 0
@@ -37,12 +41,7 @@ def sees(
     return mask
 
 
-def attend_by_hand(
-    q: Float[Tensor, "B T H D"],
-    k: Float[Tensor, "B S K D"],
-    v: Float[Tensor, "B S K D"],
-    mask: Bool[Tensor, "#B 1 T S"],
-) -> Float[Tensor, "B T H D"]:
+def attend_by_hand(q: Queries, k: Keys, v: Keys, mask: Mask) -> Queries:
     """Attention with Python numbers and loops only: one query, one key, one channel at a time.
 
     For query 3 that sees keys 1, 2, 3 this is `s1 v1 + s2 v2 + s3 v3`, with `s` the softmax of
@@ -73,12 +72,7 @@ def attend_by_hand(
     return torch.tensor(out, dtype=q.dtype, device=q.device)
 
 
-def attend_by_rows(
-    q: Float[Tensor, "B T H D"],
-    k: Float[Tensor, "B S K D"],
-    v: Float[Tensor, "B S K D"],
-    mask: Bool[Tensor, "#B 1 T S"],
-) -> Float[Tensor, "B T H D"]:
+def attend_by_rows(q: Queries, k: Keys, v: Keys, mask: Mask) -> Queries:
     """One query at a time, all keys and channels at once. Row t needs no other row's query."""
     B, T, H, D = q.shape
     K = k.shape[2]
@@ -92,12 +86,7 @@ def attend_by_rows(
     return torch.stack(rows, dim=1)  # (B, T, H, D)
 
 
-def attend_as_matrices(
-    q: Float[Tensor, "B T H D"],
-    k: Float[Tensor, "B S K D"],
-    v: Float[Tensor, "B S K D"],
-    mask: Bool[Tensor, "#B 1 T S"],
-) -> Float[Tensor, "B T H D"]:
+def attend_as_matrices(q: Queries, k: Keys, v: Keys, mask: Mask) -> Queries:
     """All queries at once: softmax(Q K^T / sqrt(D) + mask) V, one T x S matrix for each head."""
     B, T, H, D = q.shape
     K = k.shape[2]
@@ -108,12 +97,7 @@ def attend_as_matrices(
     return out.reshape(B, T, H, D)
 
 
-def attend(
-    q: Float[Tensor, "B T H D"],
-    k: Float[Tensor, "B S K D"],
-    v: Float[Tensor, "B S K D"],
-    mask: Bool[Tensor, "#B 1 T S"] | None,
-) -> Float[Tensor, "B T H D"]:
+def attend(q: Queries, k: Keys, v: Keys, mask: Mask | None) -> Queries:
     """Fused: one call of PyTorch's kernel, which never stores the T x S matrix. What the model uses.
 
     mask: None hides nothing. The G = H / K query heads that share a key head become T x G rows over one set of keys.

@@ -47,14 +47,15 @@ class Generation:
         streamer=None,
         seed: int | None = None,
     ) -> Int[Tensor, "B N"]:
-        """Go on from `input_ids`, a token at a time. Returns (B, T + new): the prompt, then what was generated.
+        """Go on from `input_ids`, a token at a time. Returns (B, T + new), the prompt, then what was
+        generated; fewer if every row has reached eos.
 
         attention_mask: (B, T), 0 at left padding, 1 elsewhere. None: no padding.
         use_cache=False, or the name of a cache (see `make_cache`) with its options in cache_config;
             max_cache_len is the size of a static one (None: just what this call needs). cache_config may also set
             `window` and `sinks` for this call, as `with_window` does; the text still ends at the context.
-        cache: a cache that an earlier call filled. input_ids is the whole text so far, of which the cache
-            must hold a proper prefix.
+        cache: an empty cache, or one that an earlier call filled. input_ids is the whole text so far, of
+            which the cache must hold a proper prefix.
         do_sample: draw, as temperature, top_k and top_p say, repeatably with a seed. Otherwise greedy.
         eos_token_id: a row that generates it is done, and is filled with pad_token_id (None: the first eos).
         prefill_chunk_size: feed the prompt in pieces of so many tokens (None: of 1,024).
@@ -105,7 +106,7 @@ def steps(
 ) -> Iterator[tuple[Int[Tensor, " B"], Float[Tensor, "B V"]]]:
     """The one loop of generation: after each step, the new tokens and the logits that they were picked from.
 
-    text: a prompt of so many tokens, then room, which is filled. positions: of all of it (None: 0, 1, 2, ...).
+    text: `prompt` tokens, then room for new ones, which is filled. positions: of all of it (None: 0, 1, 2, ...).
     """
     for end in range(prompt, text.shape[1]):
         logits = next_logits(model, text[:, :end], positions, cache, chunk_size)
@@ -131,7 +132,7 @@ def next_logits(
 
 
 def chunks(cache: KVCache, end: int, chunk_size: int | None = None) -> list[tuple[int, int]]:
-    """From where to where the tokens are fed that the cache lacks of the first `end`."""
+    """The pieces (start, end) of the first `end` tokens that the cache still lacks."""
     if not cache.keeps:
         return [(0, end)]
     step = min(chunk_size or PREFILL, cache.largest_chunk or end)

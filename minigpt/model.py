@@ -33,7 +33,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T C"], positions: Int[Tensor, "B T"], cache: KVCache):
         q, k, v = self.qkv(x)
-        k, v, k_pos = cache.update(k, v, self.layer)  # (B, S, K, D) twice, (B, S): the only line that touches a cache
+        k, v, k_pos = cache.update(k, v, self.layer)  # (B, S, K, D) twice, (B, S): a layer touches a cache here alone
         mask = sees(positions, k_pos, self.window, self.sinks)  # None where it hides nothing
         return self.c_proj(attend(q, k, v, mask).flatten(2))
 
@@ -91,13 +91,13 @@ class GPT(Generation, Pretrained, nn.Module):
 
         positions: (B, T); by default they go on from what the cache holds. NEVER marks padding.
         cache: holds the tokens before `ids`, and takes these in. None: no cache.
-        Raises ValueError or CacheError before anything has changed.
+        Raises ValueError or CacheError before anything has changed, or with what takes it back.
         """
         cache = NoCache() if cache is None else known_cache(cache)
         check_numbers("ids", ids, self.config.vocab_size, "the vocabulary")
         B, T = ids.shape
         cache.serve(self, B)
-        if positions is None and cache.length + T > self.config.context:  # rows with padding may still have room
+        if positions is None and cache.length + T > self.config.context:  # no room, unless a row is padded
             positions = (cache.next_position + torch.arange(T, device=ids.device)).expand(B, T)
         if positions is not None:
             check_positions(positions, ids, self.config.context)

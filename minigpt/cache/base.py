@@ -12,7 +12,8 @@ from minigpt.places import usable_device, usable_dtype
 
 
 class KVCache(Measured):
-    """The verbs of every cache. A model calls `serve`, then `admit` once a forward pass and `update` once a layer.
+    """The verbs of every cache. `serve` is called before a model's first pass, then `admit` once for each forward pass,
+    and `update` once for each of its layers.
 
     length: tokens taken in so far, padding included. positions, ids: theirs. next_position: where each row goes on.
     capacity: the most tokens that it can take in; largest_chunk: at once (None: no limit). keeps: whether it keeps any
@@ -37,8 +38,8 @@ class KVCache(Measured):
     def update(
         self, k: Float[Tensor, "B T K D"], v: Float[Tensor, "B T K D"], layer: int
     ) -> tuple[Float[Tensor, "B S K D"], Float[Tensor, "B S K D"], Int[Tensor, "B S"] | None]:
-        """Keep a layer's new keys and values. Returns all slots' keys, values and positions (NEVER: empty). Positions
-        are None if there is one new token and it sees every slot."""
+        """Keep a layer's new keys and values. Returns all slots' keys, values and positions (NEVER: empty); None may
+        stand for the positions where there is one new token which is known to see every slot."""
         raise NotImplementedError
 
     def crop(self, count: int) -> None:

@@ -1,4 +1,5 @@
-"""Remember everything, and grow: the ten-line form, then one that copies little."""
+"""Remember everything, and grow: the shortest form, then one that copies little. When they store, `length` counts the
+new tokens already, `text.new` of them."""
 
 import torch
 from torch import Tensor
@@ -7,7 +8,7 @@ from minigpt.cache.base import Cache
 
 
 class ConcatCache(Cache):
-    """The ten-line form: each step copies all that is kept into a tensor one token longer, O(T) a token."""
+    """The shortest form: each step copies all that is kept into a tensor one token longer, O(T) a token."""
 
     def store(self, k, v, layer):
         old, (keys, values) = self.length - self.text.new, self.kv[layer]

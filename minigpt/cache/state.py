@@ -35,7 +35,7 @@ def alone(verb):
     return guarded
 
 
-lasting = torch.inference_mode(False)  # what is made in inference mode can't be written outside it
+lasting = torch.inference_mode(False)  # a verb whose tensors last: those of inference mode can't be written outside it
 
 
 class State:
