@@ -63,9 +63,10 @@ def check_positions(positions, ids: Tensor, context: int) -> None:
 
 
 def cache_options_of(cache_config) -> dict:
-    if cache_config is not None and not isinstance(cache_config, dict):
+    options = {} if cache_config is None else cache_config
+    if not isinstance(options, dict) or not all(isinstance(name, str) for name in options):
         raise ValueError(f"cache_config must be a dict of a cache's options, got {cache_config!r}")
-    return dict(cache_config or {})
+    return dict(options)
 
 
 def implementation(use_cache: bool, name: str, options: dict) -> str:

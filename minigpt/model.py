@@ -97,7 +97,7 @@ class GPT(Generation, Pretrained, nn.Module):
         check_numbers("ids", ids, self.config.vocab_size, "the vocabulary")
         B, T = ids.shape
         cache.serve(self, B)
-        if positions is None and cache.length + T > self.config.context:  # no room, unless a row is padded
+        if positions is None and not (cache.plain and cache.length + T <= self.config.context):
             positions = (cache.next_position + torch.arange(T, device=ids.device)).expand(B, T)
         if positions is not None:
             check_positions(positions, ids, self.config.context)

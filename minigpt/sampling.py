@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+FLOAT32 = torch.finfo(torch.float32)  # in which logits are divided
+
 
 def greedy(logits: Float[Tensor, "B V"]) -> Int[Tensor, " B"]:
     """The likeliest token; of several, the one with the lowest id."""
@@ -20,7 +22,7 @@ def sampler(
 
     seed: of a generator of its own (None: torch's global one). Raises ValueError for settings that leave no token.
     """
-    if not is_number(temperature) or not temperature > 0:
+    if not is_number(temperature) or not FLOAT32.tiny <= temperature <= FLOAT32.max:
         raise ValueError(
             f"temperature must be above 0, got {temperature!r}: for the likeliest token use do_sample=False"
         )
@@ -28,7 +30,7 @@ def sampler(
         raise ValueError(f"top_k must be 1 or more, or None for all tokens, got {top_k!r}")
     if not is_number(top_p) or not 0 < top_p <= 1:
         raise ValueError(f"top_p must lie in (0, 1], got {top_p!r}")
-    if seed is not None and not isinstance(seed, int):
+    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
         raise ValueError(f"seed must be a whole number, or None, got {seed!r}")
     generator = None if seed is None else torch.Generator(device).manual_seed(seed)
 

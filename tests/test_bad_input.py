@@ -455,6 +455,18 @@ CATALOGUE = [
         r"the cache keeps \(2, 1, 4, 8\) .* got None",
     ),
     Bad("a warm temperature", lambda s: s.go_on(do_sample=True, temperature="x"), ValueError, r"above 0, got 'x'"),
+    Bad(
+        "nearly no temperature", lambda s: s.go_on(do_sample=True, temperature=1e-46), ValueError, r"above 0, got 1e-46"
+    ),
+    Bad("a seed of True", lambda s: s.go_on(do_sample=True, seed=True), ValueError, r"seed must be .* got True"),
+    Bad("options by number", lambda s: s.generate(cache_config={3: 4}), ValueError, r"cache_config must be a dict"),
+    Bad(
+        "other rows in an unfinished pass",
+        lambda s: s.cache.select([1, 0]),
+        CacheError,
+        r"stopped after 0 of 2 layers: crop\(-1\) takes its tokens back",
+        before=lambda s: s.cut_short(),
+    ),
     Bad("no temperature", lambda s: s.go_on(do_sample=True, temperature=None), ValueError, r"above 0, got None"),
     Bad("a top_k of True", lambda s: s.go_on(do_sample=True, top_k=True), ValueError, r"top_k must be .* got True"),
     Bad("a top_p of words", lambda s: s.go_on(do_sample=True, top_p="x"), ValueError, r"top_p must lie .* got 'x'"),

@@ -1,8 +1,10 @@
 """What each exact cache holds and copies, counted."""
 
+import copy
+
 import pytest
 import torch
-from conformance import FULL, model, text
+from conformance import FULL, NAMES, model, rule_for, text
 
 from minigpt.cache import dynamic as dynamic_module
 from minigpt.cache import make_cache
@@ -104,3 +106,35 @@ def test_a_cache_filled_in_inference_mode_goes_on_outside_it_and_the_other_way_r
             with second():
                 got = gpt(ids[:, 6:], positions[:, 6:], cache)
             assert (got - want[:, 6:]).abs().max() < 1e-10
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "quantized"])
+@pytest.mark.parametrize("back", ["crop", "reset"])
+def test_a_nan_that_was_taken_back_spoils_nothing(name, back):
+    """Attention is given hidden slots too, and 0 times NaN is NaN."""
+    gpt, (ids, _) = copy.deepcopy(model(rule_for(name))), text([0, 0], 12)
+    ids[ids == 52] = 0
+    cache, bad = make_cache(name, gpt.config, batch_size=2, dtype=torch.float64), ids[:, :2].clone()
+    bad[0, 1] = 52
+    with torch.no_grad():
+        want = gpt(ids)
+        gpt.wte.weight[52] = torch.nan
+        start = 0 if back == "reset" else 6
+        if start:
+            gpt(ids[:, :start], cache=cache)
+        gpt(bad, cache=cache)
+        cache.reset() if back == "reset" else cache.crop(-2)
+        got = torch.cat([gpt(ids[:, t : t + 1], cache=cache) for t in range(start, 12)], dim=1)
+    assert (got[..., :52] - want[:, start:, :52]).abs().max() < 1e-10
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_positions_that_the_cache_would_go_on_with_past_the_context_are_refused(name):
+    gpt, (ids, _) = model(), text([0, 0], 12)
+    cache = make_cache(name, gpt.config, batch_size=2, dtype=torch.float64)
+    with torch.no_grad():
+        gpt(ids[:, :2], torch.tensor([[0, 38], [0, 37]]), cache)
+        gpt(ids[:, 2:3], cache=cache)
+        with pytest.raises(ValueError, match=r"positions must lie in 0 ... 39 .* got 39 ... 40"):
+            gpt(ids[:, 3:4], cache=cache)
+    assert cache.length == 3

@@ -95,7 +95,7 @@ def test_the_first_chunk_is_rounded_whole_and_all_there_is_when_the_residual_is_
 def test_what_shares_scales_everywhere_can_not_be_taken_apart():
     cache = RequantizedCache(SMALL, 2, q_group_size=8, residual_length=4)
     rounded_after(cache, [10, 1, 1])
-    with pytest.raises(CacheError, match=r"crop\(-3\) would cut .*: take back 12, and feed the first 9 of these again"):
+    with pytest.raises(CacheError, match=r"crop\(-3\) would cut .*: take back 12, feed the first 9 of them again"):
         cache.crop(-3)
     with pytest.raises(CacheError, match="a scale may span rows of the batch"):
         cache.select([1, 0])

@@ -267,3 +267,18 @@ def test_codes_that_fill_no_whole_byte_are_refused():
     with pytest.raises(ValueError, match="1-bit codes of 2 numbers don't fill whole bytes: raise q_group_size"):
         quantized(config=config, nbits=1, q_group_size=2)
     quantized(config=config, nbits=1, q_group_size=8)
+
+
+def test_a_pass_that_was_cut_short_has_rounded_in_all_layers_or_in_none(monkeypatch):
+    """Else, with more tokens taken back, some layers would go on reading rounded what others still had exactly."""
+    gpt, (ids, positions) = model(), text([0], 12)
+    run = Replay("quantized", gpt, ids[:, :8], positions[:, :8], q_group_size=4, residual_length=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(gpt.h[1], "forward", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt), torch.no_grad():
+            gpt(ids[:, 8:11], positions[:, 8:11], run.cache)
+    run.history.append(3)
+    run.ids, run.positions = ids[:, :11], positions[:, :11]
+    run.crop(7)
+    assert len({blocks.shape[1] for layer in run.cache.kv for blocks in layer[2:3]}) == 1
+    run.append(ids[:, 4:6])

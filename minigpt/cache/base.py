@@ -12,19 +12,19 @@ from minigpt.places import usable_device, usable_dtype
 
 
 class KVCache(Measured):
-    """The verbs of every cache. `serve` is called before a model's first pass, then `admit` once for each forward pass,
-    and `update` once for each of its layers.
+    """The verbs of every cache. A model calls `serve` first, then `admit` once a forward pass, `update` once a layer.
 
     length: tokens taken in so far, padding included. positions, ids: theirs. next_position: where each row goes on.
-    capacity: the most tokens that it can take in; largest_chunk: at once (None: no limit). keeps: whether it keeps any
-    (else each step is fed the whole text). needs_window: whether the model must have one. lossy: whether it rounds.
+    plain: whether every row is known to stand at 0, 1, 2, ... capacity: the most tokens that it can take in;
+    largest_chunk: at once (None: no limit). keeps: whether it keeps any (else each step is fed the whole text).
+    needs_window: whether the model must have one. lossy: whether it rounds.
     """
 
     length: int
     positions: Int[Tensor, "B n"]
     ids: Int[Tensor, "B n"]
     capacity = largest_chunk = None
-    keeps, needs_window, lossy = True, False, False
+    keeps, plain, needs_window, lossy = True, True, False, False
 
     def serve(self, model, batch_size: int) -> None:
         """The door: refuse a model (by its config, dtype, device, training) or a batch that this cache can't serve."""
@@ -117,4 +117,4 @@ class Cache(State, KVCache):
 
     def empty(self, rows: int) -> dict:
         kv = [(self.shelf(rows, layer), self.shelf(rows, layer)) for layer in range(self.config.n_layer)]
-        return {"text": Text.empty(rows, self.device), "layers_written": len(kv), "kv": kv}
+        return {"text": Text.empty(rows, self.device), "layers_written": len(kv), "kv": kv, "unfinished": ""}

@@ -107,6 +107,7 @@ def crop(cache, count: int) -> None:
 
 def row_numbers(cache, chosen) -> Tensor:
     """The rows that `select` wants, as a tensor."""
+    finished(cache)
     try:
         numbers = torch.as_tensor(chosen, device=cache.device)
     except (TypeError, ValueError, RuntimeError):

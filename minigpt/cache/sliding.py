@@ -3,8 +3,10 @@
 import torch
 
 from minigpt.attention import NEVER
+from minigpt.cache import checks
 from minigpt.cache.dynamic import ConcatCache
 from minigpt.cache.errors import CacheError
+from minigpt.cache.state import alone, lasting
 from minigpt.config import GPTConfig, whole_number
 
 
@@ -53,6 +55,17 @@ class SlidingWindowCache(ConcatCache):
         for shelf, new in zip(kept, (k, v, self.positions[:, -self.text.new :]), strict=True):
             shelf[at] = new
         return kept
+
+    @alone
+    @lasting
+    def crop(self, count):
+        checks.crop(self, count)
+        self.cut(self.length + count, "crop()")
+
+    def wipe(self, left):
+        for keys, values, *ring in self.kv:
+            for held in ring:
+                keys[held == NEVER] = values[held == NEVER] = 0
 
     def cropped(self, left):
         for window, oldest in zip(self.config.windows, self.oldest, strict=True):

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from minigpt.cache.errors import CacheError
 
+TAKING_OVER = threading.Lock()
+
 
 def alone(verb):
     """Guards a verb: refused while another thread is inside one, or between `admit` and the last layer's `update`."""
@@ -23,9 +25,10 @@ def alone(verb):
         me = threading.current_thread()  # and not its number, which the next thread is given when this one ends
         holder = vars(cache).setdefault("holder", me)  # one operation: two threads can't both come first
         if holder is not me:
-            if holder.is_alive():
-                raise CacheError("another thread is using this cache: give each thread a cache of its own")
-            cache.holder = me  # that thread has ended in the middle of a pass
+            with TAKING_OVER:
+                if vars(cache).get("holder", holder) is not holder or holder.is_alive():
+                    raise CacheError("another thread is using this cache: give each thread a cache of its own")
+                cache.holder = me  # that thread has ended in the middle of a pass
         try:
             return verb(cache, *args, **kwargs)
         finally:
@@ -50,6 +53,7 @@ class State:
     positions: Int[Tensor, "B n"] = property(lambda self: self.text.positions)
     ids: Int[Tensor, "B n"] = property(lambda self: self.text.ids)
     next_position: Int[Tensor, "B 1"] = property(lambda self: self.text.next_position)
+    plain = property(lambda self: self.text.plain)
     batch_size = property(lambda self: self.text.rows)
 
     @property
@@ -76,22 +80,30 @@ class State:
         """Change all of these at once: an interruption finds all of them changed, or none."""
         vars(self).update(new)
 
+    @lasting
     def take_back(self) -> None:
         """Undo the admit of a chunk that no layer has stored."""
         self.become(**self.cropped(self.length - self.text.new))
+
+    def cut(self, left: int, verb: str) -> None:
+        """Keep the first `left` tokens, and wipe the slots of the others in place, where attention is given empty slots
+        too: even in a hidden slot a NaN would spoil its sum."""
+        self.become(**self.cropped(left), unfinished=verb)
+        self.wipe(left)
+        self.unfinished = ""
 
     def slots(self, layer: int) -> int:
         """Slots that a layer has from the start."""
         return 0
 
     def shelf(self, rows: int, layer: int) -> Tensor:
-        """Empty room for a layer's keys, or values. Zeros: even in a hidden slot a NaN would spoil attention's sum."""
+        """Empty room for a layer's keys, or values."""
         shape = rows, self.slots(layer), self.config.n_kv_head, self.config.head_size
         return torch.zeros(shape, dtype=self.dtype, device=self.device)
 
     def know(self, model) -> None:
         """Remember whose keys and values these are: a cache that holds some serves no other model."""
-        if not self.length:
+        if not self.length or self.weights is None:
             self.weights = weakref.ref(next(model.parameters()))
 
     @alone

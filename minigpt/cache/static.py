@@ -3,8 +3,9 @@
 import itertools
 
 from minigpt.attention import NEVER
+from minigpt.cache import checks
 from minigpt.cache.base import Cache
-from minigpt.cache.state import alone
+from minigpt.cache.state import alone, lasting
 from minigpt.config import GPTConfig, whole_number
 
 
@@ -42,9 +43,17 @@ class StaticCache(Cache):
         return False  # not even when all slots are full: every step is like every other
 
     @alone
+    @lasting
+    def crop(self, count):
+        checks.crop(self, count)
+        self.cut(self.length + count, "crop()")
+
+    @alone
+    @lasting
     def reset(self):
-        """Zero the slots in place, so that their addresses stay."""
-        self.become(**super().cropped(0), unfinished="reset()")
+        """In place: the addresses stay."""
+        self.cut(0, "reset()")
+
+    def wipe(self, left):
         for shelf in itertools.chain(*self.kv):
-            shelf.zero_()
-        self.unfinished = ""
+            shelf[:, left:] = 0

@@ -19,7 +19,7 @@ from minigpt.config import GPTConfig
 
 class Offloaded(Cache):
     """Wraps a kind of cache that writes into its tensors, and lends it those of the layer at work. In `kv`, keys and
-    values are only shapes. `class OffloadedRing(Offloaded, SlidingWindowCache)`.
+    values are only shapes. `class OffloadedRing(Offloaded, SlidingWindowCache)`, where every layer has a window.
 
     On CUDA the layers wait in pinned memory, else in files in `folder` (None: the system's temporary one; where that
     is itself memory, name one on a disk). Nothing is left there at the end. Each new row is written once.
@@ -68,6 +68,9 @@ class Offloaded(Cache):
             raise
         return kept
 
+    def wipe(self, left):
+        pass  # what is taken back stays where it was written
+
     @alone
     @lasting
     def reset(self):
@@ -105,6 +108,9 @@ class OffloadedCache(Offloaded, DynamicCache):
 
 
 class OffloadedStaticCache(Offloaded, StaticCache):
+    def wipe(self, left):
+        self.storage.forget(left)
+
     def __init__(
         self, config: GPTConfig, batch_size: int = 1, max_cache_len=None, folder=None, dtype=None, device=None
     ):

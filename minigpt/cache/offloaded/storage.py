@@ -63,6 +63,11 @@ class Storage:
         self.written[layer] = max(self.written[layer], first + len(rows))
         self.count(down=len(rows))
 
+    def forget(self, slot: int) -> None:
+        """The numbers in this slot and those after it: they are zeros again."""
+        self.near = {}
+        self.written = [min(written, slot) for written in self.written]
+
     def count(self, up: int = 0, down: int = 0) -> None:
         slot = math.prod(self.shape) * self.dtype.itemsize
         self.moved = self.moved[0] + up * slot, self.moved[1] + down * slot

@@ -80,27 +80,27 @@ class QuantizedCache(Cache):
         self.bad = bad | self.bad if layer else bad
         if layer in (0, self.config.n_layer - 1) and self.bad:
             then = f"crop(-{self.text.new}) takes these tokens back" if layer else "these tokens are not kept"
-            what = f"a key or value up to layer {layer} is inf or NaN, which no scale can span"
-            checks.refuse_chunk(self, f"{what}; {then}")
+            checks.refuse_chunk(self, f"a key or value up to layer {layer} is inf or NaN, which no scale spans; {then}")
 
     def cropped(self, left):
+        uneven = len({tuple(blocks.shape[1] for blocks in layer[2:]) for layer in self.kv}) > 1
         kv, (key_codec, value_codec) = [], self.codecs
         for keys, values, key_blocks, value_blocks in self.kv:
-            keys, key_blocks = self.shortened(key_codec, keys, key_blocks, left)
-            values, value_blocks = self.shortened(value_codec, values, value_blocks, left)
+            keys, key_blocks = self.shortened(key_codec, keys, key_blocks, left, uneven)
+            values, value_blocks = self.shortened(value_codec, values, value_blocks, left, uneven)
             kv.append((keys, values, key_blocks, value_blocks))
         return super().cropped(left) | {"kv": kv}
 
-    def shortened(self, codec: Codec, exact: Tensor, blocks: Tensor, left: int) -> tuple[Tensor, Tensor]:
+    def shortened(self, codec: Codec, exact: Tensor, blocks: Tensor, left: int, uneven: bool) -> tuple[Tensor, Tensor]:
         """Residual and blocks of the first `left` tokens. What the residual has beyond goes at the next update."""
+        if uneven:  # a pass was cut short: some layers have rounded what left the residual, and now all do
+            exact, blocks = self.moved_on(codec, exact, blocks, exact[:, :0])
         if left >= codec.tokens_in(blocks):
             return exact, blocks
         if left % codec.tokens:
             start = left - left % math.lcm(*(codec.tokens for codec in self.codecs))
-            raise CacheError(
-                f"crop({left - self.length}) would cut a group of rounded tokens, which share a scale and can't be "
-                f"exact again: take back {self.length - start}, and feed the first {left - start} of these again"
-            )
+            why = f"crop({left - self.length}) would cut a group of rounded tokens, which can't be exact again"
+            raise CacheError(f"{why}: take back {self.length - start}, feed the first {left - start} of them again")
         # Copied: a view would keep all of the old tensor alive.
         return exact[:, :0].clone(), blocks[:, : left // codec.tokens].clone()
 

@@ -11,6 +11,7 @@ class Observer(KVCache):
 
     length = property(lambda self: self.cache.length)
     next_position = property(lambda self: self.cache.next_position)
+    plain = property(lambda self: self.cache.plain)
     positions = property(lambda self: self.cache.positions)
     ids = property(lambda self: self.cache.ids)
     capacity = property(lambda self: self.cache.capacity)
