@@ -109,7 +109,7 @@ MUTANTS = {
     "new rows are written one slot too early": (
         LayerFiles, "write", "first * math.prod", "max(first - 1, 0) * math.prod", ["offloaded"]),
     "new rows are always written at the end": (
-        LayerFiles, "write", "first * math.prod", "self.written[layer] * math.prod", ["offloaded_static"]),
+        LayerFiles, "write", "first * math.prod", "self.written[layer] * math.prod", ["offloaded"]),
     "a layer is read as far as the one before it": (
         LayerFiles, "read", "self.written[layer]", "self.written[layer - 1]", ["offloaded"]),
     "a fork shares the files": (

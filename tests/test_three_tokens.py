@@ -91,12 +91,12 @@ def test_unequal_scores_weigh_the_values_as_the_softmax_by_hand_says():
     assert what_is_seen(query, 2, *kept, window=2) == pytest.approx([24, 2.1])
 
 
-def test_a_token_taken_back_leaves_its_number_in_its_slot_and_no_one_sees_it():
+def test_a_token_taken_back_is_wiped_from_its_slot_and_no_one_sees_it():
     cache = SlidingWindowCache(config(window=2), chunk=1)
     feed(cache, 0)
     feed(cache, 1)
     cache.crop(-1)
     keys, values, k_pos = cache.kv[0]
-    assert slots(cache) == ([[1, 0], [0, 1]], [[10, 1], [20, 2]])
+    assert slots(cache) == ([[1, 0], EMPTY], [[10, 1], EMPTY])
     assert k_pos.tolist() == [[0, NEVER]]
     assert what_is_seen(EQUAL, 0, keys, values, k_pos, window=2) == pytest.approx([10, 1])

@@ -56,4 +56,4 @@ class StaticCache(Cache):
 
     def wipe(self, left):
         for shelf in itertools.chain(*self.kv):
-            shelf[:, left:] = 0
+            shelf[:, left:].zero_()
