@@ -55,7 +55,7 @@ def test_a_row_computed_again_is_the_same_to_the_bit_in_one_shape_and_but_for_ro
     assert found.one_shape.nan_to_num().max() == 0
     assert found.growing["float32"].nan_to_num().max() < 1e-4
     assert found.growing["float64"].nan_to_num().max() < 1e-12
-    words = "to the bit in one shape, to less than 10⁻⁴ in float32 (10⁻¹² in float64) as the text grows"
+    words = "to the bit by products of one shape, to less than 10⁻⁴ in float32 (10⁻¹² in float64) by others"
     assert words in sameness(found).words
 
 
@@ -64,7 +64,7 @@ def test_the_difference_map_notices_rows_that_differ():
     found.growing["float32"][3, 2] = 0.02
     found.one_shape[3, 2] = 0.003
     picture = sameness(found)
-    assert "to less than 10⁻² in one shape, to less than 10⁻¹ in float32" in picture.words
+    assert "to less than 10⁻² by products of one shape, to less than 10⁻¹ in float32" in picture.words
     maps = [panel.images[0].get_array() for panel in picture.axes]
     assert [each[3, 2] for each in maps] == [2, 2, 1]
     assert [each[3, 1] for each in maps] == [0, 1, 1]
@@ -76,7 +76,7 @@ def test_the_rows_of_attention_are_softmaxes_and_the_title_notices_one_that_chan
         assert weights.shape == (count, count)
         assert torch.equal(weights, weights.tril())
         assert torch.allclose(weights.sum(1), torch.ones(count, dtype=torch.float64), atol=1e-12)
-    assert "stay what they were, to the bit, in products of one shape" in growth(steps).words
+    assert "stay what they were, to the bit, in matrix products of one shape" in growth(steps).words
     steps[2][1, 0] += 0.003
     assert "stay what they were, to less than 10⁻²" in growth(steps).words
 

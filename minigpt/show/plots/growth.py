@@ -40,10 +40,10 @@ def growth(steps: list[Tensor], theme: Theme) -> Picture:
     changed = max(float((old - new[:-1, :-1]).abs().max()) for old, new in itertools.pairwise(steps))
     said = "stay what they were, to " + (f"less than {bound(changed)}" if changed else "the bit")
     picture = Picture(
-        f"A new token adds one row to attention; the rows before it\n{said}, in products of one shape",
+        f"A new token adds one row to attention; the rows before it\n{said}, in matrix products of one shape",
         f"Triangles of attention weights for tokens 1 to {len(steps)}, each with one new row at the bottom, the sum of "
-        f"values that this row is, and above it the rows of the triangle before, which, computed anew in products of "
-        f"one shape, {said}.",
+        f"values that this row is, and above it the rows of the triangle before, which, computed anew in matrix "
+        f"products of one shape, {said}.",
         theme,
     )
     colours = {"the new row": theme.blue, "computed anew, as before": theme.mix("vermillion", 0.25)}
@@ -61,7 +61,7 @@ def growth(steps: list[Tensor], theme: Theme) -> Picture:
         total = " + ".join(f"{share:.2f} v{subscript(column)}" for column, share in enumerate(weights[-1].tolist()))
         panel.text(left, number + 0.3, f"= {total}", color=theme.blue, va="center", fontsize=16)
         left += max(number, 2) + 0.5
-    words = "cells: softmax of qk, each\ncomputed anew, with other\ntokens for those to come"
+    words = "cells: softmax of qk, each\ncomputed anew, with other\ntokens in place of later ones"
     panel.text(0, len(steps) + 0.4, words, color=theme.muted, va="bottom")
     panel.set(xlim=(0, left), ylim=(bottom, -0.7), aspect="equal")
     panel.axis("off")

@@ -12,7 +12,7 @@ from minigpt.show.words import listed
 KEEPS_ALL = "llama-3-70b", "llama-3-8b", "qwen3-32b"
 KEEPS_LESS = "gemma-3-27b", "gpt-oss-120b", "mistral-7b", "deepseek-v3"
 TITLES = "every layer keeps all tokens", "layers keep a window, or a latent"
-BEGIN, MARKS = 512, (1024, 4096, 16384, 65536)  # tokens
+BEGIN, MARKS = 512, (1024, 8192, 65536)  # tokens
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def real_models(found: dict[str, Memory], theme: Theme) -> Picture:
                 *zip(*((tokens, of / 2**30) for tokens, of in found[name].nbytes.items()), strict=True), color=ink
             )
             panel.plot(*found[name].end, color=ink, marker="o", clip_on=False)
-        panel.set(xscale="log", xlim=(BEGIN, long), xlabel="tokens (log scale)")
+        panel.set(xscale="log", xlim=(BEGIN, 1.3 * long), xlabel="tokens (log scale)")
         panel.set_title(title, loc="left")
         log_heights(panel, "GiB of keys and values")
         panel.set_xticks(MARKS, [f"{tokens:,}" for tokens in MARKS])
@@ -80,7 +80,7 @@ def real_models(found: dict[str, Memory], theme: Theme) -> Picture:
     panels[1].set(ylabel="", ylim=(None, 40))  # with room for the names above
     lowest = min(KEEPS_ALL, key=lambda name: found[name].nbytes[BEGIN])
     for name in KEEPS_ALL:  # above its line, but the lowest below
-        place, offset = (("left", "top"), (4, -6)) if name == lowest else (("right", "bottom"), (4, 6))
+        place, offset = (("left", "top"), (4, -6)) if name == lowest else (("right", "bottom"), (16, 8))
         words = f"{name} {found[name].end[1]:.1f}"
         how = {"ha": place[0], "va": place[1], "textcoords": "offset points", "color": theme.blue}
         panels[0].annotate(words, found[name].end, offset, **how)

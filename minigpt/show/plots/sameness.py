@@ -66,11 +66,11 @@ def sameness(repeats: Repeats, theme: Theme) -> Picture:
     worst = {dtype: float(rows.nan_to_num().max()) for dtype, rows in repeats.growing.items()}
     single, double = (bound(max(worst[dtype], most / 2)) for dtype, most in ROUNDING.items())
     picture = Picture(
-        f"Computed again, a row is the same: {exactly} in one shape, to\n"
-        f"less than {single} in float32 ({double} in float64) as the text grows",
+        f"Computed again, a row is the same: {exactly} by products of one\n"
+        f"shape, to less than {single} in float32 ({double} in float64) by others",
         "Maps of steps by tokens, coloured by how far each recomputed key/value row lies from the step before: "
-        f"{exactly} the same where products keep their shape, and, where they grow with the text and may add in "
-        f"another order, to less than {single} in float32 and {double} in float64, numbers that reach "
+        f"{exactly} the same where matrix products keep their shape, and, where they grow with the text and may add "
+        f"in another order, to less than {single} in float32 and {double} in float64, numbers that reach "
         f"{repeats.largest:.1f}.",
         theme,
     )

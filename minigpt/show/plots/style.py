@@ -100,8 +100,15 @@ class Picture(Figure):
         patches = [
             Patch(facecolor=colour, edgecolor=self.theme.muted, label=words) for words, colour in colours.items()
         ]
-        how = {"ncols": len(patches), "frameon": False, "handlelength": 1, "handleheight": 1, "columnspacing": 1.4}
-        self.legend(handles=patches, loc="outside lower left", borderaxespad=0, **how)
+        how = {
+            "ncols": len(patches),
+            "frameon": False,
+            "borderpad": 0,
+            "handlelength": 1,
+            "handleheight": 1,
+            "columnspacing": 1.4,
+        }
+        self.legend(handles=patches, loc="outside lower left", borderaxespad=0.7, **how)
 
     def panels(self, rows: int = 1, columns: int = 1, **how) -> list:
         return list(self.subplots(rows, columns, squeeze=False, **how).flat)
