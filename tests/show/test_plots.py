@@ -124,6 +124,31 @@ def test_no_two_caches_look_alike():
 
 
 @every_figure
+def test_a_log_axis_says_that_it_is_one(name):
+    for panel in picture(name).axes:
+        for axis, alike in (panel.xaxis, panel.get_shared_x_axes()), (panel.yaxis, panel.get_shared_y_axes()):
+            if axis.get_scale() != "linear":
+                labels = [getattr(each, f"{axis.axis_name}axis").get_label_text() for each in alike.get_siblings(panel)]
+                assert any("log scale" in label for label in labels), labels
+
+
+@pytest.mark.parametrize("name", ["growth", "redundancy", "sameness", "ring", "ladder"])
+@every_theme
+def test_a_figure_whose_colours_mean_something_has_a_key_to_them(name, theme):
+    """Each colour of the key is drawn above it, but for that of what did not happen."""
+    (key,) = picture(name, theme).legends
+    colours = {
+        words.get_text(): patch.get_facecolor() for words, patch in zip(key.texts, key.get_patches(), strict=True)
+    }
+    assert len(colours) == len({tuple(colour) for colour in colours.values()}) >= 2
+    _, pixels = drawn(name, theme)
+    above = pixels[: int(len(pixels) * 0.85)].reshape(-1, 4)[:, :3]
+    for words, colour in colours.items():
+        there = (np.abs(above - 255 * np.array(colour[:3])) < 1.5).all(1).mean()
+        assert (there > 0.003) == (words != "further off"), words
+
+
+@every_figure
 def test_its_alt_text_is_one_sentence_and_stands_in_its_files(name):
     alt = picture(name).alt
     assert re.fullmatch(r"[A-Z].{60,}[^.]\.", alt), alt

@@ -61,8 +61,8 @@ def ladder(moves: Moves, theme: Theme) -> Picture:
     picture = Picture(
         f"Offloaded, {most} of {L} layers are here, {here} of {mb(moves.total)} MB ({text:,} tokens held,\n"
         f"room for {room:,}); a token brings {mb(read)} MB up, {wrote / 1e3:.1f} kB down",
-        f"A map of layers by updates in which {most} of {L} layers are here at a time and the others away, above lines "
-        f"of the bytes here, at most {here} of {mb(moves.total)} MB, which doubled to be room for "
+        f"A map of layers by updates, of GPT-2 in bfloat16, in which {most} of {L} layers are here at a time and the "
+        f"others away, above lines of the bytes here, at most {here} of {mb(moves.total)} MB, which doubled to be room for "
         f"{room} tokens when there were {text}, and moved, {mb(read)} MB up for each token.",
         theme,
     )
@@ -89,7 +89,7 @@ def ladder(moves: Moves, theme: Theme) -> Picture:
     below.plot(updates, [each / 1e6 for each in moves.resident], markevery=3, drawstyle="steps-mid", **look)
     below.plot(updates, [each / 1e6 for each in moves.up], color=theme.ink)
     below.plot(updates, [each / 1e6 for each in moves.down], color=theme.muted)
-    below.set(xlabel="update, one for each layer of a step", ylabel="megabytes", ylim=(0, None))
+    below.set(xlabel="update, one for each layer of a step (GPT-2 in bfloat16)", ylabel="megabytes", ylim=(0, None))
     below.set_xlim(0.5, updates[-1] + 0.5)
     below.xaxis.set_major_locator(MultipleLocator(L))
     ends = ("here", moves.resident, look["color"]), ("up, in all", moves.up, theme.ink)

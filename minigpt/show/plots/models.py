@@ -64,13 +64,11 @@ def real_models(found: dict[str, Memory], theme: Theme) -> Picture:
         theme,
     )
     panels = picture.panels(1, 2, sharex=True, sharey=True)
-    for panel, names, title, ink in zip(
-        panels, (KEEPS_ALL, KEEPS_LESS), TITLES, (theme.blue, theme.purple), strict=True
-    ):
+    halves = zip(panels, (KEEPS_ALL, KEEPS_LESS), TITLES, (theme.blue, theme.purple), strict=True)
+    for panel, names, title, ink in halves:
         for name in names:
-            panel.plot(
-                *zip(*((tokens, of / 2**30) for tokens, of in found[name].nbytes.items()), strict=True), color=ink
-            )
+            nbytes = found[name].nbytes
+            panel.plot(list(nbytes), [each / 2**30 for each in nbytes.values()], color=ink)
             panel.plot(*found[name].end, color=ink, marker="o", clip_on=False)
         panel.set(xscale="log", xlim=(BEGIN, 1.3 * long), xlabel="tokens (log scale)")
         panel.set_title(title, loc="left")
@@ -78,14 +76,12 @@ def real_models(found: dict[str, Memory], theme: Theme) -> Picture:
         panel.set_xticks(MARKS, [f"{tokens:,}" for tokens in MARKS])
         panel.minorticks_off()
     panels[1].set(ylabel="", ylim=(None, 40))  # with room for the names above
+    said = {name: f"{name} {memory.end[1]:.1f}" for name, memory in found.items()}
     lowest = min(KEEPS_ALL, key=lambda name: found[name].nbytes[BEGIN])
     for name in KEEPS_ALL:  # above its line, but the lowest below
-        place, offset = (("left", "top"), (4, -6)) if name == lowest else (("right", "bottom"), (16, 8))
-        words = f"{name} {found[name].end[1]:.1f}"
-        how = {"ha": place[0], "va": place[1], "textcoords": "offset points", "color": theme.blue}
-        panels[0].annotate(words, found[name].end, offset, **how)
-    ends = [
-        (*found[name].end, f"{name} {found[name].end[1]:.1f}\n{found[name].less}", theme.purple) for name in KEEPS_LESS
-    ]
+        across, up, offset = ("left", "top", (4, -6)) if name == lowest else ("right", "bottom", (16, 8))
+        how = {"ha": across, "va": up, "textcoords": "offset points", "color": theme.blue}
+        panels[0].annotate(said[name], found[name].end, offset, **how)
+    ends = [(*found[name].end, f"{said[name]}\n{found[name].less}", theme.purple) for name in KEEPS_LESS]
     label_ends(panels[1], ends, gap=2.6)
     return picture

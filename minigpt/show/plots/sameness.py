@@ -15,7 +15,7 @@ from minigpt.show.plots.redundancy import step_map
 from minigpt.show.plots.style import Picture, Theme, drawn
 from minigpt.show.words import bound
 
-ROUNDING = {"float32": 1e-4, "float64": 1e-12}  # where numbers are about 1, no machine's rounding adds up to more
+ROUNDING = {"float32": 1e-4, "float64": 1e-12}  # far above what rounding adds up to, where numbers are about 1
 OTHER = 0  # the token that stands where later ones will
 
 
@@ -70,8 +70,8 @@ def sameness(repeats: Repeats, theme: Theme) -> Picture:
         f"shape, to less than {single} in float32 ({double} in float64) by others",
         "Maps of steps by tokens, coloured by how far each recomputed key/value row lies from the step before: "
         f"{exactly} the same where matrix products keep their shape, and, where they grow with the text and may add "
-        f"in another order, to less than {single} in float32 and {double} in float64, numbers that reach "
-        f"{repeats.largest:.1f}.",
+        f"in another order, to less than {single} in float32 and {double} in float64, where the numbers "
+        f"themselves reach {repeats.largest:.1f}.",
         theme,
     )
     colours = {

@@ -60,9 +60,8 @@ def scales(found: dict[str, tuple[Int[Tensor, "T K D"], float]], theme: Theme) -
         panel.hlines(tokens + 0.5, channels - 0.5, channels + 0.5, colors=theme.paper, linewidth=4)
         numbers, firsts = np.unique(cells, return_index=True)
         for number, first in zip(numbers, firsts, strict=True):
-            panel.text(
-                first % (K * D), first // (K * D), str(number + 1), ha="center", va="center_baseline", color=theme.ink
-            )
+            token, channel = divmod(first, K * D)
+            panel.text(channel, token, str(number + 1), ha="center", va="center_baseline")
         panel.set_xticks([D * (head + 0.5) - 0.5 for head in range(K)], [f"channels of head {h + 1}" for h in range(K)])
         panel.set_yticks([0, T - 1], ["token 1", f"token {T}"])
         panel.tick_params(length=0)
