@@ -41,12 +41,12 @@ def filling() -> list[Step]:
 
 @drawn
 def slots(steps: list[Step], theme: Theme) -> Picture:
-    """A grid of layers by slots after each step: new, kept, empty."""
+    """A grid of layers by slots after each step: new, kept, free."""
     layers, most = GPT.from_pretrained("recall").config.n_layer, max(step.room for step in steps)
     picture = Picture(
         "A cache holds the keys and values of each token, in each layer;\nwhen its slots are full, it doubles them",
         f"Grids of {layers} layers by slots: after the prompt {steps[0].room} slots, all filled; then {most}, of which "
-        f"{' and '.join(str(len(step.tokens)) for step in steps[1:])} are filled and the others empty.",
+        f"{' and '.join(str(len(step.tokens)) for step in steps[1:])} are filled and the others free.",
         theme,
     )
     shades = ListedColormap([theme.paper, theme.empty, theme.mix("blue", 0.4), theme.blue])
@@ -58,7 +58,7 @@ def slots(steps: list[Step], theme: Theme) -> Picture:
         panel.vlines([slot + 0.5 for slot in range(most)], -0.5, layers - 0.5, colors=theme.paper, linewidth=3)
         panel.hlines([layer + 0.5 for layer in range(layers)], -0.5, most - 0.5, colors=theme.paper, linewidth=3)
         for slot in range(step.room):
-            word, ink = ("empty", theme.muted) if slot >= held else ("kept", theme.ink)
+            word, ink = ("free", theme.muted) if slot >= held else ("kept", theme.ink)
             word, ink = ("new", theme.paper) if kept <= slot < held else (word, ink)
             panel.text(slot, (layers - 1) / 2, word, color=ink, ha="center", va="center")
         panel.set_title(said(step), loc="left")
@@ -75,4 +75,4 @@ def said(step: Step) -> str:
         return f"The prompt: {held} tokens come, {step.room} slots are made"
     if step.room > step.before:
         return f"Token {held}: {step.room} slots are made, the {kept} kept tokens are copied, and the new one written"
-    return f"Token {held}: it is written into the next empty slot, and nothing is copied"
+    return f"Token {held}: it is written into the next free slot, and nothing is copied"
