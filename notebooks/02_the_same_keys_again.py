@@ -29,7 +29,7 @@
 # | query | 查询 | what a token asks of the tokens before it |
 # | layer | 层 | one of the blocks that the rows go through, each with its own keys and values |
 # | pair | 查询–键对 | a query and a key that it sees: attention scores each |
-# | FLOP | 浮点运算 | one multiplication or addition; a MFLOP is a million, a TFLOP a million millions |
+# | FLOP | 浮点运算 | one multiplication or one addition of two numbers |
 # | causality | 因果性 | a token depends only on itself and on those before it |
 # | bidirectional model | 双向模型 | one whose tokens see those after them too |
 # | position | 位置 | the place of a token in its text, which the model reads beside the token |
@@ -459,9 +459,9 @@ with torch.no_grad():
 assert seconds[400] > 2 * seconds[50]
 
 # %% [markdown]
-# **Answer.** Several times, but fewer than eight. There are eight times as many rows to compute, and at this length most of the
-# work is done row by row, in the projections and the MLP; a part of each step is the same for any text. One new token is all that
-# a step adds. The rest of its time goes into rows that were there before.
+# **Answer.** About eight times. There are eight times as many rows to compute, and at this length most of the work is done row by
+# row, in the projections and the MLP. (What is the same for any text lowers the factor a little; attention raises it.) One new
+# token is all that a step adds. The rest of its time goes into rows that were there before.
 #
 # Over all steps of a generation, *rows* grow with the square of the text's length. *Attention* grows faster: each step scores
 # a whole triangle of pairs, and these add up to a cube. It takes a long text to notice. Here is a model of GPT-2's sizes, by closed
