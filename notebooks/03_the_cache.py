@@ -45,6 +45,7 @@ import sys
 sys.path.insert(0, "..")  # minigpt is in the folder above
 
 import math
+import textwrap
 import time
 
 import torch
@@ -263,7 +264,7 @@ exercises.copied.check(copied_rows)
 #
 # At the first move `step` rows are held, at the second twice as many: a square again, only divided by `step`; `step` 1 is
 # `torch.cat`. Whatever the step, there is a text that is long enough to make it slow. Growing by a *factor* makes a line of the
-# square, and the factor need not be 2: with 1.5 there is less room to spare, and more to copy.
+# square, and the factor need not be two: with a smaller one there is less room to spare, and more to copy.
 #
 # </details>
 
@@ -326,7 +327,8 @@ for start in ("JULIET.\n", "To be, or not", "KING.\nMy lord"):
     begin = torch.tensor([tokenizer.encode(start).ids])
     for use_cache in (False, True):
         written = coarse.generate(begin, max_new_tokens=48, use_cache=use_cache)[0].tolist()
-        print(f"{'cached' if use_cache else 'uncached':8}", repr(tokenizer.decode(written)))
+        said = f"{'cached' if use_cache else 'uncached'}: {tokenizer.decode(written)}"
+        print(textwrap.fill(said, 90))
     print()
 
 # %% [markdown]
@@ -546,7 +548,7 @@ assert wrong.sum(-1).tolist() == [1, 2, 3]
 # %% tags=["skip-execution"]
 from ipywidgets import interact
 
-interact(picture, held=(0, 12), new=(1, 6))
+interact(picture, held=(0, 5), new=(1, 4))
 
 # %% [markdown]
 # ## 8. A cache that is kept: prompt reuse

@@ -26,10 +26,10 @@ def triangles(right: Bool[Tensor, "T S"], wrong: Bool[Tensor, "T S"], theme: The
     held = slots - new
     picture = Picture(
         f"{new} new token{'s' * (new > 1)} behind {held} old: the triangle belongs in the lower right",
-        f"Two masks of {new} queries by {slots} keys: the right one hides a triangle in the upper right; that of "
+        f"Two masks of {new} queries by {slots} keys: that of sees hides a triangle in the upper right; that of "
         f"is_causal=True lets query {held} see key 0 only, and hides {int(lost.sum())} keys that should be seen.",
         theme,
-        size=(10, 1.6 + 0.45 * new + 0.5),
+        size=(10.0, 2.1 + 0.45 * new),
     )
     shades = ListedColormap([theme.empty, theme.mix("blue", 0.5), theme.mix("vermillion", 0.6)])
     titles = "sees: lower right", "is_causal=True: upper left"
