@@ -46,6 +46,13 @@ def parents_only(parents):
     return mask
 
 
+def last_as_parent(parents):
+    mask = torch.eye(len(parents), dtype=torch.bool)
+    for token, parent in enumerate(parents):
+        mask[token] |= mask[parent]
+    return mask
+
+
 def half(q, k, v):
     """What attention over these keys gives, and the logarithm of the sum of exp(score), for each query."""
     scores = q @ k.T / math.sqrt(q.shape[-1])
@@ -68,6 +75,9 @@ doubled = Exercise(
     mistakes={
         "the two copies were given half of the weight each: both have the whole score": half_each,
         "these no longer add up to 1": repeated,
+        "the copy has a place of its own: the row is one number longer": lambda weights, at: scaled(
+            [weight * (1 + (key == at)) for key, weight in enumerate(weights)]
+        ),
         "the second copy stands right behind the first": lambda weights, at: scaled([*weights, weights[at]]),
         "the weights are not scores: they went through exp already": lambda weights, at: softmaxed(
             repeated(weights, at)
@@ -84,6 +94,7 @@ tree = Exercise(
             len(parents), len(parents), dtype=torch.bool
         ).tril(),
         "a token sees its parent, but not the parent's parent": parents_only,
+        "-1 is no parent, but as an index it is the last token": last_as_parent,
         "a token must see itself": lambda parents: ancestors(parents) & ~torch.eye(len(parents), dtype=torch.bool),
         "queries are rows, keys are columns": lambda parents: ancestors(parents).T,
     },
@@ -96,6 +107,9 @@ joined = Exercise(
     mistakes={
         "both halves count the same: the one with the higher scores must count more": lambda one, p, other, r: (
             (one + other) / 2
+        ),
+        "each half is a mean already: the whole lies between them, it is not their sum": lambda one, p, other, r: (
+            one + other
         ),
         "the shares were made of the logarithms: they must be made of their exp": lambda one, p, other, r: in_shares(
             one, p / (p + r), other

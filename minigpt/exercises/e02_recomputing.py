@@ -44,6 +44,13 @@ pairs = Exercise(
         "the last new token is never fed: nothing is asked of it": lambda prompt, new_tokens: pairs_of(
             texts(prompt, new_tokens + 1), prompt + new_tokens
         ),
+        "these are rows: each takes as many pairs as it sees keys": lambda prompt, new_tokens: (
+            sum(texts(prompt, new_tokens)),
+            prompt + new_tokens - 1,
+        ),
+        "the number without a cache comes first": lambda prompt, new_tokens: pairs_of(
+            texts(prompt, new_tokens), prompt + new_tokens - 1
+        )[::-1],
         "these are squares: a token doesn't see those after it": lambda prompt, new_tokens: (
             sum(length**2 for length in texts(prompt, new_tokens)),
             prompt**2 + sum(texts(prompt + 1, new_tokens - 1)),
@@ -71,6 +78,13 @@ reach = Exercise(
         ),
         "each layer looks through a window at what the layer below saw through its own": (
             lambda token, layer, window, length: moved(token, min(layer, 1), window - 1, length)
+        ),
+        "its own key changes too": lambda token, layer, window, length: moved(token, layer, window - 1, length)[1:],
+        "one more changes: a token `window - 1` behind still sees it": lambda token, layer, window, length: list(
+            range(token, min(length, token + max(1, layer * (window - 1))))
+        ),
+        "a token looks back, so a change moves on, to the tokens behind it": lambda token, layer, window, length: list(
+            range(max(0, token - layer * (window - 1)), token + 1)
         ),
         "that would be so without a window": lambda token, layer, window, length: moved(
             token, min(layer, 1), length, length

@@ -33,7 +33,7 @@ class Narrow(GPT):
     fed: list[int]
 
     def __repr__(self):
-        return f"a model that takes {self.most} tokens at once"
+        return f"a model that takes {self.most} at once"
 
     def forward(self, ids, positions=None, cache=None):
         if ids.shape[1] > self.most:
@@ -61,7 +61,7 @@ def rows(texts, kept):
 
 prefill = Exercise(
     reference=in_pieces,
-    observe=lambda logits, model, ids, size: (model.fed, logits),
+    observe=lambda logits, model, ids, size: (f"fed {' + '.join(map(str, model.fed))} tokens", logits),
     cases=[prompt(1, 8, 4), prompt(1, 8, 3), prompt(2, 5, 1), prompt(1, 5, 9)],
     axes="row token vocabulary",
     mistakes={
@@ -86,6 +86,7 @@ copied = Exercise(
         "each move copies all that is held, not only what came since the last": lambda tokens, step: (
             (tokens - 1) // step * step
         ),
+        "that is how often something is copied, not how many rows": lambda tokens, step: (tokens - 1) // step,
         "that is what torch.cat copies: here some tokens find a slot": lambda tokens, step: sum(range(tokens)),
         "that is what doubling copies": lambda tokens, step: sum(2**n for n in range(tokens) if 2**n < tokens),
     },
