@@ -74,8 +74,8 @@ torch.set_num_threads(1)  # small numbers: more threads would only wait for each
 #
 # `Attn₁ = softmax(q₁ k₁ᵀ / √D) v₁`
 #
-# `D` is the length of these vectors. Dividing by its square root keeps the scores from growing with it. The article that
-# this course grows from, on KV caching in transformers, explains attention by the same three tokens, and leaves the root
+# `D` is the length of these vectors. Dividing by its square root keeps the scores from growing with it. The (Chinese)
+# article that this course grows from, on KV caching in transformers, explains attention by the same three tokens, and leaves the root
 # out. So do many texts; the models don't.
 #
 # **Claim.** Whatever the query and the key of token 1 are, its attention is its value.

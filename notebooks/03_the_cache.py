@@ -25,6 +25,7 @@
 # | decode | 解码 | the steps after it, a new token each |
 # | chunk | 分块 | a piece of a prompt, fed at once |
 # | position | 位置 | the place of a token in its text, which the model reads beside the token |
+# | rotary position | 旋转位置编码 | a position given by turning queries and keys, in each layer |
 # | left padding | 左填充 | filling up short texts of a batch at their beginning |
 # | attention mask | 注意力掩码 | 1 where a token is real, 0 where it is padding |
 # | causal mask | 因果掩码 | hides from each token all that comes after it |
@@ -417,7 +418,7 @@ for length in (50, 100, 200, 400):
 assert uncached > 2 * cached
 
 # %% [markdown]
-# And for GPT-2, recorded once on another machine; the lines are what the closed forms of work and reading allow there at best:
+# And for GPT-2, as recorded once:
 
 # %%
 picture = time_a_token(recorded_times())
@@ -469,7 +470,7 @@ assert not torch.allclose(naive, right, atol=0.1)
 # %% [markdown]
 # **Answer.** 0. If we say 3, the row is wrong twice: it stands 3 positions too far right, and it sees 3 tokens that are not there.
 #
-# Our model adds a learned vector for each position to the token, before the first layer. Most models today have **rotary positions**
+# Our model adds a learned vector for each position to the token, before the first layer. Many models have **rotary positions**
 # instead (RoPE, arXiv 2104.09864): each layer turns its queries and keys by angles that grow with the position. Their keys are kept
 # *after* this rotation. So no old key is turned again, and a kept key belongs to its position there too: whoever gives the token
 # another one must turn its key further.
@@ -678,9 +679,8 @@ def speculate(text, new_tokens, size=4):
     while text.shape[1] < end:
         draft = draft_model.generate(text, max_new_tokens=size)[:, -size:]
         logits = model(torch.cat([text, draft], dim=1)[:, cache.length :], cache=cache)
-        choices = logits[:, -size - 1 :].argmax(
-            -1
-        )  # behind the text, and behind each of the draft
+        # the model's own choice behind the text, and behind each token of the draft
+        choices = logits[:, -size - 1 :].argmax(-1)
         good = int((choices[:, :-1] == draft).cumprod(1).sum())
         cache.crop(good - size)
         gain = torch.cat([draft[:, :good], choices[:, good : good + 1]], dim=1)
