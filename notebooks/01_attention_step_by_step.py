@@ -161,8 +161,11 @@ k, v = k_before, v_before
 # The same in a real model, the small GPT that comes with the package. Each triangle was computed from nothing:
 
 # %%
-picture = growth(growing_weights())
-show(picture, picture.alt)
+show(
+    growth(growing_weights()),
+    "Triangles of attention weights for tokens 1 to 3, each with one new row at the bottom; "
+    "the rows above it are those of the triangle before.",
+)
 
 # %% [markdown]
 # ### Exercise 1: the same token twice
