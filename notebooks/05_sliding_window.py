@@ -474,14 +474,11 @@ for name, (reader, _) in rules.items():
 # Here is the same for more distances, as it was recorded once, beside caches that keep *all* tokens in fewer bits (notebook 06):
 
 # %%
-show(
-    recall_by_distance(recorded_quality()),
-    "Lines of questions answered right against the distance of the fact asked for: each window falls from nearly all "
-    "to nearly none at its own width, while the caches that keep all tokens with 8, 4 or 2 bits stay at the top.",
-)
+picture = recall_by_distance(recorded_quality())
+show(picture, picture.alt)
 
 # %% [markdown]
-# A window's line falls at its width, and nowhere else. Rounding has no such edge.
+# A window's line falls at its width, and nowhere else. Rounding has no such edge: it remembers at all distances, or, with 1 bit, at none.
 
 # %% [markdown]
 # ## 7. Further than the window
