@@ -338,7 +338,8 @@ assert filled == {by_number: [3, 0, 0, 0], by_tensor: [1, 2, 3, 0]}
 # ### Exercise 2: a write that counts for itself
 #
 # Better still if nothing needs to be copied in: let the recording count. `count` is a tensor that holds how many tokens have come so far. Write `k` into the slot of the next token, over and over from the first slot when the
-# last one is full, and move `count` on, so that every replay of the same recording does the right thing. Return nothing: the grader records one call, replays it, and looks at `keys` and `count`.
+# last one is full, and move `count` on, so that every replay of the same recording does the right thing. Return nothing: the grader
+# records one call, replays it, and looks at `keys` and `count`. (A recording has no numbers to give to Python: `int(count)` raises an error.)
 
 
 # %% tags=["exercise"]
@@ -360,7 +361,6 @@ exercises.write.check(exercises.replayed(write))
 # ```
 #
 # `count += 1` changes the tensor in place, at its address; `count = count + 1` would make a new one, and the recording would begin at the old one again.
-# `int(count)` can't be recorded at all: a recording has no numbers to give to Python.
 #
 # </details>
 

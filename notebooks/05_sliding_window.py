@@ -256,12 +256,8 @@ for kind in (SlidingWindowCache, ShortRing):
         cache = kind(windowed.config, chunk=4, dtype=model.dtype)
         right[count] = worst(cache, 4, count) < 1e-10
     print(f"{kind.__name__:18} {cache.room} slots; right on the first so many tokens:", right)
-    assert list(right.values()) == [
-        True,
-        True,
-        kind is SlidingWindowCache,
-        kind is SlidingWindowCache,
-    ]
+    enough = kind is SlidingWindowCache
+    assert [*right.values()] == [True, True, enough, enough]
 
 # %% [markdown]
 # **Answer.** Token 8 looks back to token 1 and the chunk ends at token 11: 11 slots. With 10, token 11 takes the place of token 1 before token 8 has seen it.
@@ -339,10 +335,6 @@ for window in (16, 64, 128):
 #
 # Prose is one thing, memory another. A **memory question** tells a fact in four tokens (`[Give Romeo ruby.]`), goes on with prose and other facts, and asks: `[Give Romeo`. **Recall** is the share
 # answered right. Here the fact asked for stands at the very start of a text of 300 tokens, and the question at its end.
-#
-# **Claim.** Sinks remember what stands in them, and nothing else.
-#
-# **Predict.** A window of 64, and the fact in tokens 0 to 3. How many sinks does it take to answer: four, or fewer? And what if the fact begins four tokens later?
 
 # %%
 asked = questions(0, (151, 200), count=80, length=300)
@@ -363,6 +355,13 @@ def answers(reader, prompts):
     return reader(prompts)[:, -1].argmax(-1)
 
 
+# %% [markdown]
+# **Claim.** Sinks remember what stands in them, and nothing else.
+#
+# **Predict.** A window of 64, and the fact in tokens 0 to 3. How many sinks does it take to answer: four, or fewer? And what if the fact begins four tokens later?
+
+
+# %%
 def right_at(reader, start):
     return (answers(reader, told_at(start)) == asked.answers).sum().item()
 
@@ -371,11 +370,9 @@ readers = {"no window": gpt}
 readers |= {f"window 64, {sinks} sinks": gpt.with_window(64, sinks) for sinks in range(5)}
 in_front = {name: right_at(reader, start=0) for name, reader in readers.items()}
 for name, right in in_front.items():
-    print(
-        f"{name:18}: right of {len(asked.answers)}, the fact in the first four tokens: {right}"
-    )
+    print(f"{name:18}, the fact in the first four tokens: {right} of 80 right")
 behind = right_at(readers["window 64, 4 sinks"], start=4)
-print(f"window 64, 4 sinks: the fact in the next four: {behind}")
+print(f"window 64, 4 sinks, the fact in the next four:         {behind} of 80 right")
 assert [in_front[name] > 75 for name in readers] == [True, False, False, False, True, True]
 assert max(behind, in_front["window 64, 2 sinks"]) < 5
 
@@ -549,7 +546,7 @@ assert (again - oracle[:, 96:]).abs().max() < 1e-10
 #
 # **Claim.** One layer that sees all tokens can be enough to remember, if it is the right one.
 #
-# **Predict.** 3 layers, windows of 64 in two of them. Which one must see all tokens to answer a question whose fact was told more than 150 tokens ago?
+# **Predict.** 3 layers, windows of 64 in two of them. Which one must see all tokens to answer a question whose fact was told 151 to 200 tokens ago?
 
 # %%
 found = {}

@@ -119,10 +119,8 @@ class Appending(ConcatCache):
 class Detached(Appending):
     def store(self, k, v, layer):
         keys, values, positions = super().store(k, v, layer)
-        self.kv[layer] = (
-            keys.detach(),
-            values.detach(),
-        )  # what is kept; what is returned has its record
+        # What is kept. What is returned has its record.
+        self.kv[layer] = keys.detach(), values.detach()
         return keys, values, positions
 
 
@@ -130,6 +128,7 @@ class InPlace(StaticCache):
     serve = Appending.serve
 
 
+# %%
 def gradient(loss):
     """Of all weights, as one long vector."""
     return torch.cat([g.flatten() for g in torch.autograd.grad(loss, [*model.parameters()])])

@@ -104,6 +104,9 @@ exact_names = Exercise(
         "the output head is the token embedding, which made the rows": of_the_last_layer(
             "attn.c_proj", "ln_2", "mlp", others=("ln_f", "wte")
         ),
+        "the rows of the last layer are made with all that the layers below it do": lambda names: [
+            name for name in names if any(part in name for part in ("attn.c_proj", "ln_2", "mlp", "ln_f"))
+        ],
         "ln_f stands behind all layers: no kept row was made with it": of_the_last_layer(
             "attn.c_proj", "ln_2", "mlp", others=()
         ),
