@@ -430,7 +430,7 @@ print({block: f"{cost:,}" for block, cost in costs.items()})
 assert min(costs, key=costs.get) == 100
 
 # %% [markdown]
-# Neither a graph for each length nor one for all: 100 slots at a time are best. Many servers do so, with a handful of sizes.
+# Neither a graph for each length nor one for all: of these four, 100 slots at a time are best.
 
 # %% [markdown]
 # ## 7. Break it: overflow

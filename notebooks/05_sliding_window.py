@@ -153,17 +153,12 @@ class Shuffled(Observer):
 windowed = model.with_window(8)
 with torch.no_grad():
     oracle = windowed(many)  # uncached
-    shuffled = Shuffled(
-        make_cache("sliding_window", windowed.config, chunk=1, dtype=model.dtype)
-    )
-    logits = torch.cat(
-        [windowed(token, cache=shuffled) for token in many.split(1, dim=1)], dim=1
-    )
-print(
-    "shuffled at every step, in every layer; equal:",
-    (logits - oracle).abs().max().item() < 1e-10,
-)
-assert (logits - oracle).abs().max() < 1e-10
+    ring_of_8 = make_cache("sliding_window", windowed.config, chunk=1, dtype=model.dtype)
+    shuffled = Shuffled(ring_of_8)
+    logits = torch.cat([windowed(new, cache=shuffled) for new in many.split(1, dim=1)], dim=1)
+difference = (logits - oracle).abs().max().item()
+print("shuffled at every step, in every layer; equal to rounding:", difference < 1e-10)
+assert difference < 1e-10
 
 # %% [markdown]
 # **Answer.** `[5, 6, 7, 3, 4]`; and nothing changes but rounding. Attention is a sum, so the order of its terms is of no concern; the mask asks for positions, and the cache reports them for each slot.
@@ -369,10 +364,11 @@ def right_at(reader, start):
 readers = {"no window": gpt}
 readers |= {f"window 64, {sinks} sinks": gpt.with_window(64, sinks) for sinks in range(5)}
 in_front = {name: right_at(reader, start=0) for name, reader in readers.items()}
+print("right of 80, if the fact is tokens 0 to 3:")
 for name, right in in_front.items():
-    print(f"{name:18}, the fact in the first four tokens: {right} of 80 right")
+    print(f"  {name:18} {right:2}")
 behind = right_at(readers["window 64, 4 sinks"], start=4)
-print(f"window 64, 4 sinks, the fact in the next four:         {behind} of 80 right")
+print(f"if it is tokens 4 to 7:\n  window 64, 4 sinks {behind:2}")
 assert [in_front[name] > 75 for name in readers] == [True, False, False, False, True, True]
 assert max(behind, in_front["window 64, 2 sinks"]) < 5
 
@@ -389,7 +385,7 @@ for name in ("no window", "window 64, 4 sinks", "window 64, 0 sinks"):
 
 # %% [markdown]
 # **Answer.** Three sinks are enough, two are not. What must stay is the row of the third token, the value, and it alone. When this row was made it could still see the name beside it, so
-# it says both *ruby* and *told of Romeo*. Without it the model answers with what was told of someone else. A fact that begins four tokens later is lost in spite of 4 sinks. So a good place for what must not be forgotten is the very start, which is where a system prompt stands;
+# it says both *cloak* and *told of Juliet*. Without it the model answers with what was told of someone else. A fact that begins four tokens later is lost in spite of 4 sinks. So a good place for what must not be forgotten is the very start, which is where a system prompt stands;
 # but only as much of it as there are sinks.
 
 # %% [markdown]
@@ -453,6 +449,11 @@ assert all(
     right[name][200] <= chance[200] * count for name in ("window 128", "window 128, 4 sinks")
 )
 
+
+# %% [markdown]
+# One of the far ones, in words:
+
+# %%
 far = questions(0, bins[1], count=1)
 at = far.prompts.shape[1] - far.distances.item() - 2
 print("told: ", tokenizer.decode(far.prompts[0, at : at + 4].tolist()), end="")

@@ -255,10 +255,7 @@ for kind in (Appending, Detached):
         for piece in ids.split(15, dim=1):
             model(piece, cache=cache)  # its logits are gone at once
             held.append(round(graph_bytes() / cache.nbytes))
-    print(
-        f"{kind.__name__:9} the graph takes so many times the bytes of the keys and values:",
-        held,
-    )
+    print(f"{kind.__name__:9} graph, in multiples of the keys' and values' bytes:", held)
     assert (held == [0] * 4) if kind is Detached else (min(held) > 4)
 
 # %% [markdown]
@@ -321,11 +318,7 @@ for trained in ("all layers", "the last layer"):
         learner(ids[:, :half], cache=new)  # the rows as the new weights make them
         apart = (learner(ids[:, half:], cache=old) - learner(ids)[:, half:]).abs().max().item()
     pairs = enumerate(zip(old.kv, new.kv, strict=True))
-    wrong = [
-        layer
-        for layer, ((k, _), (k2, _)) in pairs
-        if not torch.equal(k[:, :half], k2[:, :half])
-    ]
+    wrong = [at for at, (k, k2) in pairs if not torch.equal(k[0][:, :half], k2[0][:, :half])]
     print(f"{trained} changed: stale are the keys of layers {wrong}, logits off by {apart:.2f}")
     assert wrong == ([0, 1, 2] if trained == "all layers" else [2])
     assert apart > 0.01
