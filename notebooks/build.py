@@ -46,7 +46,22 @@ def read(source: Path) -> NotebookNode:
         ids.add(cell.id)
         cell.metadata.setdefault("slideshow", {"slide_type": slide_type(cell, before)})
         before = cell
+    fold(notebook.cells)
     return notebook
+
+
+def fold(cells: list[NotebookNode]) -> None:
+    """Fold what the reader should not see yet: the imports, and what comes out of the code after a `**Predict.**`."""
+    predicting = False
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            predicting = "**Predict.**" in cell.source or (
+                predicting and not re.search(r"^#|\*\*Answer\.\*\*", cell.source)
+            )
+        elif cell.source.startswith("import sys"):
+            cell.metadata["jupyter"] = {"source_hidden": True}
+        elif predicting:
+            cell.metadata["jupyter"] = {"outputs_hidden": True}
 
 
 def slide_type(cell: NotebookNode, before: NotebookNode | None) -> str:

@@ -1,4 +1,4 @@
-"""The graders: a right answer gets one line, a wrong one the first place where it differs and the likely reason."""
+"""The graders: a right answer gets one line, a wrong one the first place where it differs and what there is to see."""
 
 import math
 
@@ -47,7 +47,7 @@ def test_rounding_is_no_mistake_and_more_than_that_is_one():
 
 def test_whole_numbers_are_equal_or_not_however_large_their_neighbours_are():
     right = torch.tensor([NEVER, 0, 1, 2])
-    assert "at axis 1, got 1, wanted 0 (3 of 4 differ)" in message(torch.tensor([NEVER, 1, 2, 3]), right)
+    assert "at i 1, got 1, wanted 0 (3 of 4 differ)" in message(torch.tensor([NEVER, 1, 2, 3]), right)
     assert "nearly" not in message(torch.tensor([NEVER, 9, 1, 7]), right)
 
 
@@ -57,11 +57,11 @@ def test_a_wrong_number_is_named_by_its_first_position_on_the_axes():
     assert f"at T 1, H 0, D 2, got -7, wanted {NUMBERS[1, 0, 2]:.6g} (2 of 24 differ)" in message(
         wrong, NUMBERS, axes="T H D"
     )
-    assert "at axis 1, axis 0, axis 2, got -7" in message(wrong, NUMBERS)
+    assert "at i 1, j 0, k 2, got -7" in message(wrong, NUMBERS)
 
 
 def test_the_first_case_that_differs_is_named_with_its_arguments():
-    with pytest.raises(WrongAnswer, match=r"<lambda>, case 2 \(float32 \(2, 3, 4\), 7\): got 7, wanted 8"):
+    with pytest.raises(WrongAnswer, match=r"<lambda>, case 2 \(x = float32 \(2, 3, 4\), n = 7\): got 7, wanted 8"):
         check(lambda x, n: n, lambda x, n: n + n // 6, (NUMBERS, 5), (NUMBERS, 7), (NUMBERS, 8))
 
 
@@ -69,40 +69,55 @@ RIGHT = torch.randn(5, 5, generator=torch.Generator().manual_seed(0))
 CAUSAL = torch.ones(5, 5, dtype=torch.bool).tril()
 LATE = torch.cat([RIGHT[:3], -(RIGHT[3:] ** 2)])
 HINTS = {
-    "transposed: axes 0 and 1": (RIGHT.T, RIGHT),
-    "order along axis 1 is reversed": (RIGHT.flip(1), RIGHT),
-    "moved by one along axis 0": (RIGHT.roll(1, 0), RIGHT),
-    "moved by one along axis 1": (torch.cat([RIGHT[:, 1:], RIGHT[:, :1]], 1), RIGHT),
-    "only the first along axis 0 is right": (RIGHT[:1].expand(5, 5), RIGHT),
-    "only the last along axis 0 is right": (RIGHT[-1:].expand(5, 5), RIGHT),
-    "right up to 2 along axis 0, wrong from 3 on": (LATE, RIGHT),
-    "wrong up to 1 along axis 0": (LATE.flip(0), RIGHT.flip(0)),
+    "the right answer with i and j swapped": (RIGHT.T, RIGHT),
+    "reverse order along j": (RIGHT.flip(1), RIGHT),
+    "one place too far on along i": (RIGHT.roll(1, 0), RIGHT),
+    "one place too early along j": (torch.cat([RIGHT[:, 1:], RIGHT[:, :1]], 1), RIGHT),
+    "i 0 alone is right": (RIGHT[:1].expand(5, 5), RIGHT),
+    "i 4 alone is right": (RIGHT[-1:].expand(5, 5), RIGHT),
+    "right up to i 2, wrong from i 3 on": (LATE, RIGHT),
+    "wrong up to i 1, right from i 2 on": (LATE.flip(0), RIGHT.flip(0)),
     "every number is 2 times": (2 * RIGHT, RIGHT),
     "the sign is wrong": (-RIGHT, RIGHT),
     "every number is off by 3": (RIGHT + 3, RIGHT),
-    "NaN: a softmax over a row in which everything is hidden": (RIGHT.where(RIGHT > -1, math.nan), RIGHT),
-    "infinite": (RIGHT.where(RIGHT > -1, math.inf), RIGHT),
+    "4 numbers are NaN": (RIGHT.where(RIGHT > -1, math.nan), RIGHT),
+    "4 numbers are infinite": (RIGHT.where(RIGHT > -1, math.inf), RIGHT),
     "True and False are swapped": (~CAUSAL, CAUSAL),
-    "only where query and key are the same token": (CAUSAL.tril(-1), CAUSAL),
+    "differs on the diagonal alone": (CAUSAL.tril(-1), CAUSAL),
     "queries see what they may not, up to 2 keys too many": (CAUSAL | CAUSAL.roll(2, 1), CAUSAL),
     "queries don't see all that they may, up to 3 keys too few": (CAUSAL.triu(-1), CAUSAL),
-    "axes 0 and 1 are swapped": (NUMBERS.transpose(0, 1), NUMBERS),
+    "i and j are swapped": (NUMBERS.transpose(0, 1), NUMBERS),
     "in another shape": (NUMBERS.flatten(), NUMBERS),
     "2 axes instead of 3": (NUMBERS[0], NUMBERS),
-    "off by one along axis 1": (NUMBERS[:, 1:], NUMBERS),
+    "one too few along j": (NUMBERS[:, 1:], NUMBERS),
     "there is no `return`": (None, RIGHT),
-    "off by one: look at where a loop": ([1, 2], [1, 2, 3]),
 }
 
 
 @pytest.mark.parametrize("hint", HINTS)
-def test_the_likely_reason_is_told(hint):
-    assert hint in message(*HINTS[hint]).split("Likely: ")[1]
+def test_what_is_to_be_seen_is_told(hint):
+    assert hint in message(*HINTS[hint]).split("To be seen: ")[1]
 
 
 def test_numbers_that_look_like_nothing_get_no_hint():
     noise = torch.randn(5, 5, generator=torch.Generator().manual_seed(1))
-    assert "Likely" not in message(noise, RIGHT)
+    assert "\n" not in message(noise, RIGHT)
+
+
+def test_a_whole_number_will_do_where_a_float_is_wanted():
+    check(lambda: [2, 0.5], lambda: [2.0, 0.5], ())
+
+
+def test_what_an_answer_did_to_its_arguments_is_looked_at_and_not_what_it_says_of_it():
+    def lies(model):
+        model.train()
+        return "in eval mode"
+
+    exercise = {"observe": lambda returned, model: model.training}
+    check(lambda model: model.train(), lies, (torch.nn.Linear(1, 1),), **exercise)
+    with pytest.raises(WrongAnswer, match=r"got True, wanted False\nLikely: it is left in training mode"):
+        check(lies, lambda model: model.eval(), (torch.nn.Linear(1, 1),), **exercise,
+              mistakes={"it is left in training mode": lambda model: model.train()})  # fmt: skip
 
 
 def test_a_known_mistake_is_told_by_its_own_sentence():
@@ -125,12 +140,25 @@ def test_a_known_mistake_is_told_by_its_own_sentence():
     [
         (3, RIGHT, "got 3, wanted float32 (5, 5)"),
         (RIGHT[0], RIGHT, "got shape (5,), wanted (5, 5)"),
-        (RIGHT, CAUSAL, "got torch.float32, wanted torch.bool"),
-        ([1, RIGHT], [1, CAUSAL], "at [1], got torch.float32"),
+        (RIGHT, CAUSAL, "got float32 (5, 5), wanted bool (5, 5)"),
+        ([1, RIGHT], [1, CAUSAL], "at [1], got float32 (5, 5)"),
         (7, [1, 2], "got 7, wanted a list of 2"),
         (torch.nn.Sequential(torch.nn.Linear(2, 2)), 1, "got a Sequential, wanted 1"),
         ("a" * 99, "b", f"got '{'a' * 56}..., wanted 'b'"),
         (1, 2.5, "got 1, wanted 2.5"),
+        (3.0, 3, "got 3.0: the number is right, but it is a float, and a whole number is wanted"),
+        (torch.tensor(3), 3, "the number is right, but it is a Tensor, and a whole number is wanted"),
+        (1, True, "got 1, wanted True"),
+        ([True], [1], "at [0], got True, wanted 1"),
+        ([1, 2], [1, 2, 3], "got 2 things, wanted 3"),
+        (torch.tensor([1, 5]), torch.tensor([1, NEVER]), "got 5, wanted NEVER"),
+        (
+            torch.tensor([1, 5]),
+            torch.tensor([1, 5]).byte(),
+            "numbers are right, but they are int64, and uint8 is wanted",
+        ),
+        (RIGHT, RIGHT.double(), "the numbers are right, but they are float32, and float64 is wanted"),
+        (CAUSAL.T, CAUSAL, "at i 0, j 1, got True, wanted False (20 of 25 differ)"),
     ],
     ids=str,
 )
@@ -180,4 +208,4 @@ def test_in_a_notebook_only_the_message_is_shown():
 
 def test_a_padded_mask_that_is_moved_is_told_so():
     right = sees(torch.arange(4)[None], torch.tensor([[NEVER, 0, 1, 2]]))[0, 0]
-    assert "moved by one" in message(sees(torch.arange(4)[None], torch.arange(4)[None])[0, 0], right)
+    assert "one place too early along j" in message(sees(torch.arange(4)[None], torch.arange(4)[None])[0, 0], right)

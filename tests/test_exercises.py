@@ -30,6 +30,11 @@ def test_a_mistake_is_told_by_its_own_sentence(mistake):
         exercise.check(wrong)
 
 
+@pytest.mark.parametrize("name", EXERCISES)
+def test_at_least_three_wrong_answers_that_a_student_would_give_are_known(name):
+    assert len(EXERCISES[name].mistakes) >= 3
+
+
 def test_a_prompt_that_is_not_fed_in_pieces_is_no_answer():
     def fed_whole(model, ids, size):
         return model(ids)

@@ -149,7 +149,7 @@ def test_a_mutant_that_a_solution_names_is_one_of_the_suite(source):
         assert name in MUTANTS | BUGS
 
 
-def test_each_numbered_section_claims_asks_for_a_prediction_and_asserts(source):
+def test_each_numbered_section_claims_asks_for_a_prediction_asserts_and_answers(source):
     sections = re.split(r"(?m)^# ## (?=\d)", source.read_text(encoding="utf-8"))[1:]
     assert sections
     for section in sections:
@@ -157,6 +157,17 @@ def test_each_numbered_section_claims_asks_for_a_prediction_and_asserts(source):
         assert "**Claim.**" in section, heading
         assert "**Predict.**" in section, heading
         assert re.search(r"(?m)^\s*(assert|with refused)\b", section), heading
+        assert section.find("**Predict.**") < section.find("\n# **Answer.** "), heading
+
+
+def test_what_comes_out_before_the_answer_is_hidden_and_nothing_else_is(source):
+    """In JupyterLab, until the cell is run."""
+    asked = False
+    for cell in committed(source).cells:
+        asked = "**Predict.**" in cell.source or (asked and "**Answer.**" not in cell.source)
+        hidden = cell.metadata.get("jupyter", {}).get("outputs_hidden", False)
+        exercise = {"exercise", "check"} & {*tags(cell)}
+        assert hidden == (cell.cell_type == "code" and asked and not exercise), cell.source
 
 
 def test_its_head_has_a_chinese_summary_and_a_glossary(source):

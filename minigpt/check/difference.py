@@ -1,27 +1,37 @@
 """Where an answer first differs from what was wanted."""
 
-import itertools
 import math
 
 import torch
 from torch import Tensor
 
+from minigpt.attention import NEVER
 from minigpt.check.hints import number_hints, shape_hints
 
 
 def difference(got, want, axes: list[str], tolerance: float) -> tuple[str, str | None] | None:
-    """Where got first differs from want, and the likely reason, if there is one. None if they are the same."""
+    """Where got first differs from want, and what there is to see in it, if anything. None if they are the same."""
     if got is None and want is not None:
         return f"it returned None, wanted {say(want)}", "there is no `return`"
     if isinstance(want, Tensor):
         return tensors_differ(got, want, axes, tolerance)
     if isinstance(want, list | tuple):
         return sequences_differ(got, want, axes, tolerance)
-    if isinstance(want, float) and isinstance(got, int | float):
-        same = math.isclose(got, want, rel_tol=tolerance, abs_tol=tolerance * 1e-6)
-    else:
-        same = isinstance(got, type(want)) and got == want
-    return None if same else (f"got {say(got)}, wanted {say(want)}", None)
+    if not equal(got, want, tolerance):
+        return f"got {say(got)}, wanted {say(want)}", None
+    if isinstance(got, type(want)) or isinstance(want, float):
+        return None
+    kind = "a whole number" if type(want) is int else f"a {type(want).__name__}"
+    return f"got {say(got)}: the number is right, but it is a {type(got).__name__}, and {kind} is wanted", None
+
+
+def equal(got, want, tolerance: float) -> bool:
+    """The same value, whatever its type; a float may be off by the tolerance."""
+    if isinstance(got, Tensor):
+        got = got.item() if got.numel() == 1 else None
+    if isinstance(want, float) and type(got) in (int, float):
+        return math.isclose(got, want, rel_tol=tolerance, abs_tol=tolerance * 1e-6)
+    return isinstance(got, bool) == isinstance(want, bool) and got == want
 
 
 def sequences_differ(got, want, axes, tolerance):
@@ -31,30 +41,30 @@ def sequences_differ(got, want, axes, tolerance):
         found = difference(*pair, axes, tolerance)
         if found is not None:
             return f"at [{place}], {found[0]}", found[1]
-    if len(got) == len(want):
-        return None
-    off_by_one = "off by one: look at where a loop or a slice starts and ends"
-    return f"got {len(got)} things, wanted {len(want)}", off_by_one if abs(len(got) - len(want)) == 1 else None
+    return None if len(got) == len(want) else (f"got {len(got)} things, wanted {len(want)}", None)
 
 
 def tensors_differ(got, want, axes, tolerance):
     if not isinstance(got, Tensor):
         return f"got {say(got)}, wanted {say(want)}", None
+    axes = axes if len(axes) == want.ndim else [*"ijklmn"[: want.ndim]]
     if got.shape != want.shape:
         where = f"got shape {tuple(got.shape)}, wanted {tuple(want.shape)}"
-        return where, next(shape_hints(got, want), None)
+        return where, next(shape_hints(got, want, axes), None)
     if (got.dtype == torch.bool) != (want.dtype == torch.bool):
-        return f"got {got.dtype}, wanted {want.dtype}", None
+        return f"got {say(got)}, wanted {say(want)}", None
     differs = apart(got, want, tolerance)
-    if not differs.any():
-        return None
-    position = differs.nonzero()[0].tolist()
-    place = ", ".join(f"{axis} {at}" for axis, at in zip(axes or itertools.repeat("axis"), position, strict=False))
-    one, other = (f"{x[tuple(position)].item():.6g}" for x in (got, want))
-    count = f"{int(differs.sum())} of {differs.numel()} differ"
-    return f"at {place or 'the only number'}, got {one}, wanted {other} ({count})", next(
-        number_hints(got, want, tolerance), None
-    )
+    if differs.any():
+        position = differs.nonzero()[0].tolist()
+        place = ", ".join(f"{axis} {at}" for axis, at in zip(axes, position, strict=True)) or "the only number"
+        one, other = (number(x[tuple(position)].item()) for x in (got, want))
+        count = f"{int(differs.sum())} of {differs.numel()} differ"
+        hint = next(number_hints(got, want, axes, tolerance), None)
+        return f"at {place}, got {one}, wanted {other} ({count})", hint
+    if got.dtype != want.dtype:
+        one, other = (str(x.dtype).removeprefix("torch.") for x in (got, want))
+        return f"the numbers are right, but they are {one}, and {other} is wanted", None
+    return None
 
 
 def apart(got: Tensor, want: Tensor, tolerance: float) -> Tensor:
@@ -66,15 +76,17 @@ def apart(got: Tensor, want: Tensor, tolerance: float) -> Tensor:
     return ~torch.isclose(got, want, rtol=0, atol=tolerance * largest, equal_nan=True)
 
 
-def said(values) -> str:
-    """Values for a message: a tensor by its shape, what fits into one line as it is, anything else by its type."""
-    return ", ".join(map(say, values))
-
-
 def say(value) -> str:
+    """A value in a message: a tensor by its shape, what fits into one line as it is, anything else by its type."""
     if isinstance(value, Tensor):
         return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
     text = repr(value)
     if "\n" in text:
         return f"a {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def number(value) -> str:
+    if value == NEVER:
+        return "NEVER"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

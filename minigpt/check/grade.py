@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from minigpt.check.difference import difference, said
+from minigpt.check.difference import difference, say
 
 
 class WrongAnswer(AssertionError):  # noqa: N818 (the name says it)
@@ -21,10 +21,12 @@ class WrongAnswer(AssertionError):  # noqa: N818 (the name says it)
 class Exercise:
     """What an answer must do: return the same as the reference, for the arguments of each case.
 
-    axes: names of the axes of what is returned, as in "B T H D", for the message.
-    mistakes: functions that are known to be wrong, each by a sentence that says how. An answer that returns what
-        one of them returns is told that sentence.
+    axes: names of the axes of what is compared, as in "B T H D", for the message.
+    mistakes: functions that are known to be wrong, each by a sentence that says how. An answer that does what
+        one of them does is told that sentence.
     tolerance: how far a number may be off, relative to the largest one; whole numbers must be equal.
+    observe: makes what is compared of what was returned and of the arguments, as the answer left them. By default it
+        is what was returned.
     """
 
     reference: Callable
@@ -32,6 +34,7 @@ class Exercise:
     axes: str = ""
     mistakes: dict[str, Callable] = field(default_factory=dict)
     tolerance: float = 1e-6
+    observe: Callable = lambda returned, *arguments: returned
 
     def check(self, answer: Callable) -> None:
         """Print that the answer is right, or that it is not written yet (it raises NotImplementedError).
@@ -39,10 +42,10 @@ class Exercise:
         Raises WrongAnswer, with the first case and position that differ, and the likely reason.
         """
         for number, case in enumerate(self.cases, start=1):
-            what = f"{answer.__name__}, case {number} ({said(case)})"
-            want = self.reference(*copy.deepcopy(case))
+            what = f"{answer.__name__}, case {number} ({said(case, answer)})"
+            want = self.outcome(self.reference, case)
             try:
-                got = answer(*copy.deepcopy(case))
+                got = self.outcome(answer, case)
             except NotImplementedError:
                 print(f"○ {answer.__name__}: not written yet. Write it in the cell above, then run both again.")
                 return
@@ -50,15 +53,21 @@ class Exercise:
                 raise WrongAnswer(f"{what}: {broke(answer, error)}") from error
             found = difference(got, want, self.axes.split(), self.tolerance)
             if found is not None:
-                where, looks_like = found
-                why = self.known_mistake(got, case) or looks_like
-                raise WrongAnswer(f"{what}: {where}" + (f"\nLikely: {why}" if why else ""))
+                where, seen = found
+                likely = self.known_mistake(got, case)
+                why = f"\nLikely: {likely}" if likely else f"\nTo be seen: {seen}" if seen else ""
+                raise WrongAnswer(f"{what}: {where}{why}")
         print(f"✓ {answer.__name__}: right in {len(self.cases)} case{'s' * (len(self.cases) != 1)}.")
 
+    def outcome(self, function: Callable, case: tuple):
+        """What is to be seen of a function after it was called with a copy of the arguments."""
+        arguments = copy.deepcopy(case)
+        return self.observe(function(*arguments), *arguments)
+
     def known_mistake(self, got, case: tuple) -> str | None:
-        """The sentence of the mistake that returns the same as this answer."""
+        """The sentence of the mistake that does the same as this answer."""
         for sentence, mistaken in self.mistakes.items():
-            if difference(got, mistaken(*copy.deepcopy(case)), [], self.tolerance) is None:
+            if difference(got, self.outcome(mistaken, case), [], self.tolerance) is None:
                 return sentence
         return None
 
@@ -66,6 +75,16 @@ class Exercise:
 def check(answer: Callable, reference: Callable, *cases: tuple, **options) -> None:
     """Compare an answer with a reference, without an Exercise of a name. options: the other fields of `Exercise`."""
     Exercise(reference=reference, cases=[*cases], **options).check(answer)
+
+
+def said(case: tuple, answer: Callable) -> str:
+    """The arguments of a case by the names that the answer gives them."""
+    names = [
+        name for name, each in inspect.signature(answer).parameters.items() if each.kind <= each.POSITIONAL_OR_KEYWORD
+    ]
+    if len(names) != len(case):
+        return ", ".join(map(say, case))
+    return ", ".join(f"{name} = {say(value)}" for name, value in zip(names, case, strict=True))
 
 
 def broke(answer: Callable, error: Exception) -> str:

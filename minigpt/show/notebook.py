@@ -16,21 +16,24 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-DPI = 90
+DPI = 90  # of the page; a figure has SHARP times as many dots, for screens that do
+SHARP = 2
 COLOURS = 128
 
 # Backgrounds of a diff's lines, translucent, so that they suit a dark page too.
 SHADES = {" ": "", "-": "background: rgba(213, 94, 0, .25)", "+": "background: rgba(0, 158, 115, .25)"}
+
+UNBROKEN = "font-family: monospace; white-space: pre; overflow-x: auto"  # a long line is scrolled to, not broken
 
 
 def show(figure: Figure, alt: str) -> None:
     """Put a figure on the page, with what it shows in words, for those who can't see it.
 
     As HTML, since JupyterLab and nbconvert drop the alt text of a plain PNG. With a palette: a chart has
-    few colours, and takes a third of the bytes.
+    few colours, and takes a third of the bytes. On white, so that it can be read on a dark page too.
     """
     full, png = io.BytesIO(), io.BytesIO()
-    figure.savefig(full, format="png", dpi=DPI, facecolor="white")
+    figure.savefig(full, format="png", dpi=SHARP * DPI, facecolor="white")
     Image.open(full).convert("RGB").quantize(COLOURS).save(png, format="png", optimize=True)
     width = round(figure.get_figwidth() * DPI)
     source = base64.b64encode(png.getvalue()).decode()
@@ -50,8 +53,12 @@ def refused(kind: type[Exception]):
 
 
 def code(thing) -> None:
-    """Print the real source of a function or class, without its docstring, which the notebook's prose replaces."""
-    print(re.sub(r'\n *""".*?"""', "", source_of(thing), count=1, flags=re.DOTALL))
+    """Show the real source of a function or class, without its docstring, which the notebook's prose replaces.
+
+    As Markdown, which every page that shows notebooks colours in its own light or dark.
+    """
+    source = re.sub(r'\n *""".*?"""', "", source_of(thing), count=1, flags=re.DOTALL)
+    display({"text/markdown": f"```python\n{source}\n```", "text/plain": source}, raw=True)
 
 
 def changed(before, after) -> list[str]:
@@ -59,9 +66,7 @@ def changed(before, after) -> list[str]:
     one, other = source_of(before).splitlines(), source_of(after).splitlines()
     lines = [line for line in difflib.ndiff(one, other) if line[0] != "?"]
     marked = "\n".join(f'<span style="{SHADES[line[0]]}">{html.escape(line)}</span>' for line in lines)
-    display(
-        {"text/html": f'<pre style="font-family: monospace">{marked}</pre>', "text/plain": "\n".join(lines)}, raw=True
-    )
+    display({"text/html": f'<pre style="{UNBROKEN}">{marked}</pre>', "text/plain": "\n".join(lines)}, raw=True)
     return [line for line in lines if line[0] != " "]
 
 

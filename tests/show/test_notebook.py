@@ -28,7 +28,8 @@ def test_a_figure_comes_with_its_alt_text(shown):
     assert 'alt="Two lines, one &quot;above&quot; the other."' in bundle["text/html"]
     (png,) = re.findall(r"base64,([^\"]*)", bundle["text/html"])
     height, width, _ = matplotlib.image.imread(io.BytesIO(base64.b64decode(png))).shape
-    assert (width, height) == (2 * notebook.DPI, notebook.DPI)
+    assert (width, height) == (2 * 2 * notebook.DPI, 2 * notebook.DPI), "two dots for each of the page"
+    assert f'width="{2 * notebook.DPI}"' in bundle["text/html"]
 
 
 def test_the_same_figure_is_the_same_bytes(shown):
@@ -52,12 +53,13 @@ def test_where_nothing_is_refused_the_cell_fails():
         raise KeyError
 
 
-def test_code_is_shown_without_its_docstring(capsys):
+def test_code_is_shown_as_code_without_its_docstring(shown):
     notebook.code(notebook.refused)
-    printed = capsys.readouterr().out
-    assert "def refused(kind" in printed
-    assert "yield" in printed
-    assert "Prints the error" not in printed
+    (bundle,) = shown
+    assert bundle["text/markdown"] == f"```python\n{bundle['text/plain']}\n```"
+    assert "def refused(kind" in bundle["text/plain"]
+    assert "yield" in bundle["text/plain"]
+    assert "Prints the error" not in bundle["text/plain"]
 
 
 def test_what_changed_is_shown_in_its_place_and_returned_alone(shown):
