@@ -101,7 +101,7 @@ def run() -> dict:
             return {
                 "versions": {name: version(name) for name in ("hqq", "optimum-quanto", "torch", "transformers")},
                 "libraries": {"optimum-quanto": sorted(quanto.qtypes), "hqq": sorted(Quantizer.SUPPORTED_BITS)},
-                "bits": bits | {"fp8": {"not told": taken("fp8"), "8": taken("fp8", nbits=8)}},
+                "bits": bits | {"fp8": {"left out": taken("fp8"), "8": taken("fp8", nbits=8)}},
                 "groups": [groups(*each) for each in ASKED],
                 "drift": drifts,
             }

@@ -92,13 +92,13 @@ shares = Exercise(
         "the other channels of the token are spoilt by head and by tensor as well: look at another token too": (
             lambda read: "token" if spoilt(read)[0, 0].any() else "channel"
         ),
-        "the same channel of other tokens is spoilt by head and by tensor as well: look at another channel too": (
+        "the same channel of other tokens is spoilt by head and by tensor as well: look at other channels too": (
             lambda read: "channel" if spoilt(read)[1:, 0, 0].any() else "token"
         ),
         "by tensor the other head is spoilt too: look there": lambda read: (
             "head" if grouping(read) == "tensor" else grouping(read)
         ),
-        "nothing looked spoilt? The smallest number of a group comes back exactly: make the others different": (
+        "nothing looked spoilt? A group's smallest number comes back exactly: make the numbers differ": (
             lambda read: "token"
         ),
     },
