@@ -99,7 +99,7 @@ shares = Exercise(
             "head" if grouping(read) == "tensor" else grouping(read)
         ),
         "nothing looked spoilt? A group's smallest number comes back exactly: make the numbers differ": (
-            lambda read: "token"
+            lambda read: "channel" if grouping(read) == "token" else "token"
         ),
     },
 )
@@ -122,6 +122,9 @@ reads_rounded = Exercise(
         "the newest residual_length tokens stay exact": lambda chunks, residual, group: rounded_before(
             chunks, 0, group
         ),
+        "fewer may be held than the residual takes: then none is rounded": lambda chunks, residual, group: [
+            (sum(chunks[:at]) - residual) // group * group for at in range(len(chunks))
+        ],
         "a token too early: one must have left the residual before it can be rounded": (
             lambda chunks, residual, group: rounded_before(chunks, residual, group, early=1)
         ),
