@@ -591,9 +591,7 @@ for size in (64, 7):
         cache = make_cache(name, model.config, dtype=torch.float64, **options)
         logits[name, size] = fed(cache, text, chunks)
     own = same(logits["quantized", size], oracle_of(cache, text, chunks))
-    print(
-        f"quantized, chunks of {size:2}: agrees with the oracle of these chunks, to 1e-10: {own}"
-    )
+    print(f"quantized, chunks of {size:2}: agrees with its own oracle, to 1e-10: {own}")
     assert own
 
 # %%
@@ -627,11 +625,9 @@ full = next(each for each in scores if each.setting.cache == "concat")
 two_bits, window = smallest_good(scores), as_large(scores)
 print(f"100% of the bytes: {full.nbytes:,}, in {recording.kept}\n")
 for each in [*rounded(scores), window]:
-    share, right = each.nbytes / full.nbytes, each.recall
-    print(f"{each.setting.name}: {share:.1%} of the bytes")
-    print(
-        f"  {right:.1%} of questions right, prose takes {each.more_bits:.4f} more bits a byte"
-    )
+    more = round(each.more_bits, 4) + 0  # not -0
+    print(f"{each.setting.name}: {each.nbytes / full.nbytes:.1%} of the bytes")
+    print(f"  {each.recall:.1%} of questions right, prose takes {more:.4f} bits a byte more")
 print(f"\n2 bits, the most they hold on the way: {two_bits.most_nbytes / full.nbytes:.1%}")
 assert two_bits.setting.options["nbits"] == 2
 assert two_bits.recall == 1
