@@ -3,7 +3,7 @@
 import argparse
 
 from minigpt import __version__
-from minigpt.commands import bench, compare, figures, generate, memory, quality, recall, train
+from minigpt.commands import bench, compare, figures, generate, lecture, memory, quality, recall, train
 
 COMMANDS = {
     "compare": compare,
@@ -14,6 +14,7 @@ COMMANDS = {
     "memory": memory,
     "train": train,
     "figures": figures,
+    "lecture": lecture,
 }
 
 

@@ -1,0 +1,102 @@
+"""Markdown, code and outputs as HTML."""
+
+import base64
+import html
+import math
+import re
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+# A slide's room in the smallest type (deck.js), reckoned a little too small. A browser measures whether it is (the tests).
+COLUMNS = 76
+LINES = 14
+FIGURE = 12  # lines that a figure takes at least
+FRAME = 1  # lines that the label or the frame of a piece takes
+
+MARKDOWN = MarkdownIt("commonmark").enable("table")
+for link in ("link_open", "link_close"):  # to other notebooks, which are not on the page
+    MARKDOWN.add_render_rule(link, lambda *_: "")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Something to be put on a slide, and about how many lines of the smallest type it takes."""
+
+    html: str
+    lines: int
+
+
+def blocks(markdown: str) -> list[str]:
+    """Its paragraphs, lists, tables and fenced code, each by itself."""
+    lines = markdown.splitlines()
+    tokens = [token for token in MARKDOWN.parse(markdown) if token.level == 0 and token.nesting >= 0]
+    return ["\n".join(lines[token.map[0] : token.map[1]]).strip("\n") for token in tokens]
+
+
+def prose(markdown: str) -> str:
+    return MARKDOWN.render(markdown)
+
+
+def inline(markdown: str) -> str:
+    return MARKDOWN.renderInline(markdown)
+
+
+def sentence(markdown: str, label: str) -> Piece:
+    """An answer, say, under its label."""
+    return Piece(f'<div class="{label}">{prose(markdown)}</div>', FRAME + math.ceil(len(markdown) / COLUMNS))
+
+
+def source(code: str) -> list[Piece]:
+    coloured = HtmlFormatter(nowrap=True)
+    return [lined(highlight(part, PythonLexer(stripnl=False), coloured), part) for part in parts(code)]
+
+
+def lined(text_html: str, text: str) -> Piece:
+    """Lines that are kept as they are: one that is too long goes on indented."""
+    lines = "".join(f'<span class="line">{line or " "}</span>' for line in text_html.splitlines())
+    return Piece(f'<pre class="code">{lines}</pre>', FRAME + rows(text))
+
+
+def output(said: dict[str, str], code_too: bool) -> list[Piece]:
+    """What a cell showed. code_too: also where that is code of the package."""
+    rich = said.get("text/html", "")
+    if "<img" in rich:
+        return [Piece(f"<figure>{rich}</figure>", FIGURE)]
+    if rich:
+        lines = rich.replace("</span>\n", "</span>")  # each is a line by itself (deck.css)
+        return [Piece(f'<div class="changed">{lines}</div>', FRAME + rows(said["text/plain"]))]
+    if "text/markdown" in said:
+        return source(said["text/plain"]) if code_too else []
+    return [lined(html.escape(part), part) for part in parts(said["text/plain"])]
+
+
+def parts(text: str) -> list[str]:
+    """A text that is longer than a slide, in as few parts as it takes, of about the same length."""
+    lines = text.strip("\n").splitlines()
+    size = math.ceil(len(lines) / math.ceil(rows(text) / (LINES - FRAME))) if lines else 1
+    return ["\n".join(lines[at : at + size]) for at in range(0, len(lines), size)]
+
+
+def rows(text: str) -> int:
+    """Lines of a text, those too long for the slide broken between words."""
+    return sum(max(1, len(textwrap.wrap(line, COLUMNS))) for line in text.strip("\n").splitlines())
+
+
+def drawing(file: Path) -> tuple[Piece, str]:
+    """One of the project's figures, an SVG, and what it shows in words."""
+    svg = file.read_bytes()
+    words = html.unescape(re.search(r"<title>(.*?)</title>", svg.decode(), re.DOTALL)[1])
+    image = f'<img alt="{html.escape(words)}" src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}">'
+    return Piece(f"<figure>{image}</figure>", FIGURE), words
+
+
+def colours() -> str:
+    """Of code: light, and dark on a dark page."""
+    light, dark = HtmlFormatter(style="friendly"), HtmlFormatter(style="github-dark")
+    return light.get_style_defs(".code") + "\n" + dark.get_style_defs(".dark .code")

@@ -1,0 +1,77 @@
+"""The slides that are in no notebook: how the lecture begins, its middle, and its end."""
+
+from pathlib import Path
+
+from minigpt.lecture.markup import LINES, Piece, drawing, inline, prose, sentence
+from minigpt.lecture.slides import Slide
+
+KEYS = """
+| key | what it does |
+|---|---|
+| → or space | on, also to an answer that is still hidden |
+| ← | back |
+| S | the speaker's window: notes, clock, the next slide |
+| O | all slides; Enter opens one |
+| B | a black screen, and back |
+| D | dark, and light again |
+| F | the whole screen; Esc leaves it |
+"""
+
+ON = """
+- In a hurry: notebooks 02 and 03. To choose a cache: 08. To use transformers well: 03, then 09.
+- Each notebook has exercises that check themselves.
+- The proof: `python -m pytest`. Every cache, against the model without one.
+
+```sh
+pip install -r requirements.txt && python -m minigpt
+python -m jupyter lab notebooks
+```
+"""
+
+
+def beginning() -> list[Slide]:
+    title = Slide("title", "The KV cache, from scratch and measured")
+    title.body.append(sentence("A cache may change where numbers are kept, never what is computed.", "statement"))
+    title.notes.append("Before the hour: open this page and press S once, and try `python -m minigpt race` in a terminal.")
+    keys = Slide("text", "How to steer", [Piece(prose(KEYS), 9)])
+    keys.notes.append(
+        "Skip this one in the room. Each section claims, then asks: let them say their prediction aloud before you go on. "
+        "The window of the speaker says for each slide how long it may take."
+    )
+    return [title, keys]
+
+
+def race() -> Slide:
+    slide = Slide("text", "The same text, twice", [Piece("<pre>python -m minigpt race</pre>", 2)])
+    asked = "On the left without a cache, on the right with one. Which is ahead, and do both write the same?"
+    slide.body.append(sentence(asked, "question"))
+    slide.notes.append(
+        "Live, in a terminal with large type. Two panes write, each at its own speed, and the rows of keys and values that "
+        "they compute count up; then comes the verdict. Ask what the slower one is busy with, and leave it open."
+    )
+    return slide
+
+
+def computed_again(figures: Path, steps: int) -> list[Slide]:
+    """A prediction, and the picture of the rows that a text without a cache computes. steps: of that picture."""
+    heading = "A text is made one token at a time"
+    asked = f"{steps} tokens are added to a prompt, one at a time. How often is the key of the first token computed?"
+    predict = Slide("predict", heading, [sentence(asked, "question")])
+    picture, words = drawing(figures / "redundancy.svg")
+    shown = Slide("shown", heading, [picture, sentence(f"{steps} times: at every step, and the same each time.", "answer")])
+    shown.notes.append(words)
+    return [predict, shown]
+
+
+def half_time() -> Slide:
+    slide = Slide("title", "Questions so far?", [sentence("What is kept, why it may be kept, and how it breaks.", "text")])
+    slide.notes.append("A lecture of half an hour ends here: press End, and go back to what to take away.")
+    return slide
+
+
+def ending(questions: list[tuple[str, str]]) -> list[Slide]:
+    asked = "".join(f"<li>{inline(question)}</li>" for question, _ in questions)
+    ask = Slide("questions", "Questions", [Piece(f"<ol>{asked}</ol>", LINES)])
+    ask.notes += [f"{number}. **{question}** {answer}" for number, (question, answer) in enumerate(questions, 1)]
+    on = Slide("text", "Where to go on", [Piece(prose(ON), 9)])
+    return [ask, on]
