@@ -14,8 +14,10 @@ from minigpt.lecture.slides import Slide, slides_of
 HERE = Path(__file__).parent
 REVEAL = "pyreveal/revealjs/"  # reveal.js as npm has it, in a package without requirements; none of its own code is run
 
-# No page but itself, and nothing from elsewhere: a browser would refuse to fetch.
-POLICY = "connect-src 'none'; font-src data:; img-src data:; media-src 'none'; object-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
+POLICY = (  # by which a browser would refuse to fetch anything
+    "connect-src 'none'; font-src data:; img-src data:; media-src 'none'; object-src 'none'; "
+    "script-src 'unsafe-inline'; style-src 'unsafe-inline'"
+)
 
 
 def deck(notebooks: Path, figures: Path, steps: int) -> str:
@@ -34,12 +36,16 @@ def deck(notebooks: Path, figures: Path, steps: int) -> str:
 
 
 def of_part(part: Part, notebooks: Path) -> list[Slide]:
-    return [slide for file, heading in part.sections for slide in slides_of(file, heading, section(notebooks / file, heading))]
+    return [
+        slide
+        for file, heading in part.sections
+        for slide in slides_of(file, heading, section(notebooks / file, heading))
+    ]
 
 
 def stack(part: Part, slides: list[Slide]) -> str:
     """The slides of a part: one below the other where all are seen at once."""
-    minutes = f"Minutes {part.start} to {part.end}"
+    minutes = f"Minutes {part.start} to {part.end}: {part.what}"
     seconds = 60 * (part.end - part.start) // len(slides)
     return "<section>\n" + "\n".join(slide_html(slide, minutes, seconds) for slide in slides) + "\n</section>"
 
@@ -61,7 +67,8 @@ def page(slides: str) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        f"<title>The KV cache: a lecture</title>\n<!-- reveal.js:\n{reveal('LICENSE')}\n-->\n<style>\n{style}\n</style>\n"
+        f"<title>The KV cache: a lecture</title>\n<!-- reveal.js:\n{reveal('LICENSE')}\n-->\n"
+        f"<style>\n{style}\n</style>\n"
         f'</head>\n<body>\n<div class="reveal"><div class="slides">\n{slides}\n</div></div>\n'
         + "".join(f"<script>\n{script}\n</script>\n" for script in map(inside_html, scripts))
         + "</body>\n</html>\n"
@@ -69,8 +76,8 @@ def page(slides: str) -> str:
 
 
 def inside_html(script: str) -> str:
-    """A script as it may stand in a page: in a string `<\\/script` is the same, and does not end it."""
-    return re.sub(r"<(?=/script|script|!--)", r"\\x3c", script)
+    """The same script without what would end its element, or begin another: in JavaScript's strings `\\x3c` is `<`."""
+    return re.sub(r"<(?=/script|script|!--)", r"\\x3c", script, flags=re.IGNORECASE)
 
 
 def own(name: str) -> str:

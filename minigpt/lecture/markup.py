@@ -13,13 +13,13 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-# A slide's room in the smallest type (deck.js), reckoned a little too small. A browser measures whether it is (the tests).
+# A slide's room in its smallest type (deck.js), reckoned a little too small; the tests measure it in a browser.
 COLUMNS = 76
 LINES = 14
 FIGURE = 12  # lines that a figure takes at least
 FRAME = 1  # lines that the label or the frame of a piece takes
 
-MARKDOWN = MarkdownIt("commonmark").enable("table")
+MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 for link in ("link_open", "link_close"):  # to other notebooks, which are not on the page
     MARKDOWN.add_render_rule(link, lambda *_: "")
 
@@ -90,7 +90,10 @@ def rows(text: str) -> int:
 
 def drawing(file: Path) -> tuple[Piece, str]:
     """One of the project's figures, an SVG, and what it shows in words."""
-    svg = file.read_bytes()
+    try:
+        svg = file.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{file}: {error.strerror}: draw it by python -m minigpt figures, or say --figures") from error
     words = html.unescape(re.search(r"<title>(.*?)</title>", svg.decode(), re.DOTALL)[1])
     image = f'<img alt="{html.escape(words)}" src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}">'
     return Piece(f"<figure>{image}</figure>", FIGURE), words

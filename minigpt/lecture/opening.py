@@ -20,7 +20,7 @@ KEYS = """
 ON = """
 - In a hurry: notebooks 02 and 03. To choose a cache: 08. To use transformers well: 03, then 09.
 - Each notebook has exercises that check themselves.
-- The proof: `python -m pytest`. Every cache, against the model without one.
+- The proof, every cache against the model without one: `python -m pytest`
 
 ```sh
 pip install -r requirements.txt && python -m minigpt
@@ -31,13 +31,10 @@ python -m jupyter lab notebooks
 
 def beginning() -> list[Slide]:
     title = Slide("title", "The KV cache, from scratch and measured")
-    title.body.append(sentence("A cache may change where numbers are kept, never what is computed.", "statement"))
-    title.notes.append("Before the hour: open this page and press S once, and try `python -m minigpt race` in a terminal.")
-    keys = Slide("text", "How to steer", [Piece(prose(KEYS), 9)])
-    keys.notes.append(
-        "Skip this one in the room. Each section claims, then asks: let them say their prediction aloud before you go on. "
-        "The window of the speaker says for each slide how long it may take."
-    )
+    title.body.append(sentence("Why a text is made one token at a time, and what need not be computed again.", "text"))
+    title.notes.append("Before the hour: press S once, and try `python -m minigpt race` in a terminal with large type.")
+    keys = Slide("text", "How to steer", [Piece(prose(KEYS), LINES)])
+    keys.notes.append("Skip this one in the room. Ask for each prediction, and wait for it, before you go on.")
     return [title, keys]
 
 
@@ -46,32 +43,31 @@ def race() -> Slide:
     asked = "On the left without a cache, on the right with one. Which is ahead, and do both write the same?"
     slide.body.append(sentence(asked, "question"))
     slide.notes.append(
-        "Live, in a terminal with large type. Two panes write, each at its own speed, and the rows of keys and values that "
-        "they compute count up; then comes the verdict. Ask what the slower one is busy with, and leave it open."
+        "Live, in a terminal. Two panes write, each at its own speed, and the rows of keys and values that they "
+        "compute count up; then comes the verdict. Ask what the slower one is busy with, and leave it open."
     )
     return slide
 
 
 def computed_again(figures: Path, steps: int) -> list[Slide]:
     """A prediction, and the picture of the rows that a text without a cache computes. steps: of that picture."""
-    heading = "A text is made one token at a time"
+    heading = "The same rows, again and again"
     asked = f"{steps} tokens are added to a prompt, one at a time. How often is the key of the first token computed?"
     predict = Slide("predict", heading, [sentence(asked, "question")])
     picture, words = drawing(figures / "redundancy.svg")
-    shown = Slide("shown", heading, [picture, sentence(f"{steps} times: at every step, and the same each time.", "answer")])
-    shown.notes.append(words)
-    return [predict, shown]
+    answer = sentence(f"{steps} times without a cache: once at each step.", "answer")
+    return [predict, Slide("shown", heading, [picture, answer], [words])]
 
 
 def half_time() -> Slide:
-    slide = Slide("title", "Questions so far?", [sentence("What is kept, why it may be kept, and how it breaks.", "text")])
-    slide.notes.append("A lecture of half an hour ends here: press End, and go back to what to take away.")
+    slide = Slide("title", "Questions so far?")
+    slide.body.append(sentence("What is kept, why it may be kept, and how it breaks.", "text"))
+    slide.notes.append("A lecture of half an hour ends here. Press End, then go back to what to take away.")
     return slide
 
 
 def ending(questions: list[tuple[str, str]]) -> list[Slide]:
     asked = "".join(f"<li>{inline(question)}</li>" for question, _ in questions)
     ask = Slide("questions", "Questions", [Piece(f"<ol>{asked}</ol>", LINES)])
-    ask.notes += [f"{number}. **{question}** {answer}" for number, (question, answer) in enumerate(questions, 1)]
-    on = Slide("text", "Where to go on", [Piece(prose(ON), 9)])
-    return [ask, on]
+    ask.notes += [f"**{number}. {question}** {answer}" for number, (question, answer) in enumerate(questions, 1)]
+    return [ask, Slide("text", "Where to go on", [Piece(prose(ON), LINES)])]

@@ -1,19 +1,18 @@
-"""The cells of a section as slides: its claim, what to predict, what its run showed, the answer. Other prose is notes."""
+"""The cells of a section as slides: its claim, what to predict, what was shown, the answer. Other prose is notes."""
 
 import re
 from dataclasses import dataclass, field
 
-from minigpt.lecture.markup import LINES, Piece, blocks, output, prose, sentence, source
+from minigpt.lecture.markup import LINES, Piece, blocks, output, sentence, source
 from minigpt.lecture.notebook import Cell
 
 CODE_IS_THE_POINT = "on-slide"  # the tag of a code cell
-
-CLAIM, PREDICT, ANSWER = (f"**{word}.** " for word in ("Claim", "Predict", "Answer"))
+CLAIM, PREDICT, ANSWER = "**Claim.** ", "**Predict.** ", "**Answer.** "
 
 
 @dataclass
 class Slide:
-    """kind: its look. notes: of the speaker, in Markdown. where: what it is made of."""
+    """kind: its look. notes: the speaker's, in Markdown. where: what it was made of."""
 
     kind: str
     heading: str
@@ -26,49 +25,49 @@ class Slide:
 
 
 def slides_of(notebook: str, heading: str, cells: list[Cell]) -> list[Slide]:
+    """notebook: the name of its file, which begins with its number."""
+    claims = any(CLAIM in cell.text for cell in cells)
     slides: list[Slide] = []
 
     def add(kind: str, *body: Piece) -> None:
         slides.append(Slide(kind, re.sub(r"^\d+\. ", "", heading), [*body], where=f"notebook {notebook[:2]}"))
-
-    add("claim")
-    claims = any(CLAIM in cell.text for cell in cells)
 
     def show(piece: Piece) -> None:
         if not slides[-1].has_room_for(piece):
             add("shown")
         slides[-1].body.append(piece)
 
+    add("claim")
     for cell in cells:
-        if cell.kind == "code":
-            for piece in pieces(cell):
-                show(piece)
-            continue
-        for block in blocks(cell.text):
-            if block.startswith(PREDICT):
+        for piece in pieces(cell) if cell.kind == "code" else []:
+            show(piece)
+        for block in blocks(cell.text) if cell.kind == "markdown" else []:
+            if block.startswith(CLAIM):
+                slides[0].body.append(sentence(block.removeprefix(CLAIM), "statement"))
+            elif block.startswith(PREDICT):
                 add("predict", sentence(block.removeprefix(PREDICT), "question"))
             elif block.startswith(ANSWER):
                 show(sentence(block.removeprefix(ANSWER), "answer"))
-            elif block.startswith(CLAIM):
-                slides[0].body.append(sentence(block.removeprefix(CLAIM), "statement"))
-            elif len(slides) == 1 and (is_formula(block) or not claims and on_a_slide_without_claim(block, slides[0])):
-                slides[0].body.append(sentence(block, "formula" if is_formula(block) else "text"))
+            elif len(slides) == 1 and (is_formula(block) or (not claims and stands_for_a_claim(block, slides[0]))):
+                slides[0].body.append(sentence(block, "text"))
             else:
                 slides[-1].notes.append(block)
     return slides
 
 
 def pieces(cell: Cell) -> list[Piece]:
+    """What a code cell shows: what it printed and drew, and code where that is the point, be it the cell's own or what
+    it shows by `code()`."""
     code = CODE_IS_THE_POINT in cell.tags
-    shown = [piece for said in cell.outputs for piece in output(said, code_too=code)]
-    calls_code = any("text/markdown" in said for said in cell.outputs)  # then the code it shows is the point, not its own
-    return [*(source(cell.text) if code and not calls_code else []), *shown]
+    shows_code = any("text/markdown" in said for said in cell.outputs)
+    own = source(cell.text) if code and not shows_code else []
+    return own + [piece for said in cell.outputs for piece in output(said, code_too=code)]
 
 
 def is_formula(block: str) -> bool:
     return block.startswith("`")
 
 
-def on_a_slide_without_claim(block: str, slide: Slide) -> bool:
-    """Its first paragraph and its lists."""
+def stands_for_a_claim(block: str, slide: Slide) -> bool:
+    """In a section without a claim: its first paragraph and its lists."""
     return not slide.body or block.startswith("- ")
