@@ -1,23 +1,28 @@
 // Each slide in the largest type in which it fits, 24 pixels of 720 at least, before reveal.js hides all but one.
-// Lines of code and of tables are broken only where the smallest type would not do without.
+// Formulas, code and tables are broken only where the smallest type would not do without.
 const SMALLEST = 24;
 const LARGEST = { claim: 48, predict: 48, title: 40, shown: 32, text: 36, questions: 32 };
+const BESIDE_A_FIGURE = 26; // which comes first
+const HEADING = 42;
 
-function fits(box) {
-  return box.scrollHeight <= box.clientHeight && box.scrollWidth <= box.clientWidth;
+const fits = (box) => box.scrollHeight <= box.clientHeight && box.scrollWidth <= box.clientWidth;
+
+function fitted(boxes, element, largest) {
+  for (let size = largest; size >= SMALLEST; size -= 2) {
+    element.style.fontSize = `${size}px`;
+    if (boxes.every(fits)) return true;
+  }
+  return false;
 }
 
 function fit(slide) {
-  const body = slide.querySelector(".body");
-  const largest = body.querySelector("figure") ? 26 : LARGEST[slide.parentElement.className]; // the figure comes first
+  const [heading, body] = [slide.querySelector("h2"), slide.querySelector(".body")];
   const boxes = [body, ...body.querySelectorAll("pre, pre span")];
-  for (const broken of [false, true]) {
-    slide.classList.toggle("broken", broken);
-    for (let size = largest; size >= SMALLEST; size -= 2) {
-      body.style.fontSize = `${size}px`;
-      if (boxes.every(fits)) return;
-    }
-  }
+  const largest = body.querySelector("figure") ? BESIDE_A_FIGURE : LARGEST[slide.parentElement.className];
+  if (!fitted([heading], heading, HEADING)) heading.style.whiteSpace = "normal";
+  if (fitted(boxes, body, largest)) return;
+  body.classList.add("broken");
+  fitted(boxes, body, largest);
 }
 
 // An answer is held back until what was shown has been seen.

@@ -4,6 +4,7 @@ import base64
 import html
 import math
 import re
+import struct
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from pygments.lexers import PythonLexer
 # A slide's room in its smallest type (deck.js), reckoned a little too small; the tests measure it in a browser.
 COLUMNS = 76
 LINES = 14
-FIGURE = 12  # lines that a figure takes at least
+FIGURE = 12  # lines that a figure takes at least, unless it is flat
+WIDTH, LINE = 1168, 32  # pixels of a slide's body, and of a line
 FRAME = 1  # lines that the label or the frame of a piece takes
 
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -67,13 +69,20 @@ def output(said: dict[str, str], code_too: bool) -> list[Piece]:
     """What a cell showed. code_too: also where that is code of the package."""
     rich = said.get("text/html", "")
     if "<img" in rich:
-        return [Piece(f"<figure>{rich}</figure>", FIGURE)]
+        return [Piece(f"<figure>{rich}</figure>", lines_of_figure(rich))]
     if rich:
         lines = rich.replace("</span>\n", "</span>")  # each is a line by itself (deck.css)
         return [Piece(f'<div class="changed">{lines}</div>', FRAME + rows(said["text/plain"]))]
     if "text/markdown" in said:
         return source(said["text/plain"]) if code_too else []
     return [lined(html.escape(part), part) for part in parts(said["text/plain"])]
+
+
+def lines_of_figure(image: str) -> int:
+    """Of a PNG as wide as the slide, whose first bytes say its size; FIGURE at most, to which it is made to shrink."""
+    head = base64.b64decode(re.search(r"base64,(.{32})", image)[1])
+    width, height = struct.unpack(">II", head[16:24])
+    return min(FIGURE, math.ceil(WIDTH * height / width / LINE))
 
 
 def parts(text: str) -> list[str]:

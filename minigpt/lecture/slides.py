@@ -49,7 +49,7 @@ def slides_of(notebook: str, heading: str, cells: list[Cell]) -> list[Slide]:
             elif block.startswith(ANSWER):
                 show(sentence(block.removeprefix(ANSWER), "answer"))
             elif len(slides) == 1 and (is_formula(block) or (not claims and stands_for_a_claim(block, slides[0]))):
-                slides[0].body.append(sentence(block, "text"))
+                slides[0].body.append(sentence(block, "formula" if is_formula(block) else "text"))
             else:
                 slides[-1].notes.append(block)
     return slides
