@@ -25,13 +25,13 @@ function fit(slide) {
   fitted(boxes, body, largest);
 }
 
-// An answer is held back until what was shown has been seen.
-document.querySelectorAll(".answer:not(:first-child)").forEach((answer) => answer.classList.add("fragment"));
-
 const all = document.querySelector(".slides");
 all.classList.add("measured");
 document.querySelectorAll(".slide").forEach(fit);
 all.classList.remove("measured");
+
+// An answer is held back until what was shown has been seen. Only now: the type of a fragment changes slowly.
+document.querySelectorAll(".answer:not(:first-child)").forEach((answer) => answer.classList.add("fragment"));
 
 Reveal.initialize({
   width: 1280,
