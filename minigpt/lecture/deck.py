@@ -8,7 +8,7 @@ from pathlib import Path
 from minigpt.lecture.hour import Part, hour, questions, read_readme
 from minigpt.lecture.markup import colours, prose
 from minigpt.lecture.notebook import section
-from minigpt.lecture.opening import beginning, computed_again, ending, half_time, race
+from minigpt.lecture.opening import beginning, computed_again, ending, generation, half_time, race
 from minigpt.lecture.slides import Slide, slides_of
 
 HERE = Path(__file__).parent
@@ -28,7 +28,7 @@ def deck(notebooks: Path, figures: Path, steps: int) -> str:
     readme = read_readme(notebooks)
     parts = hour(readme)
     slides = {at: of_part(part, notebooks) for at, part in enumerate(parts)}
-    slides[0] = [*beginning(), race(), *slides[0], *computed_again(figures, steps)]
+    slides[0] = [*beginning(), race(), generation(), *slides[0], *computed_again(figures, steps)]
     slides[len(parts) - 1] += ending(questions(readme))
     for at, part in enumerate(parts):
         slides[at] += [half_time()] if part.ends_half_an_hour else []

@@ -17,6 +17,12 @@ KEYS = """
 | F | the whole screen; Esc leaves it |
 """
 
+ONE_AT_A_TIME = """
+- The model reads the text so far, and says of every token how likely it comes next.
+- One of them is chosen, and put at the end of the text.
+- The model reads the longer text, and so on. Which token comes third depends on which was chosen second.
+"""
+
 ON = """
 - In a hurry: notebooks 02 and 03. To choose a cache: 08. To use transformers well: 03, then 09.
 - Each notebook has exercises that check themselves.
@@ -41,12 +47,17 @@ def beginning() -> list[Slide]:
 def race() -> Slide:
     slide = Slide("text", "The same text, twice", [Piece("<pre>python -m minigpt race</pre>", 2)])
     asked = "On the left without a cache, on the right with one. Which is ahead, and do both write the same?"
-    slide.body.append(sentence(asked, "question"))
+    seen = "Both write the same. Without a cache each token takes longer than the one before."
+    slide.body += [sentence(asked, "question"), sentence(seen, "answer")]
     slide.notes.append(
         "Live, in a terminal. Two panes write, each at its own speed, and the rows of keys and values that they "
         "compute count up; then comes the verdict. Ask what the slower one is busy with, and leave it open."
     )
     return slide
+
+
+def generation() -> Slide:
+    return Slide("text", "Why one token at a time?", [Piece(prose(ONE_AT_A_TIME), LINES)])
 
 
 def computed_again(figures: Path, steps: int) -> list[Slide]:
