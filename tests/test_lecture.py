@@ -244,9 +244,21 @@ def test_what_is_too_long_for_a_slide_is_split_and_nothing_is_lost():
     text = "\n".join(f"line {number}" for number in range(40))
     cells = [code({"text/plain": text})]
     shown = [slide for slide in slides_of("01_x.ipynb", "h", cells) if slide.kind == "shown"]
-    assert len(shown) == 4
+    assert len(shown) == 3
     assert "\n".join(parts(text)) == text
     assert all(rows(part) < LINES for part in parts(text))
+
+
+def test_it_is_split_at_an_empty_line_where_there_is_one():
+    some, more = ("\n".join(f"{name} {number}" for number in range(9)) for name in ("some", "more"))
+    assert parts(f"{some}\n\n{more}\n") == [some, more]
+    assert parts("one\n\ntwo") == ["one\n\ntwo"]
+    assert parts("\n") == []
+
+
+def test_a_list_stays_with_the_colon_before_it():
+    assert blocks("Two:\n\n- a\n- b\n\n- c") == ["Two:\n\n- a\n- b\n\n- c"]
+    assert blocks("None.\n\n- a") == ["None.", "- a"]
 
 
 def test_blocks_are_paragraphs_lists_and_fenced_code():

@@ -16,7 +16,7 @@ from pygments.lexers import PythonLexer
 
 # A slide's room in its smallest type (deck.js), reckoned a little too small; the tests measure it in a browser.
 COLUMNS = 76
-LINES = 14
+LINES = 16
 FIGURE = 12  # lines that a figure takes at least, unless it is flat
 WIDTH, LINE = 1168, 32  # pixels of a slide's body, and of a line
 FRAME = 1  # lines that the label or the frame of a piece takes
@@ -35,10 +35,16 @@ class Piece:
 
 
 def blocks(markdown: str) -> list[str]:
-    """Its paragraphs, lists, tables and fenced code, each by itself."""
-    lines = markdown.splitlines()
-    tokens = [token for token in MARKDOWN.parse(markdown) if token.level == 0 and token.nesting >= 0]
-    return ["\n".join(lines[token.map[0] : token.map[1]]).strip("\n") for token in tokens]
+    """Its paragraphs, lists, tables and fenced code, each by itself; but a list stays with the colon before it."""
+    lines, found = markdown.splitlines(), []
+    for token in MARKDOWN.parse(markdown):
+        if token.level == 0 and token.nesting >= 0:
+            block = "\n".join(lines[token.map[0] : token.map[1]]).strip("\n")
+            if found and found[-1].endswith(":") and token.type.endswith("list_open"):
+                found[-1] += f"\n\n{block}"
+            else:
+                found.append(block)
+    return found
 
 
 def prose(markdown: str) -> str:
@@ -51,7 +57,9 @@ def inline(markdown: str) -> str:
 
 def sentence(markdown: str, label: str) -> Piece:
     """An answer, say, under its label."""
-    return Piece(f'<div class="{label}">{prose(markdown)}</div>', FRAME + math.ceil(len(markdown) / COLUMNS))
+    items = re.split(r"\n\n|\n(?=- |\d+\. )", markdown)
+    lines = sum(math.ceil(len(item) / COLUMNS) for item in items)
+    return Piece(f'<div class="{label}">{prose(markdown)}</div>', FRAME + lines)
 
 
 def source(code: str) -> list[Piece]:
@@ -86,15 +94,25 @@ def lines_of_figure(image: str) -> int:
 
 
 def parts(text: str) -> list[str]:
-    """A text that is longer than a slide, in as few parts as it takes, of about the same length."""
-    lines = text.strip("\n").splitlines()
-    size = math.ceil(len(lines) / math.ceil(rows(text) / (LINES - FRAME))) if lines else 1
-    return ["\n".join(lines[at : at + size]) for at in range(0, len(lines), size)]
+    """A text that is longer than a slide, in parts that are not: cut at empty lines, or else into equal pieces."""
+    room, found = LINES - FRAME, []
+    for paragraph in filter(str.strip, re.split(r"\n\s*\n", text.strip("\n"))):
+        lines = paragraph.splitlines()
+        size = math.ceil(len(lines) / math.ceil(rows(paragraph) / room))
+        for at in range(0, len(lines), size):
+            piece = "\n".join(lines[at : at + size])
+            if found and rows(f"{found[-1]}\n\n{piece}") <= room:
+                found[-1] += f"\n\n{piece}"
+            else:
+                found.append(piece)
+    return found
 
 
 def rows(text: str) -> int:
     """Lines of a text, those too long for the slide broken between words."""
-    return sum(max(1, len(textwrap.wrap(line, COLUMNS))) for line in text.strip("\n").splitlines())
+    return sum(
+        max(1, len(textwrap.wrap(line, COLUMNS, subsequent_indent=" " * 4))) for line in text.strip("\n").splitlines()
+    )
 
 
 def drawing(file: Path) -> tuple[Piece, str]:

@@ -47,7 +47,7 @@ def beginning() -> list[Slide]:
 def race() -> Slide:
     slide = Slide("text", "The same text, twice", [Piece("<pre>python -m minigpt race</pre>", 2)])
     asked = "On the left without a cache, on the right with one. Which is ahead, and do both write the same?"
-    seen = "Both write the same. Without a cache each token takes longer than the one before."
+    seen = "Both write the same. Without a cache, the longer the text, the longer each token takes."
     slide.body += [sentence(asked, "question"), sentence(seen, "answer")]
     slide.notes.append(
         "Live, in a terminal. Two panes write, each at its own speed, and the rows of keys and values that they "
