@@ -227,7 +227,11 @@ def test_prose_goes_into_the_notes_of_the_slide_it_belongs_to():
 
 
 def test_code_is_shown_only_where_it_is_the_point():
-    source = {"text/markdown": "```python\ndef f(): ...\n```", "text/plain": "def f(): ..."}
+    source = {
+        "text/html": "<pre>def</pre>",
+        "text/markdown": "```python\ndef f(): ...\n```",
+        "text/plain": "def f(): ...",
+    }
     printed = {"text/plain": "1"}
 
     def seen(cell):

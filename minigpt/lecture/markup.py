@@ -75,14 +75,14 @@ def lined(text_html: str, text: str) -> Piece:
 
 def output(said: dict[str, str], code_too: bool) -> list[Piece]:
     """What a cell showed. code_too: also where that is code of the package."""
+    if "text/markdown" in said:  # code, which is there as HTML too
+        return source(said["text/plain"]) if code_too else []
     rich = said.get("text/html", "")
     if "<img" in rich:
         return [Piece(f"<figure>{rich}</figure>", lines_of_figure(rich))]
     if rich:
         lines = rich.replace("</span>\n", "</span>")  # each is a line by itself (deck.css)
         return [Piece(f'<div class="changed">{lines}</div>', FRAME + rows(said["text/plain"]))]
-    if "text/markdown" in said:
-        return source(said["text/plain"]) if code_too else []
     return [lined(html.escape(part), part) for part in parts(said["text/plain"])]
 
 
