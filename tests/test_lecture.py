@@ -1,9 +1,11 @@
 """The hour's slides: what stands on them, and, in a real browser without a network, that all of it can be read."""
 
+import base64
 import html
 import json
 import re
 import shutil
+import struct
 import subprocess
 from html.parser import HTMLParser
 from importlib.metadata import PackageNotFoundError
@@ -14,7 +16,7 @@ import pytest
 from minigpt.__main__ import main
 from minigpt.lecture import deck as lecture
 from minigpt.lecture.hour import hour
-from minigpt.lecture.markup import LINES, Piece, blocks, parts, rows
+from minigpt.lecture.markup import FIGURE, LINES, Piece, blocks, parts, rows
 from minigpt.lecture.notebook import Cell
 from minigpt.lecture.slides import Slide, slides_of
 from minigpt.measure.counted.run import run
@@ -226,6 +228,14 @@ def test_prose_goes_into_the_notes_of_the_slide_it_belongs_to():
     assert ["it is" in shown.body[0].html, "Yes." in shown.body[1].html] == [True, True]
 
 
+def test_the_speaker_is_told_what_a_figure_shows():
+    png = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 900, 200)).decode()
+    figure = {"text/html": f'<img alt="A line." src="data:image/png;base64,{png}">', "text/plain": "A line."}
+    (_, shown) = slides_of("01_x.ipynb", "h", [code(figure)])
+    assert shown.notes == ["A line."]
+    assert shown.body[0].lines == 9 < FIGURE  # 1168 x 260 pixels: a flat one leaves room for an answer
+
+
 def test_code_is_shown_only_where_it_is_the_point():
     source = {
         "text/html": "<pre>def</pre>",
@@ -278,6 +288,11 @@ def test_without_the_notebooks_it_says_where_they_are(tmp_path, capsys):
     assert "README.md: No such file or directory" in error
     assert "clone of the project" in error
     assert not (tmp_path / "deck.html").exists()
+
+
+def test_a_folder_in_the_place_of_the_page_is_told(tmp_path, capsys):
+    assert main(["lecture", "--out", str(tmp_path)]) == 2
+    assert f"{tmp_path} is a folder: name a file" in capsys.readouterr().err
 
 
 def test_without_reveal_js_it_says_what_to_install(monkeypatch):

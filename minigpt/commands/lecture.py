@@ -9,8 +9,8 @@ SUMMARY = "make the hour's lecture, one page of slides, from the notebooks"
 
 
 def declare(command):
-    command.add_argument("--out", type=Path, default=Path("deck.html"), metavar="FILE", help="(%(default)s)")
-    folder = {"type": Path, "metavar": "FOLDER", "help": "(%(default)s)"}
+    command.add_argument("--out", type=Path, default=Path("deck.html"), metavar="FILE", help="the page (%(default)s)")
+    folder = {"type": Path, "metavar": "FOLDER", "help": "where they are (%(default)s)"}
     command.add_argument("--notebooks", default=Path("notebooks"), **folder)
     command.add_argument("--figures", default=Path("figures"), **folder)
 
@@ -24,6 +24,7 @@ def run(options) -> int:
 
     check_file(options.out)
     page = deck(options.notebooks, options.figures, steps=NEW)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(page, encoding="utf-8", newline="\n")
     print(options.out)
     return EXIT_OK

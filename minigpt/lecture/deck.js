@@ -42,6 +42,7 @@ Reveal.initialize({
   hash: true,
   navigationMode: "linear",
   slideNumber: "c/t",
+  defaultTiming: 60, // seconds, so that the speaker's clock runs; each slide says its own
   transition: "none",
   backgroundTransition: "none",
   keyboard: { 68: () => document.documentElement.classList.toggle("dark") }, // D

@@ -28,10 +28,14 @@ for link in ("link_open", "link_close"):  # to other notebooks, which are not on
 
 @dataclass(frozen=True)
 class Piece:
-    """Something to be put on a slide, and about how many lines of the smallest type it takes."""
+    """Something to be put on a slide.
+
+    lines: about how many of the smallest type it takes. words: what a figure shows, for the speaker.
+    """
 
     html: str
     lines: int
+    words: str = ""
 
 
 def blocks(markdown: str) -> list[str]:
@@ -79,7 +83,7 @@ def output(said: dict[str, str], code_too: bool) -> list[Piece]:
         return source(said["text/plain"]) if code_too else []
     rich = said.get("text/html", "")
     if "<img" in rich:
-        return [Piece(f"<figure>{rich}</figure>", lines_of_figure(rich))]
+        return [Piece(f"<figure>{rich}</figure>", lines_of_figure(rich), said["text/plain"])]
     if rich:
         lines = rich.replace("</span>\n", "</span>")  # each is a line by itself (deck.css)
         return [Piece(f'<div class="changed">{lines}</div>', FRAME + rows(said["text/plain"]))]
@@ -115,15 +119,15 @@ def rows(text: str) -> int:
     )
 
 
-def drawing(file: Path) -> tuple[Piece, str]:
-    """One of the project's figures, an SVG, and what it shows in words."""
+def drawing(file: Path) -> Piece:
+    """One of the project's figures, an SVG."""
     try:
         svg = file.read_bytes()
     except OSError as error:
         raise ValueError(f"{file}: {error.strerror}: draw it by python -m minigpt figures, or say --figures") from error
     words = html.unescape(re.search(r"<title>(.*?)</title>", svg.decode(), re.DOTALL)[1])
     image = f'<img alt="{html.escape(words)}" src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}">'
-    return Piece(f"<figure>{image}</figure>", FIGURE), words
+    return Piece(f"<figure>{image}</figure>", FIGURE, words)
 
 
 def colours() -> str:

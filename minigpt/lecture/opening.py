@@ -65,9 +65,9 @@ def computed_again(figures: Path, steps: int) -> list[Slide]:
     heading = "The same rows, again and again"
     asked = f"{steps} tokens are added to a prompt, one at a time. How often is the key of the first token computed?"
     predict = Slide("predict", heading, [sentence(asked, "question")])
-    picture, words = drawing(figures / "redundancy.svg")
+    picture = drawing(figures / "redundancy.svg")
     answer = sentence(f"{steps} times without a cache: once at each step.", "answer")
-    return [predict, Slide("shown", heading, [picture, answer], [words])]
+    return [predict, Slide("shown", heading, [picture, answer], [picture.words])]
 
 
 def half_time() -> Slide:

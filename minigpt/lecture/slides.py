@@ -36,6 +36,7 @@ def slides_of(notebook: str, heading: str, cells: list[Cell]) -> list[Slide]:
         if not slides[-1].has_room_for(piece):
             add("shown")
         slides[-1].body.append(piece)
+        slides[-1].notes += [piece.words] if piece.words else []
 
     add("claim")
     for cell in cells:
