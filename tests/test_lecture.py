@@ -147,7 +147,8 @@ def measure(page, folder):
     measuring = (Path(__file__).parent / "measure_slides.js").read_text(encoding="utf-8")
     file = folder / "measured.html"
     file.write_text(page.replace("<style>", f"<script>{measuring}</script><style>", 1), encoding="utf-8")
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+    command += ["--no-first-run", "--disable-sync"]
     command += [
         "--disable-background-networking",
         "--disable-component-update",

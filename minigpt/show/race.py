@@ -70,7 +70,7 @@ def pane(lane: Lane, tokenizer: Tokenizer, console: Console, width: int, height:
     """What it cost so far, and the end of the text."""
     counts = Text(figures(lane).replace(", ", "\n", 2), style="bold")
     frame, gap = 2, 1
-    lines = Text(visible(tokenizer.decode(lane.tokens))).wrap(console, width - 4)
+    lines = Text(visible(tokenizer.decode(lane.tokens))).wrap(console, max(1, width - 4))
     text = Text("\n").join(lines[-(height - frame - COUNTS - gap) :])
     colour = COLOURS.get(lane.name, "blue")
     return Panel(Text.assemble(counts, "\n\n", text), title=title(lane), border_style=colour, height=height)
