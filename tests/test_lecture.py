@@ -27,6 +27,9 @@ HOME = Path(__file__).parents[1]
 README = (HOME / "notebooks" / "README.md").read_text(encoding="utf-8")
 SMALLEST = 24  # pixels of type on a slide of 1280 x 720
 BROWSER = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome", "chrome"])), None)
+ALONE = ["no-first-run", "disable-sync", "disable-component-update", "disable-background-networking"]
+CONTAINED = ["headless", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "hide-scrollbars"]
+SETTINGS = ["host-resolver-rules=MAP * ~NOTFOUND", "window-size=1280,900", "virtual-time-budget=60000", "dump-dom"]
 in_a_browser = pytest.mark.skipif(BROWSER is None, reason="needs Chromium, which is not installed")
 
 
@@ -147,15 +150,8 @@ def measure(page, folder):
     measuring = (Path(__file__).parent / "measure_slides.js").read_text(encoding="utf-8")
     file = folder / "measured.html"
     file.write_text(page.replace("<style>", f"<script>{measuring}</script><style>", 1), encoding="utf-8")
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-    command += ["--no-first-run", "--disable-sync"]
-    command += [
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--host-resolver-rules=MAP * ~NOTFOUND",
-    ]
-    command += [f"--user-data-dir={folder / 'browser'}", "--window-size=1280,900", "--hide-scrollbars"]
-    command += ["--virtual-time-budget=60000", "--dump-dom", file.as_uri()]
+    flags = [f"--{flag}" for flag in [*ALONE, *CONTAINED, *SETTINGS, f"user-data-dir={folder / 'browser'}"]]
+    command = [BROWSER, *flags, file.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     found = re.search(r"<body[^>]*>(\{.*\})</body>", done.stdout, re.DOTALL)
     assert found, done.stderr[-2000:]
