@@ -297,7 +297,7 @@ def test_without_reveal_js_it_says_what_to_install(monkeypatch):
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(lecture, "distribution", missing)
-    with pytest.raises(ValueError, match=r"pip install 'minigpt-kv\[lecture\]'"):
+    with pytest.raises(ValueError, match=r"pip install '\.\[lecture\]'"):
         lecture.page("")
 
 

@@ -19,7 +19,7 @@ def run(options) -> int:
     try:
         from minigpt.lecture.deck import deck
     except ModuleNotFoundError as error:
-        raise ValueError(f"slides need {error.name}: pip install 'minigpt-kv[lecture]'") from error
+        raise ValueError(f"slides need {error.name}: pip install '.[lecture]' in the project's folder") from error
     from minigpt.show.plots.prompt import NEW
 
     check_file(options.out)

@@ -2,7 +2,7 @@
 // Formulas, code and tables are broken only where the smallest type would not do without.
 const SMALLEST = 24;
 const LARGEST = { claim: 48, predict: 48, title: 40, shown: 32, text: 36, questions: 32 };
-const BESIDE_A_FIGURE = 26; // which comes first
+const SMALL = 26; // beside a figure, which comes first, and where lines are broken, so that few are
 const HEADING = 42;
 
 const fits = (box) => box.scrollHeight <= box.clientHeight && box.scrollWidth <= box.clientWidth;
@@ -18,11 +18,11 @@ function fitted(boxes, element, largest) {
 function fit(slide) {
   const [heading, body] = [slide.querySelector("h2"), slide.querySelector(".body")];
   const boxes = [body, ...body.querySelectorAll("pre, pre span")];
-  const largest = body.querySelector("figure") ? BESIDE_A_FIGURE : LARGEST[slide.parentElement.className];
+  const largest = body.querySelector("figure") ? SMALL : LARGEST[slide.parentElement.className];
   if (!fitted([heading], heading, HEADING)) heading.style.whiteSpace = "normal";
   if (fitted(boxes, body, largest)) return;
   body.classList.add("broken");
-  fitted(boxes, body, largest);
+  fitted(boxes, body, SMALL);
 }
 
 const all = document.querySelector(".slides");

@@ -89,6 +89,6 @@ def reveal(name: str) -> str:
         return Path(distribution("pyreveal").locate_file(REVEAL + name)).read_text(encoding="utf-8")
     except PackageNotFoundError as error:
         raise ValueError(
-            "the slides are shown by reveal.js, which the package pyreveal brings: pip install 'minigpt-kv[lecture]', "
-            "or in a clone pip install -r requirements.txt"
+            "the slides are shown by reveal.js, which comes in the package pyreveal: pip install '.[lecture]' in the "
+            "project's folder"
         ) from error
