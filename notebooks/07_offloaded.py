@@ -187,7 +187,7 @@ assert len(timeline(True)[-1]) == loads[0] + sum(works) == 14
 
 # %% tags=["exercise"]
 def finish(loads, works, room):
-    """Two lists of ticks, an entry for each layer; how many layers have room. The tick at which all is done, as a float."""
+    """loads, works: ticks of each layer. room: how many layers have room. The tick at which all is done, a float."""
     raise NotImplementedError
 
 
@@ -219,7 +219,7 @@ for name, loads_, works_ in (
     assert (ends[1] == ends[2]) == ("alike" in name)
 
 # %% [markdown]
-# Where all layers are alike, as they are in most models, two are enough: a third never helps. It helps where one layer's load is longer than the work
+# Where all layers are alike, as they are in most models, two are enough: a third never helps. It can help where one layer's load is longer than the work
 # before it.
 
 # %% [markdown]
@@ -476,7 +476,8 @@ assert torch.allclose(logits["with"], logits["without"], atol=1e-12)
 assert seconds["without"] > 1.2 * seconds["with"]
 
 # %% [markdown]
-# On a GPU the package's cache keeps the layers in **pinned memory** of the CPU and copies on a **stream** of its own, so that the copy and the work run side by side:
+# On a GPU the package's cache keeps the layers in **pinned memory** of the CPU, which the system never moves, and copies on a **stream** of its own, a second queue of the GPU's work. So the copy and
+# the work run side by side:
 
 # %%
 code(PinnedLayers.read)

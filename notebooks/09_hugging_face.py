@@ -370,7 +370,7 @@ def attempt(what, ids, **how):
     except Exception as error:
         out = type(error).__name__
     print(
-        f"{what:20} writes {out:22} right: {tokenizer.decode(their_turn(ids, use_cache=False))!r}"
+        f"{what:20} writes {out:26} right: {tokenizer.decode(their_turn(ids, use_cache=False))!r}"
     )
 
 
@@ -392,7 +392,7 @@ for what, ids in turns.items():
     attempt(what, ids, **{CACHE: cache})
 
 # %% [markdown]
-# In the run shown Ben reads Ann's word, and nothing says so. Only the next turn of the same text is sure. transformers counts how many tokens are new, and takes that many from the
+# In the run shown Ben reads Ann's word, and nothing says so. The other wrong turns give wrong words, an error, or by luck the right ones. transformers counts how many tokens are new, and takes that many from the
 # end of the prompt; no token is compared. When the count is 0 or below, Python's slice means something else:
 
 # %%
