@@ -321,7 +321,7 @@ assert down == 60 * row
 assert up == sum(range(50, 60)) * row
 
 # %% [markdown]
-# **Answer.** 545 rows come up: nothing in the prefill, then 50, 51, and so on to 59. 60 go down, each token's once. (Layer 0, which was prefetched for a step that doesn't
+# **Answer.** 545 rows come up: nothing in the prefill, then 50, and one more in each of the 10 steps. 60 go down, each token's once. (Layer 0, which was prefetched for a step that doesn't
 # come, is left out.)
 
 # %% [markdown]
