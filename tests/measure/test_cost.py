@@ -314,6 +314,14 @@ def test_gpt2_without_a_cache_takes_so_many_times_the_flops(attention, logits, t
     assert round(without.total / cached.total) == times
 
 
+@pytest.mark.parametrize(("prompt", "times"), [(1, 176), (PROMPT, 225), (512, 312)])
+def test_a_longer_prompt_makes_the_cache_save_more(prompt, times):
+    """The figures of the README, by closed form: its convention is the causal half, and the last token's logits."""
+    ways = {"attention": "causal", "logits": "last"}
+    without, cached = (each(GPT2, prompt, NEW, **ways).total for each in (uncached_flops, cached_flops))
+    assert round(without / cached) == times
+
+
 @pytest.mark.parametrize(("new", "slots", "logit_rows"), [(7, 7, 1), (7, 7, 7), (1, 9, 1), (3, 9, 3)])
 def test_shapes_alone_count_what_a_real_pass_counts(new, slots, logit_rows):
     config = GPTConfig(vocab_size=11, context=24, n_layer=2, n_head=4, n_kv_head=2, n_embd=16, n_inner=10)
