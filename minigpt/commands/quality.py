@@ -6,7 +6,7 @@ from minigpt.commands import EXIT_OK
 from minigpt.commands.arguments import add_model, count
 from minigpt.commands.out import check_file
 
-SUMMARY = "measure recall, bits per byte and rounding errors of every cache and setting (takes minutes)"
+SUMMARY = "measure recall, bits per byte and rounding errors of every cache and setting (twenty minutes or more)"
 
 
 def declare(command):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from minigpt.cache import make_cache
+from minigpt.cache import cache_options, make_cache
 from minigpt.recall.corpus import Text, held_out
 from minigpt.recall.questions import BINS, LENGTH, QUESTION
 from minigpt.recall.questions import questions as ask
@@ -26,6 +26,7 @@ def right_by_distance(
     text: Text | None = None,
     length: int = LENGTH,
     bins: list[tuple[int, int]] = BINS,
+    chunk: int = CHUNK,
     **cache_options,
 ) -> dict[int, int]:
     """How many memory questions are answered right, for each bin of distance, by its upper edge in tokens.
@@ -33,13 +34,14 @@ def right_by_distance(
     An answer is right if the likeliest token of the whole vocabulary is the value that the fact asked for gave. The
     cache takes in the prompt in chunks, then the question.
     questions: for each bin. seed: other seeds are other questions. text: the prose around the facts (None:
-        the held-out play). length: tokens of a prompt. cache, cache_options: as make_cache takes them.
+        the held-out play). length: tokens of a prompt. chunk: how many of them are fed at once.
+    cache, cache_options: as make_cache takes them.
     """
     right = {}
     for low, high in bins:
         asked, right[high] = ask(seed, (low, high), questions, text, length), 0
         for prompts, answers in zip(asked.prompts.split(ROWS), asked.answers.split(ROWS), strict=True):
-            pieces = *prompts[:, :-QUESTION].split(CHUNK, dim=1), prompts[:, -QUESTION:]
+            pieces = *prompts[:, :-QUESTION].split(chunk, dim=1), prompts[:, -QUESTION:]
             *_, logits = read_through(model, pieces, cache, cache_options)
             right[high] += int((logits[:, -1].argmax(-1).cpu() == answers).sum())
     return right
@@ -69,7 +71,7 @@ def bits_per_byte(model, cache: str = "none", text: Text | None = None, **cache_
 
 @torch.no_grad()
 def bits_by_segment(
-    model, cache: str = "none", text: Text | None = None, **cache_options
+    model, cache: str = "none", text: Text | None = None, chunk: int = CHUNK, **cache_options
 ) -> tuple[list[float], list[int]]:
     """The bits of each segment of the play, and its bytes of UTF-8.
 
@@ -83,7 +85,7 @@ def bits_by_segment(
     segments = [], []
     for rows in batches:
         if rows[:, 1:].numel():
-            logits = torch.cat([*read_through(model, rows[:, :-1].split(CHUNK, dim=1), cache, cache_options)], dim=1)
+            logits = torch.cat([*read_through(model, rows[:, :-1].split(chunk, dim=1), cache, cache_options)], dim=1)
             wanted = rows[:, 1:].to(logits.device)
             nats = F.cross_entropy(logits.transpose(1, 2), wanted, reduction="none").double().sum(1)
             segments[0].extend((nats / math.log(2)).tolist())
@@ -106,6 +108,8 @@ def read_through(
 ) -> Iterator[Float[Tensor, "B _ V"]]:
     """The logits of a text that a cache takes in piece by piece; with no cache, of the text as a whole."""
     rows = len(pieces[0])
+    if "chunk" in cache_options(cache):  # a ring has slots for the tokens that are fed at once
+        options = options | {"chunk": max(piece.shape[1] for piece in pieces)}
     kept = make_cache(cache, model.config, batch_size=rows, dtype=model.dtype, device=model.device, **options)
     if not kept.keeps:  # every step would be fed the whole text anyway
         pieces = (torch.cat(pieces, dim=1),)

@@ -1,5 +1,6 @@
 """The recorded quality is what the code would measure now: a few of its figures are measured again."""
 
+import copy
 import json
 from dataclasses import asdict, replace
 from itertools import pairwise
@@ -14,11 +15,12 @@ from minigpt.measure.quality.outliers import scale_key_channel_everywhere
 from minigpt.measure.quality.recording import Recording, record
 from minigpt.measure.quality.reference import PROMPT_TOKENS
 from minigpt.measure.quality.rounding import FORMS, errors
-from minigpt.measure.quality.scores import held
-from minigpt.measure.quality.settings import INJECTED, SETTINGS
+from minigpt.measure.quality.scores import KEPT, held
+from minigpt.measure.quality.settings import CHECKED, INJECTED, SETTINGS
 from minigpt.recall.corpus import held_out
 from minigpt.recall.exam import CHUNK, bits_per_byte, right_by_distance
 from minigpt.recall.questions import BINS
+from minigpt.show.plots.recorded import as_large, smallest_good
 
 PATH = Path(__file__).parents[2] / "figures" / "data" / "quality.json"
 
@@ -45,14 +47,15 @@ def model():
 def test_it_is_of_the_settings_that_there_are(recorded):
     assert [each.setting for each in recorded.scores] == list(SETTINGS)
     assert [each.setting for each in recorded.injected_scores] == list(INJECTED)
+    assert [each.setting for each in recorded.checked_scores] == list(CHECKED)
     assert recorded.model == "recall"
     assert recorded.dtype == "float32"
     assert recorded.threads == 1
     assert recorded.torch.startswith("2.")
-    assert (recorded.prompt_tokens, recorded.chunk) == (PROMPT_TOKENS, CHUNK)
+    assert (recorded.prompt_tokens, recorded.chunk, recorded.kept) == (PROMPT_TOKENS, CHUNK, "float16")
 
 
-def assert_measured_again(model, recorded, scores, name, place):
+def assert_measured_again(model, recorded, scores, name, place, chunk=CHUNK):
     """A question whose two likeliest answers are a rounding error of float32 apart may fall otherwise on another
     machine, where sums are made in another order; of the 25 of a bin, one such is allowed for, not two."""
     (score,) = (each for each in scores if each.setting.name == name)
@@ -64,6 +67,7 @@ def assert_measured_again(model, recorded, scores, name, place):
         recorded.seed,
         length=PROMPT_TOKENS,
         bins=[BINS[place]],
+        chunk=chunk,
         **setting.options,
     ).values()
     assert abs(right - score.right[place]) <= 1
@@ -80,6 +84,11 @@ def test_so_it_does_with_the_injected_outlier(model, recorded, name, place):
     assert_measured_again(injected, recorded, recorded.injected_scores, name, place)
 
 
+def test_so_it_does_in_float16_fed_one_token_at_a_time(model, recorded):
+    half = copy.deepcopy(model).to(KEPT)
+    assert_measured_again(half, recorded, recorded.checked_scores, "window 68, 4 sinks", 1, chunk=1)
+
+
 def test_another_setting_would_not_pass_for_it(model, recorded):
     """The rule still tells one setting from its neighbour."""
     scores = [
@@ -92,7 +101,8 @@ def test_another_setting_would_not_pass_for_it(model, recorded):
 
 def test_bytes_are_those_held_now(model, recorded):
     for score in recorded.scores[::6]:
-        assert held(score.setting.serve(model), score.setting) == score.nbytes
+        nbytes = held(score.setting.serve(model).config, score.setting)
+        assert (nbytes[-1], max(nbytes)) == (score.nbytes, score.most_nbytes)
 
 
 def test_bits_per_byte_are_those_of_the_full_model_and_what_is_more(model, recorded):
@@ -130,6 +140,28 @@ def test_what_it_shows(recorded):
     by = [of[f"int2, keys by {name}, values by {name}"] for name in ("channel", "head", "tensor")]
     for finer, coarser in pairwise(by):
         assert finer.more_bits_interval[1] < coarser.more_bits_interval[0]
+
+
+def test_2_bits_keep_what_a_window_as_large_forgets_and_one_larger_than_the_most_that_they_hold(recorded):
+    of = {each.setting.name: each for each in recorded.scores}
+    good, window, wider = smallest_good(recorded.scores), as_large(recorded.scores), of["window 128, 4 sinks"]
+    assert good.setting.name == "int2, keys by channel, values by token"
+    assert good.nbytes <= window.nbytes < 1.01 * good.nbytes
+    assert good.most_nbytes < wider.nbytes
+    for each in (window, wider):
+        assert each.recall_interval[1] < good.recall_interval[0]
+    # In float32, or with slots for a chunk, it would hold more.
+    assert of["window 64, 4 sinks"].nbytes < good.nbytes
+
+
+def test_measured_as_bytes_are_counted_nothing_changes_what_it_shows(recorded):
+    of = {each.setting.name: each for each in recorded.scores}
+    for score in recorded.checked_scores:
+        at_once = of[score.setting.name]
+        for one, other in zip(score.right, at_once.right, strict=True):
+            assert abs(one - other) <= 1
+        low, high = at_once.more_bits_interval
+        assert low < score.more_bits < high
 
 
 def test_rounded_values_hurt_the_output_of_attention_more_than_rounded_keys(recorded):

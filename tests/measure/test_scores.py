@@ -10,7 +10,7 @@ from minigpt.measure.quality import scores as scores_module
 from minigpt.measure.quality.interval import wilson
 from minigpt.measure.quality.reference import PROMPT_TOKENS, Reference, reference_of
 from minigpt.measure.quality.scores import Score, held, score, score_all
-from minigpt.measure.quality.settings import INJECTED, SETTINGS, Setting, exact, rounding, sliding
+from minigpt.measure.quality.settings import CHECKED, INJECTED, SETTINGS, Setting, exact, rounding, sliding
 from minigpt.recall.corpus import Text, held_out
 from minigpt.recall.exam import bits_per_byte, right_by_distance
 from minigpt.recall.questions import BINS, questions
@@ -38,7 +38,7 @@ def reference(model, short):
 def test_every_cache_has_its_settings_and_every_setting_its_name(model):
     assert {setting.cache for setting in SETTINGS} == set(CACHES)
     assert len({setting.name for setting in SETTINGS}) == len(SETTINGS)
-    for setting in (*SETTINGS, *INJECTED):
+    for setting in (*SETTINGS, *INJECTED, *CHECKED):
         make_cache(setting.cache, setting.serve(model).config, **setting.options)
     for backend, bits in [("quanto", 8), ("quanto", 4), ("quanto", 2), ("quanto", 1), ("kivi", 2), ("hqq", 4)]:
         assert any((each.options.get("backend"), each.options.get("nbits")) == (backend, bits) for each in SETTINGS)
@@ -100,22 +100,50 @@ def test_what_the_window_forgets_begins_right_past_it(model):
     ("setting", "nbytes"),
     [
         (exact("none"), 0),
-        (exact("concat"), 4 * NUMBERS * 450),
-        (exact("dynamic"), 4 * NUMBERS * 512),
-        (sliding(64, 4), 4 * NUMBERS * (64 + 63 + 4)),
-        (sliding(256, 0), 4 * NUMBERS * (256 + 63)),
-        # Codes, two float32 for each 64 numbers, and the question's two tokens exactly.
-        (rounding("quanto", 4, "token", "token"), NUMBERS * 448 * 4 // 8 + NUMBERS * 7 * 8 + 4 * NUMBERS * 2),
-        (rounding("quanto", 1, "channel", "token"), NUMBERS * 448 // 8 + NUMBERS * 7 * 8 + 4 * NUMBERS * 2),
-        (rounding("kivi", 2, "channel", "token", 32), NUMBERS * 448 // 4 + NUMBERS * 14 * 8 + 4 * NUMBERS * 2),
+        (exact("concat"), 2 * NUMBERS * 450),
+        (exact("dynamic"), 2 * NUMBERS * 512),
+        (sliding(64, 4), 2 * NUMBERS * (64 + 4)),
+        (sliding(256, 0), 2 * NUMBERS * 256),
+        # Codes, two float16 for each 64 (or 32) numbers; exact are the last token, by channel the last two.
+        (rounding("quanto", 4, "token", "token"), NUMBERS * 449 * 4 // 8 + NUMBERS * 449 * 4 // 64 + 2 * NUMBERS),
+        (
+            rounding("quanto", 1, "channel", "token"),
+            NUMBERS // 2 * (448 + 449) // 8 + NUMBERS // 2 * (448 + 449) * 4 // 64 + NUMBERS * (2 + 1),
+        ),
+        (
+            rounding("kivi", 2, "channel", "token", 32),
+            NUMBERS // 2 * (448 + 449) // 4 + NUMBERS // 2 * (448 + 449) * 4 // 32 + NUMBERS * (2 + 1),
+        ),
         # One scale for 64 tokens: of a head, of all.
-        (rounding("hqq", 2, "head", "head"), NUMBERS * 448 // 4 + 3 * 2 * 2 * 7 * 8 + 4 * NUMBERS * 2),
-        (rounding("fp8", 8, "tensor", "tensor"), NUMBERS * 448 + 3 * 2 * 7 * 4 + 4 * NUMBERS * 2),
+        (rounding("hqq", 2, "head", "head"), NUMBERS * 448 // 4 + 3 * 2 * 2 * 7 * 4 + 2 * NUMBERS * 2),
+        (rounding("fp8", 8, "tensor", "tensor"), NUMBERS * 448 + 3 * 2 * 7 * 2 + 2 * NUMBERS * 2),
     ],
     ids=lambda each: getattr(each, "name", ""),
 )
 def test_bytes_held_are_the_closed_form(model, setting, nbytes):
-    assert held(setting.serve(model), setting) == nbytes
+    assert held(setting.serve(model).config, setting)[-1] == nbytes
+
+
+def test_a_window_holds_as_much_from_the_start_and_groups_of_64_tokens_most_before_they_are_whole(model):
+    ring = sliding(64, 4)
+    assert set(held(ring.serve(model).config, ring)) == {2 * NUMBERS * 68}
+    bytes_after = held(model.config, rounding("quanto", 1, "channel", "channel"))
+    assert len(bytes_after) == PROMPT_TOKENS
+    assert max(bytes_after) == bytes_after[447] == NUMBERS * 384 // 8 + NUMBERS * 6 * 4 + 2 * NUMBERS * 64
+
+
+def test_a_score_has_the_bytes_at_the_end_and_the_most_on_the_way(model, reference):
+    setting = rounding("quanto", 1, "channel", "channel")
+    got, bytes_after = score(model, setting, reference), held(model.config, setting)
+    assert (got.nbytes, got.most_nbytes) == (bytes_after[-1], bytes_after[447])
+
+
+def test_fed_one_token_at_a_time_a_window_answers_and_foresees_the_same(model, reference):
+    """It sees as much however it is fed; its ring has just the slots that this takes."""
+    setting = sliding(64, 4)
+    one, other = (score(model, setting, reference, chunk) for chunk in (1, 64))
+    assert one.right == other.right
+    assert one.bits_per_byte == pytest.approx(other.bits_per_byte, rel=1e-5)
 
 
 @pytest.mark.parametrize(("right", "fine"), [([50] * 8, True), ([49] * 8, True), ([50] * 7 + [48], False)])
@@ -137,7 +165,7 @@ def test_an_untrained_model_is_refused_before_any_setting_is_scored(monkeypatch)
 
 
 def test_a_score_by_distance_has_its_intervals_beside_it():
-    got = Score(exact("dynamic"), 25, [25, 25, 24, 20, 10, 5, 1, 0], 0, 2.0, 0.0, (0.0, 0.0))
+    got = Score(exact("dynamic"), 25, [25, 25, 24, 20, 10, 5, 1, 0], 0, 0, 2.0, 0.0, (0.0, 0.0))
     assert got.by_distance == {50: 1, 100: 1, 150: 0.96, 200: 0.8, 250: 0.4, 300: 0.2, 350: 0.04, 400: 0}
     assert got.intervals_by_distance[150] == wilson(24, 25)
     assert got.recall == 110 / 200
@@ -146,11 +174,13 @@ def test_a_score_by_distance_has_its_intervals_beside_it():
 def test_each_setting_is_told_of_as_it_is_done(monkeypatch):
     monkeypatch.setattr(scores_module, "reference_of", lambda model, questions, seed, text: (model, questions, seed))
     monkeypatch.setattr(
-        scores_module, "score", lambda model, setting, made: Score(setting, made[1], [made[2]], 0, 2.0, 0.0, (0.0, 0.0))
+        scores_module,
+        "score",
+        lambda model, setting, made, chunk: Score(setting, made[1], [made[2]], chunk, chunk, 2.0, 0.0, (0.0, 0.0)),
     )
     told = []
-    scores = score_all("model", SETTINGS[2:4], 2, 8, told.append)
+    scores = score_all("model", SETTINGS[2:4], 2, 8, told.append, chunk=3)
     assert told == scores
-    assert [(each.setting, each.questions, each.right) for each in scores] == [
-        (setting, 2, [8]) for setting in SETTINGS[2:4]
+    assert [(each.setting, each.questions, each.right, each.nbytes) for each in scores] == [
+        (setting, 2, [8], 3) for setting in SETTINGS[2:4]
     ]

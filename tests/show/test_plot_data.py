@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from matplotlib.patches import StepPatch
 
 from minigpt.attention import NEVER
 from minigpt.config import GPTConfig
@@ -155,16 +156,29 @@ def recording(shares, sizes):
             next((number for part, number in of.items() if part in setting.name), other)
             for of, other in ((shares, 1.0), (sizes, 5000))
         )
-        made.append(Score(setting, 20, [round(20 * share)] * 8, nbytes, 2.0 + share, 1 - share, (0.0, 0.1)))
+        right = [round(20 * share)] * 8
+        made.append(Score(setting, 20, right, nbytes, 2 * nbytes, 2.0 + share, 1 - share, (0.0, 0.1)))
     return dataclasses.replace(recorded_quality(), scores=made)
 
 
 def test_the_plane_of_quality_finds_the_fewest_bytes_that_keep_the_recall():
-    sizes = {"int8": 800, "int4": 400, "int2": 200, "int1": 100, "window": 900, "concat": 4000}
+    sizes = {"int8": 800, "int4": 400, "int2": 200, "int1": 100, "concat": 4000, "none": 0}
+    sizes |= {"window 32": 300, "window 64": 420, "window 68": 900, "window": 950}
     found = recording({"int1": 0.0, "int2": 0.5, "window": 0.25}, sizes)
-    words = quality_against_bytes(found).words
-    assert words == "4 bits, in 10% of the bytes: 100% of questions right; a window of 32, in 22%: 25%"
-    assert "2 bits 50%, 1 bit 0%, window 64 25%, window 128 25%" in recall_by_distance(found).alt
+    picture = quality_against_bytes(found)
+    assert picture.words == "4 bits, in 10% of float16's bytes: 100% of questions right; a window of 64, in 10%: 25%"
+    assert "Points of 45 settings" in picture.alt
+    assert "in 10% of the bytes (on the way 20%)" in picture.alt
+    assert "2 bits 50%, 1 bit 0%, window 64 25%, window 68 25%" in recall_by_distance(found).alt
+
+
+def test_the_recall_of_a_bin_is_drawn_over_the_whole_bin_and_what_coincides_once():
+    """Exact, 8 and 4 bits are one line; the windows are another, with 2 bits."""
+    found = recording({"int1": 0.0, "int2": 0.25, "window": 0.25}, {"int4": 400, "window 64": 500, "window": 900})
+    steps = [each for each in recall_by_distance(found).axes[0].patches if isinstance(each, StepPatch)]
+    assert [set(each.get_data().values) for each in steps] == [{100}, {25}, {0}]
+    for each in steps:
+        assert each.get_data().edges.tolist() == [*range(0, 401, 50)]
 
 
 def test_labels_keep_their_order_and_distance_and_stay_as_near_as_they_can():

@@ -15,7 +15,7 @@ from minigpt.show.tables.quality import report_recording
 
 @pytest.fixture
 def lines():
-    full = Score(exact("dynamic"), 25, [25] * 8, 1_572_864, 2.178, 0.0, (0.0, 0.0))
+    full = Score(exact("dynamic"), 25, [25] * 8, 786_432, 800_000, 2.178, 0.0, (0.0, 0.0))
     window = replace(full, setting=sliding(64, 4), right=[25, 7, 0, 0, 0, 0, 0, 1], more_bits_interval=(0.1479, 0.179))
     error = RoundingError(2, 4, "channel", 0.06, 0.085, 0.0342, 0.0329, 0.024, 0.0526)
     recording = Recording(
@@ -27,12 +27,14 @@ def lines():
         25,
         450,
         64,
+        "float16",
         5,
         20.0,
         [full, window],
         [error],
         [full],
         [replace(error, bits=2)],
+        [replace(window, right=[24] * 8)],
     )
     console = Console(file=io.StringIO(), width=200)
     report_recording(recording, console)
@@ -40,7 +42,9 @@ def lines():
 
 
 def test_a_line_says_bytes_recall_its_interval_and_the_bits(lines):
-    assert "dynamic 1,572,864 100.0% 98.1 to 100.0 100 100 100 100 100 100 100 100 2.178 +0.0000 to +0.0000" in lines
+    assert (
+        "dynamic 786,432 800,000 100.0% 98.1 to 100.0 100 100 100 100 100 100 100 100 2.178 +0.0000 to +0.0000" in lines
+    )
     window = next(line for line in lines if line.startswith("window 64, 4 sinks"))
     assert "16.5% 12.0 to 22.3 100 28 0 0 0 0 0 4 2.178 +0.1479 to +0.1790" in window
 
@@ -55,3 +59,11 @@ def test_the_outlier_is_said_to_be_there_on_purpose(lines):
     said = next(at for at, line in enumerate(lines) if "20 times as large on purpose" in line)
     assert "channel 2 2 0.0600 0.0342 0.0329 0.0240 0.0850 0.0526" in lines[said:]
     assert lines[0] == "25 memory questions at each distance, seed 303"
+
+
+def test_it_says_how_bytes_are_counted_and_what_is_measured_so(lines):
+    assert (
+        lines[1] == "Bytes: of 450 tokens, kept in float16, fed one token at a time, at their end (most: on the way)."
+    )
+    said = lines.index("Not in float32, fed 64 tokens at once, but as bytes are counted:")
+    assert any(line.startswith("window 64, 4 sinks") and "96.0%" in line for line in lines[said:])

@@ -1,4 +1,9 @@
-"""How good the model stays under each setting, and in how many bytes."""
+"""How good the model stays under each setting, and in how many bytes.
+
+Quality is that of the model as it is given, which takes texts in by chunks. Bytes are counted as a cache is used: it
+keeps 16 bits of a number (scales and offsets of rounded ones too), and is fed one token at a time, so that no window
+needs slots for a chunk.
+"""
 
 import math
 from collections.abc import Callable, Iterable
@@ -7,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from minigpt.cache import make_cache
+from minigpt.config import GPTConfig
 from minigpt.measure.quality.interval import bootstrap, wilson
 from minigpt.measure.quality.reference import PROMPT_TOKENS, Reference, reference_of
 from minigpt.measure.quality.settings import SETTINGS, Setting
@@ -14,11 +20,14 @@ from minigpt.recall.corpus import Text
 from minigpt.recall.exam import CHUNK, bits_by_segment, right_by_distance
 from minigpt.recall.questions import BINS
 
+KEPT = torch.float16  # in the caches whose bytes are counted
+
 
 @dataclass(frozen=True)
 class Score:
-    """right: how many of `questions` are answered, at each distance of BINS. nbytes: that a prompt of PROMPT_TOKENS
-    takes, in one row.
+    """right: how many of `questions` are answered, at each distance of BINS. nbytes: that one row of a prompt of
+    PROMPT_TOKENS takes, in float16, fed one token at a time. most_nbytes: the most on the way there: the tokens of a
+    group are exact until it is whole.
 
     bits_per_byte: on the held-out prose. more_bits: how many more than the reference's; more_bits_interval: the 95%
     interval of these, had the prose had other segments.
@@ -28,6 +37,7 @@ class Score:
     questions: int
     right: list[int]
     nbytes: int
+    most_nbytes: int
     bits_per_byte: float
     more_bits: float
     more_bits_interval: tuple[float, float]
@@ -51,33 +61,36 @@ class Score:
         return {high: wilson(right, self.questions) for (_, high), right in zip(BINS, self.right, strict=True)}
 
 
-def score(model, setting: Setting, reference: Reference) -> Score:
-    """Measure a setting on the questions and the prose of the reference."""
-    served = setting.serve(model)
-    right = right_by_distance(
-        served, setting.cache, reference.questions, reference.seed, length=PROMPT_TOKENS, **setting.options
-    )
-    bits, nbytes = bits_by_segment(served, setting.cache, reference.text, **setting.options)
+def score(model, setting: Setting, reference: Reference, chunk: int = CHUNK) -> Score:
+    """Measure a setting on the questions and the prose of the reference. chunk: how many tokens are fed at once."""
+    served, how = setting.serve(model), {"chunk": chunk, **setting.options}
+    right = right_by_distance(served, setting.cache, reference.questions, reference.seed, length=PROMPT_TOKENS, **how)
+    bits, nbytes = bits_by_segment(served, setting.cache, reference.text, **how)
     more = [mine - exact for mine, exact in zip(bits, reference.bits, strict=True)]
-    total = sum(nbytes)
+    total, kept = sum(nbytes), held(served.config, setting)
     return Score(
         setting,
         reference.questions,
         [*right.values()],
-        held(served, setting),
+        kept[-1],
+        max(kept),
         math.fsum(bits) / total,
         math.fsum(more) / total,
         bootstrap(more, nbytes),
     )
 
 
-@torch.no_grad()
-def held(model, setting: Setting, tokens: int = PROMPT_TOKENS) -> int:
-    """Bytes of keys and values that the cache of one row holds after so many tokens, fed as the questions are."""
-    cache = make_cache(setting.cache, model.config, dtype=model.dtype, device=model.device, **setting.options)
-    for piece in torch.zeros(1, tokens, dtype=torch.int64, device=model.device).split(CHUNK, dim=1):
-        model(piece, cache=cache)
-    return cache.nbytes
+def held(config: GPTConfig, setting: Setting, tokens: int = PROMPT_TOKENS) -> list[int]:
+    """Bytes of keys and values that a cache of one row holds after each token. config: with the setting's window."""
+    singly = {"chunk": 1} if setting.window else {}
+    cache = make_cache(setting.cache, config, dtype=KEPT, **singly, **setting.options)
+    token, found = torch.zeros(1, 1, config.n_kv_head, config.head_size, dtype=KEPT), []
+    for _ in range(tokens):
+        cache.admit(None, torch.zeros(1, 1, dtype=torch.int64))
+        for layer in range(config.n_layer):
+            cache.update(token, token, layer)
+        found.append(cache.nbytes)
+    return found
 
 
 def score_all(
@@ -87,10 +100,16 @@ def score_all(
     seed: int = 0,
     on_score: Callable[[Score], None] = lambda score: None,
     text: Text | None = None,
+    chunk: int = CHUNK,
 ) -> list[Score]:
-    """Measure each setting on the same questions. on_score: called after each. text: the prose (None: the play)."""
+    """Measure each setting on the same questions. on_score: called after each. text: the prose (None: the play).
+    chunk: how many tokens are fed at once."""
     reference, scores = reference_of(model, questions, seed, text), []
     for setting in settings:
-        scores.append(score(model, setting, reference))
+        scores.append(score(model, setting, reference, chunk))
         on_score(scores[-1])
     return scores
+
+
+def name_of(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -2,14 +2,14 @@
 
 Prompts are fed in chunks of 64 tokens, groups of tokens are 64 (or 32) tokens, and nothing but the newest chunk stays
 exact (residual_length=0). So whatever the setting, a query reads exact numbers of its own chunk alone: what is
-compared is the rounding.
+compared is the rounding. Fed one token at a time, groups of fewer tokens are rounded sooner: what that changes is
+measured for the settings of CHECKED.
 """
 
 from dataclasses import dataclass, field
 
 from minigpt.cache.quantized.codec import NAMES
 from minigpt.measure.forms.quantized import BITS, GROUP
-from minigpt.recall.exam import CHUNK
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def exact(cache: str) -> Setting:
 
 def sliding(window: int, sinks: int) -> Setting:
     name = f"window {window}, {sinks or 'no'} sinks"
-    return Setting(name, "sliding_window", "sliding_window", {"chunk": CHUNK}, window, sinks)
+    return Setting(name, "sliding_window", "sliding_window", window=window, sinks=sinks)
 
 
 def rounding(backend: str, nbits: int, key: str, value: str, size: int = GROUP) -> Setting:
@@ -48,11 +48,18 @@ def rounding(backend: str, nbits: int, key: str, value: str, size: int = GROUP) 
 SETTINGS = (
     *(exact(name) for name in ("none", "concat", "dynamic", "static", "offloaded", "offloaded_static")),
     *(sliding(window, sinks) for sinks in (4, 0) for window in (32, 64, 128, 256)),
+    sliding(68, 4),  # holds as many bytes as 2 bits do
     *(rounding("quanto", bits, name, name) for bits in BITS for name in NAMES),
     *(rounding("quanto", bits, "channel", "token") for bits in BITS),
     *(rounding("kivi", bits, "channel", "token", 32) for bits in (4, 2, 1)),  # KIVI's group of 32
     *(rounding("hqq", bits, "token", "token") for bits in BITS),
     *(rounding("fp8", 8, name, name) for name in NAMES),
+)
+
+# The settings that are measured again as their bytes are counted: in float16, fed one token at a time.
+CHECKED = (
+    sliding(68, 4),
+    *(rounding("quanto", 2, keys, "token") for keys in ("channel", "token")),
 )
 
 # The settings that are measured again with an outlier among the key channels.

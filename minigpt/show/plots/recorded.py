@@ -31,6 +31,12 @@ def smallest_good(scores: list[Score]) -> Score:
     return min((score for score in rounded(scores) if score.recall >= ENOUGH), key=lambda score: score.nbytes)
 
 
+def as_large(scores: list[Score]) -> Score:
+    """The window with sinks that is nearest in bytes to the smallest good score, and not smaller."""
+    least = smallest_good(scores).nbytes
+    return min((score for score in windows(scores) if score.nbytes >= least), key=lambda score: score.nbytes)
+
+
 def bits(score: Score) -> str:
     count = score.setting.options["nbits"]
     return f"{count} bit{'s' * (count > 1)}"

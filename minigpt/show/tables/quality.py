@@ -25,8 +25,14 @@ def report(
 
 
 def report_recording(recording: Recording, console: Console) -> None:
-    """Print the scores of every setting and the rounding errors of every grouping, without and with an outlier."""
+    """Print the scores of every setting and the rounding errors of every grouping, without and with an outlier,
+    and what is measured as bytes are counted."""
     console.print(f"{recording.questions} memory questions at each distance, seed {recording.seed}", highlight=False)
+    console.print(
+        f"Bytes: of {recording.prompt_tokens} tokens, kept in {recording.kept}, fed one token at a time, at their end "
+        "(most: on the way).",
+        highlight=False,
+    )
     console.print(score_table(recording.scores))
     console.print(error_table(recording.errors))
     console.print(
@@ -36,18 +42,25 @@ def report_recording(recording: Recording, console: Console) -> None:
     )
     console.print(score_table(recording.injected_scores))
     console.print(error_table(recording.injected_errors))
+    console.print(
+        f"Not in {recording.dtype}, fed {recording.chunk} tokens at once, but as bytes are counted:", highlight=False
+    )
+    console.print(score_table(recording.checked_scores))
 
 
 def score_table(scores: list[Score]) -> Table:
     edges = list(scores[0].by_distance)
     by_distance = [f"to {edge}" for edge in edges]
-    table = table_of("setting", "bytes", "right", "95% interval", *by_distance, "bits/byte", "more, 95% interval")
+    table = table_of(
+        "setting", "bytes", "most", "right", "95% interval", *by_distance, "bits/byte", "more, 95% interval"
+    )
     for score in scores:
         low, high = score.recall_interval
         more_low, more_high = score.more_bits_interval
         table.add_row(
             score.setting.name,
             f"{score.nbytes:,}",
+            f"{score.most_nbytes:,}",
             f"{100 * score.recall:.1f}%",
             f"{100 * low:.1f} to {100 * high:.1f}",
             *(f"{100 * share:.0f}" for share in score.by_distance.values()),

@@ -4,7 +4,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from minigpt.measure.quality.scores import Score
+from minigpt.measure.quality.reference import PROMPT_TOKENS
+from minigpt.measure.quality.scores import KEPT, Score, name_of
 from minigpt.show.tables.compare import WIDTH
 
 
@@ -24,6 +25,7 @@ def report_scores(scores: list[Score], console: Console) -> None:
     console.print(table)
     lines_below = [
         "",
+        f"Bytes held: of {PROMPT_TOKENS} tokens, kept in {name_of(KEPT)} and fed one at a time.",
         f"To N: memory questions answered right, of {scores[0].questions}, up to N tokens from the fact to the answer.",
         "Bits a byte: surprise at prose that it never read. int: all but the newest chunk is rounded.",
         "Few, to be quick: python -m minigpt quality asks more, of more settings, with confidence intervals.",
