@@ -2,8 +2,7 @@
 # # 01 Attention, step by step
 #
 # Three tokens, worked out by hand. Then the same numbers again: row by row, as matrices, with several heads, and in one
-# fused call. At the end you can write attention from nothing, and you know which of its numbers never change.
-# That is all that a KV cache needs.
+# fused call. At the end you know what attention computes, and which of its numbers never change. A KV cache needs no more.
 
 # %% [markdown]
 # **中文提要**　本节从头手算三个词元的注意力：先用 Python 循环，再逐行计算，再写成矩阵，最后是多头与融合算子，每一步得到的数都相同。
@@ -43,9 +42,17 @@ import time
 
 import torch
 
-from minigpt.attention import attend, attend_as_matrices, attend_by_hand, attend_by_rows, sees
+from minigpt.attention import (
+    NEVER,
+    attend,
+    attend_as_matrices,
+    attend_by_hand,
+    attend_by_rows,
+    sees,
+)
 from minigpt.exercises import e01_attention as exercises
 from minigpt.show.notebook import code, grid, show
+from minigpt.show.plots.growth import growing_weights, growth
 
 torch.set_num_threads(1)  # small numbers: more threads would only wait for each other
 
@@ -61,13 +68,15 @@ torch.set_num_threads(1)  # small numbers: more threads would only wait for each
 #
 # Here we take these vectors as given, two numbers each; notebook 02 makes them from a real model's matrices.
 #
-# Token 1 compares its query with its key: it multiplies them number by number and adds up, which gives a **score**. The **softmax** turns scores into weights that are
-# positive and add up to one. Then the values are added up, each times its weight:
+# Token 1 compares its query with its key: it multiplies them number by number and adds up. That gives a **score**. The
+# **softmax** turns scores into weights that are positive and add up to one. Then the values are added up, each times its
+# weight:
 #
 # `Attn₁ = softmax(q₁ k₁ᵀ / √D) v₁`
 #
-# `D` is the length of these vectors. Dividing by its square root keeps the scores from growing with it; many
-# texts leave it out of the formula, the models don't.
+# `D` is the length of these vectors. Dividing by its square root keeps the scores from growing with it. The (Chinese)
+# article that this course grows from, on KV caching in transformers, explains attention by the same three tokens, and leaves the root
+# out. So do many texts; the models don't.
 #
 # **Claim.** Whatever the query and the key of token 1 are, its attention is its value.
 #
@@ -89,6 +98,9 @@ score = (q[0][0] * k[0][0] + q[0][1] * k[0][1]) / math.sqrt(2)
 attention_1 = [weight * v[0][0], weight * v[0][1]]
 print(f"score {score:.3f}, weight {weight}, attention {attention_1}")
 assert attention_1 == v[0]
+
+# %% [markdown]
+# **Answer.** 1, whatever the score is: a single weight that adds up to one is one. So the attention of token 1 is `v₁`.
 
 # %% [markdown]
 # ## 2. Token 2: two keys, two weights
@@ -115,8 +127,8 @@ assert weights_2[0] > weights_2[1]
 assert row(0)[0] == attention_1
 
 # %% [markdown]
-# The query of token 2 points along the second channel, as the first key does and the second key doesn't. (A **channel** is
-# one number of a vector.) So the first value weighs more.
+# **Answer.** The first. The query of token 2 points along the second **channel** (a channel is one number of a vector). So
+# does the first key; the second key doesn't. The row of token 1 is what it was.
 
 # %% [markdown]
 # ## 3. Token 3: what is new, and what is not
@@ -140,36 +152,49 @@ assert row(2)[0] != by_hand[2]
 k, v = k_before, v_before
 
 # %% [markdown]
-# Rows 1 and 2 don't ask what token 3 is. Row 3 asks the *keys and values* of tokens 1 and 2, but not their *queries*.
-# Remember both sentences: the first is why a cache is allowed, the second is why it keeps K and V only.
+# **Answer.** The keys and values of tokens 1 and 2: `row(1)` read them, and `row(2)` reads them again. Its query is new, and it
+# asks for no old one. Remember two sentences:
+#
+# - Rows 1 and 2 don't ask what token 3 is. That is why a cache is *allowed*.
+# - Row 3 asks for the *keys and values* of tokens 1 and 2, but not for their *queries*. That is why it keeps K and V only.
+#
+# The same in a real model, the small GPT that comes with the package. Each triangle was computed from nothing:
+
+# %%
+show(
+    growth(growing_weights()),
+    "Triangles of attention weights for tokens 1 to 3, each with one new row at the bottom; "
+    "the rows above it are those of the triangle before.",
+)
 
 # %% [markdown]
-# ### Exercise 1: a softmax that survives large scores
+# ### Exercise 1: the same token twice
 #
-# `softmaxed` above takes `exp` of each score, and `exp` of a large number overflows. Taking the highest score off all of them
-# first changes no weight. Write it, with lists of numbers.
+# By mistake a token is read twice: its key and value stand in the text two times, one right behind the other, and a later
+# query sees both. You are given the weights of that query's row as they should be, each token read once. What are they
+# with token `at` (counted from 0) read twice? Return a list that is one number longer.
 
 
 # %% tags=["exercise"]
-def safe_softmaxed(scores):
-    """The weights of a list of scores, large ones too."""
+def doubled(weights, at):
+    """The row of weights when token `at` stands there twice."""
     raise NotImplementedError
 
 
 # %% tags=["check"]
-exercises.softmax.check(safe_softmaxed)
+exercises.doubled.check(doubled)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
 # ```python
-# def safe_softmaxed(scores):
-#     highest = max(scores)
-#     powers = [math.exp(score - highest) for score in scores]
-#     return [power / sum(powers) for power in powers]
+# def doubled(weights, at):
+#     longer = weights[: at + 1] + weights[at:]
+#     return [weight / sum(longer) for weight in longer]
 # ```
 #
-# `exp(a - h) / sum of exp(b - h)` is `exp(a) / sum of exp(b)`: both are divided by `exp(h)`.
+# Both copies have the same score, so the same power in the softmax; and the sum that all are divided by has grown by one of them.
+# All other tokens lose. Nothing crashes: the weights still add up to one. Notebook 03 shows how easily this happens with a cache.
 #
 # </details>
 
@@ -181,7 +206,8 @@ exercises.softmax.check(safe_softmaxed)
 #
 # **Claim.** `attend_by_hand` gives our three rows.
 #
-# **Predict.** It takes a `mask` that says who sees whom. Which of its nine places are True?
+# **Predict.** It takes a `mask` that says who sees whom, a row for each query and a column for each key. Which of its nine
+# places are True?
 
 # %%
 # one text, one head: (3, 2) becomes (1, 3, 1, 2)
@@ -194,14 +220,23 @@ print(out[0, :, 0])
 assert torch.allclose(out[0, :, 0], torch.tensor(by_hand, dtype=torch.float64), atol=1e-12)
 
 # %% [markdown]
-# The mask is True at and below the diagonal: row 1 sees one key, row 2 two, row 3 three. It is called the **causal mask**.
-# In the package it comes from one rule, which asks only for **positions**: the place of each token in its text, counted from 0.
+# **Answer.** Those on the diagonal and below it, six of nine: token 1 sees one key, token 2 two, token 3 three. This is the
+# **causal mask**. In the package it comes from one rule, which asks only for **positions**: the place of each token in
+# its text, counted from 0.
 
 # %%
 code(sees)
 
 # %% [markdown]
-# Leave `window` and `sinks` for notebook 05, and `NEVER` for notebook 03.
+# Leave `window` and `sinks` for notebook 05. One position is special: `NEVER`, where everything stands that is no token of the
+# text. It is so large that it comes after every query, so the same rule hides it. Here key 1 is taken out:
+
+# %%
+print("NEVER is", NEVER)
+taken_out = sees(positions, torch.tensor([[0, NEVER, 2]]))[0, 0]
+print(taken_out)
+assert not taken_out[:, 1].any()
+assert torch.equal(taken_out[:, [0, 2]], mask[0, 0][:, [0, 2]])
 
 # %% [markdown]
 # ## 5. Row by row: one query, all keys at once
@@ -218,6 +253,10 @@ last = attend_by_rows(Q[:, 2:], K, V, mask[:, :, 2:])
 print(tuple(last.shape), last[0, 0, 0])
 assert torch.allclose(last[0, 0, 0], torch.tensor(attention_3, dtype=torch.float64), atol=1e-12)
 assert torch.allclose(attend_by_rows(Q, K, V, mask), out, atol=1e-12)
+
+# %% [markdown]
+# **Answer.** `(1, 1, 1, 2)`: one text, one token, one head, two channels. As many rows come back as queries were given. A
+# model with a cache does just this for each new token.
 
 # %% [markdown]
 # ## 6. As matrices: all rows at once
@@ -248,61 +287,86 @@ assert torch.allclose(weights.sum(-1), torch.ones(3, dtype=torch.float64))
 assert torch.allclose(attend_as_matrices(Q, K, V, mask), out, atol=1e-12)
 
 # %% [markdown]
-# The first row is the whole of section 1, the second of section 2, the third of section 3. The triangle of zeros is work that
-# nobody needed, and the price of doing all rows in one go.
+# **Answer.** Three weights are zero, those above the diagonal, and each row adds up to 1. The rows are those of sections 1, 2 and
+# 3. The triangle of zeros is work that nobody needed: the price of doing all rows in one go.
 
 # %% [markdown]
-# ### Exercise 2: the mask
+# ### Exercise 2: a tree of tokens
 #
-# Write the causal rule for any positions of queries and of keys: True where the key's position is not after the query's. The
-# queries need not be the same tokens as the keys: a new token (position 3) looks at keys 0 to 3.
+# Positions are not always enough. Two continuations of one text can stand side by side in one tensor, `the cat sat` and `the dog`,
+# say, as `the cat sat dog`: `dog` must see `the` and itself, but neither `cat` nor `sat`. So let each token name its parent, the
+# token before it in its own text: here `[-1, 0, 1, 0]`, where -1 is none. A parent stands before its children. Write the mask.
 
 
 # %% tags=["exercise"]
-def causal(q_pos, k_pos):
-    """(T,), (S,) -> (T, S), True where the query may see the key."""
+def tree_mask(parents):
+    """A list of T parents -> (T, T), bool, True where the token of the row sees the token of the column."""
     raise NotImplementedError
 
 
 # %% tags=["check"]
-exercises.causal.check(causal)
+exercises.tree.check(tree_mask)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
 # ```python
-# def causal(q_pos, k_pos):
-#     return k_pos[None, :] <= q_pos[:, None]
+# def tree_mask(parents):
+#     mask = torch.eye(len(parents), dtype=torch.bool)
+#     for token, parent in enumerate(parents):
+#         if parent >= 0:
+#             mask[token] |= mask[parent]
+#     return mask
 # ```
 #
-# `torch.ones(T, S).tril()` is the usual short cut. It is right only while queries and keys start at the same token, which is
-# over as soon as there is a cache.
+# A token sees itself, and all that its parent sees: a new token adds one row, and here it is written down as such. Programs that
+# try several continuations in one pass use such masks (tree attention, as in Medusa, arXiv 2401.10774).
 #
 # </details>
 
 # %% [markdown]
-# ### Exercise 3: attention as matrices
+# ### Exercise 3: two halves of the keys
 #
-# For one head: queries (T, D), keys and values (S, D), a mask (T, S).
+# The keys of a long text may lie in two places, or be too many for one go. Attend to each half by itself, and keep one more number for
+# each query: the logarithm of the sum of `exp(score)`, in other words what the softmax divided by.
+
+
+# %%
+def attention_of(q, k, v):
+    """(T, D), (S, D), (S, D) -> what attention gives (T, D), and the logarithm of the sum (T,)"""
+    scores = q @ k.T / math.sqrt(q.shape[-1])
+    return scores.softmax(-1) @ v, scores.logsumexp(-1)
+
+
+one, log_one = attention_of(Q[0, :, 0], K[0, :1, 0], V[0, :1, 0])  # key 1 alone
+other, log_other = attention_of(Q[0, :, 0], K[0, 1:, 0], V[0, 1:, 0])  # keys 2 and 3
+
+# %% [markdown]
+# Join the two into attention over all keys. Nothing is masked here, and scores may be in the thousands. Is it exact?
 
 
 # %% tags=["exercise"]
-def attention(q, k, v, mask):
-    """(T, D), (S, D), (S, D), (T, S) -> (T, D)"""
+def joined(one, log_one, other, log_other):
+    """(T, D), (T,), (T, D), (T,) -> (T, D)"""
     raise NotImplementedError
 
 
 # %% tags=["check"]
-exercises.attention.check(attention)
+exercises.joined.check(joined)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
 # ```python
-# def attention(q, k, v, mask):
-#     scores = q @ k.T / math.sqrt(q.shape[-1])
-#     return scores.masked_fill(~mask, -math.inf).softmax(-1) @ v
+# def joined(one, log_one, other, log_other):
+#     shares = torch.stack([log_one, log_other]).softmax(0)[..., None]
+#     return shares[0] * one + shares[1] * other
 # ```
+#
+# It is exact, to rounding: each half was divided by its own sum, so it is given back its share of both sums. That is a softmax again, of the
+# logarithms, and like any softmax it may take the larger one off first. So attention needs no row of weights as a whole. Fused
+# kernels go through the keys in pieces in this way (FlashAttention, arXiv 2205.14135), and when a long cache is read for one new
+# token, the pieces are read at the same time (flash-decoding).
 #
 # </details>
 
@@ -336,7 +400,8 @@ alone = attend_by_hand(q4[:, :, 3:], k4[:, :, 1:], v4[:, :, 1:], causal_mask)
 assert torch.equal(alone[:, :, 0], want[:, :, 3])
 
 # %% [markdown]
-# Query heads 0 and 1 read key head 0, query heads 2 and 3 read key head 1.
+# **Answer.** Key head 1. Query heads 0 and 1 read key head 0, query heads 2 and 3 read key head 1. Half as many keys and values as
+# queries need to be kept.
 
 # %% [markdown]
 # ## 8. Measure: the same numbers, not the same time
@@ -366,6 +431,10 @@ for form, took in seconds.items():
 assert seconds[attend_by_hand] > 10 * seconds[attend_as_matrices]
 
 # %% [markdown]
+# **Answer.** A hundred or more, depending on the machine; the cell demands ten. Python handles one number at a time, a product of
+# matrices many. The fused kernel does in one call what the matrices do in several, and is mostly faster still.
+
+# %% [markdown]
 # ## 9. Break it
 #
 # Here is a mask that looks right. It was seen in public code: someone thought of decoding, where one token is new, and
@@ -392,52 +461,48 @@ for q_pos in (torch.tensor([3]), torch.tensor([3, 4])):
     assert torch.equal(right, wrong) == (len(q_pos) == 1)
 
 # %% [markdown]
-# When two are fed, query 3 sees key 4, which comes after it. The text still looks plausible: nothing crashes. Only a
+# **Answer.** One place: query 3 sees key 4, which comes after it. The text still looks plausible, and nothing crashes. Only a
 # comparison with the uncached model shows it, and only where more than one token is fed at once.
 
 # %% [markdown]
 # ### Exercise 4: find the bug
 #
-# Another one. This function passes for the three tokens of sections 1 to 3, and fails on a longer text. Find out why,
-# and mend it.
+# This function cuts a model's vectors into heads. It returns the right shape, and with one head the right numbers. With two, a token sees its own
+# future, and no mask can prevent it. Find out why, and mend it.
 
 
 # %%
-def broken_attention(q, k, v):
-    """(T, D), (T, D), (T, D) -> (T, D)"""
-    rows = []
-    for t in range(len(q)):
-        start = max(0, t - 2)
-        weights = (q[t] @ k[start : t + 1].T / math.sqrt(q.shape[-1])).softmax(-1)
-        rows.append(weights @ v[start : t + 1])
-    return torch.stack(rows)
+def broken_heads(x, heads):
+    """(T, C) -> (heads, T, C / heads): the first head gets the first channels of each token, and so on."""
+    return x.view(heads, len(x), -1)
 
 
-assert torch.allclose(broken_attention(Q[0, :, 0], K[0, :, 0], V[0, :, 0]), out[0, :, 0])
+x = torch.arange(12).view(3, 4)  # of 3 tokens, 4 channels
+assert torch.equal(broken_heads(x, 1)[0], x)
+print(broken_heads(x, 2))
 
 
 # %% tags=["exercise"]
-def mended_attention(q, k, v):
-    """(T, D), (T, D), (T, D) -> (T, D)"""
+def mended_heads(x, heads):
+    """(T, C) -> (heads, T, C / heads): the first head gets the first channels of each token, and so on."""
     raise NotImplementedError
 
 
 # %% tags=["check"]
-exercises.mended.check(mended_attention)
+exercises.mended.check(mended_heads)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# It sees only the last three tokens. A short text doesn't show it; the fourth token does.
+# `view` reads the numbers in the order in which they lie: token by token. So the first head gets *all* channels of the first tokens, and
+# its row 1 holds the rest of token 0. Cut the channels first, then swap the axes.
 #
 # ```python
-# def mended_attention(q, k, v):
-#     rows = []
-#     for t in range(len(q)):
-#         weights = (q[t] @ k[: t + 1].T / math.sqrt(q.shape[-1])).softmax(-1)
-#         rows.append(weights @ v[: t + 1])
-#     return torch.stack(rows)
+# def mended_heads(x, heads):
+#     return x.view(len(x), heads, -1).transpose(0, 1)
 # ```
+#
+# A reshape that mixes axes never crashes. To find it, change one token and look which rows change: notebook 02 does.
 #
 # </details>
 

@@ -6,10 +6,11 @@
 # which models they are not, and why nobody keeps the queries.
 
 # %% [markdown]
-# **中文提要**　本节不用缓存逐个生成词元，并把每一步算出的键和值都记下来：绝大多数行以前算过，而且数值完全一样。
+# **中文提要**　本节不用缓存逐个生成词元，并把每一步算出的键和值都记下来：绝大多数行以前算过，而且除舍入误差外，数值完全一样。
 # 原因是因果性：每一层里，一个词元只依赖它自己和它之前的词元，所以后来的词元改变不了它的键和值。
 # 双向模型（如 BERT）不满足这一点，实验会显示它的键每一步都在变。查询不必缓存：一行算完，它的查询就再也用不到。
-# 本项目所依据的那篇文章说重复计算的是 `K_iᵀ V_i`，这不对：softmax 注意力里没有这个乘积，重复计算的是 `k_i = x_i W_K` 和 `v_i = x_i W_V`，以及它们之前各层的整行。
+# 本项目所依据的那篇文章说重复计算的是 `K_iᵀ V_i`，这不对：softmax 注意力里没有这个乘积，重复计算的是键 `k_i` 和值 `v_i`（由第 i 个词元的向量经归一化、乘 `W_K` 或 `W_V`、加偏置得到），以及下面各层中这些词元的全部计算。
+# 不用缓存时，行数随长度的平方增长，注意力随立方增长。
 
 # %% [markdown]
 # <details><summary>Glossary, English and Chinese (词汇表)</summary>
@@ -17,7 +18,7 @@
 # | English | 中文 | meaning |
 # |---|---|---|
 # | token | 词元 | a piece of text, which the model reads as a number |
-# | prompt | 提示 | the text that is given, before anything is generated |
+# | prompt | 提示词 | the text that is given, before anything is generated |
 # | generation | 生成 | foretelling the next token, adding it to the text, and again |
 # | greedy decoding | 贪心解码 | taking the likeliest token at each step |
 # | prefill | 预填充 | the first step, in which the whole prompt is read |
@@ -27,6 +28,8 @@
 # | value | 值 | what a token gives to those that find it |
 # | query | 查询 | what a token asks of the tokens before it |
 # | layer | 层 | one of the blocks that the rows go through, each with its own keys and values |
+# | pair | 查询–键对 | a query and a key that it sees: attention scores each |
+# | FLOP | 浮点运算 | one multiplication or one addition of two numbers |
 # | causality | 因果性 | a token depends only on itself and on those before it |
 # | bidirectional model | 双向模型 | one whose tokens see those after them too |
 # | position | 位置 | the place of a token in its text, which the model reads beside the token |
@@ -44,12 +47,15 @@ import time
 
 import torch
 
-from minigpt import GPT, load_tokenizer
+from minigpt import GPT, GPTConfig, load_tokenizer
 from minigpt.attention import attend, sees
 from minigpt.cache import NoCache
 from minigpt.exercises import e02_recomputing as exercises
 from minigpt.measure.counted.run import run
+from minigpt.measure.forms.flops import uncached_flops
+from minigpt.measure.forms.real_models import GPT2
 from minigpt.show.notebook import grid, show
+from minigpt.show.plots.redundancy import redundancy, runs
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
 
@@ -85,40 +91,15 @@ print("tokens read at each step:", read, "in all", sum(read))
 assert torch.equal(text, model.generate(ids, max_new_tokens=new, use_cache=False))
 
 # %% [markdown]
-# 84 tokens were read for a text of 15. The first step, in which the prompt is read, is called **prefill**; the others, a new token each,
-# are called **decode**. Here they differ in nothing: each reads all there is.
-
-# %% [markdown]
-# ### Exercise 1: how many rows?
-#
-# For each token that is read, every **layer** (one of the model's blocks, stacked upon each other) computes a key and a value. Call both together a
-# K/V row. How many rows does a layer compute for a prompt of so many tokens and so many new ones, without a cache?
-
-
-# %% tags=["exercise"]
-def rows_computed(prompt, new_tokens):
-    """Rows of one layer, over all steps."""
-    raise NotImplementedError
-
-
-# %% tags=["check"]
-exercises.rows_computed.check(rows_computed)
-
-# %% [markdown] tags=["solution"]
-# <details><summary>Solution</summary>
-#
-# ```python
-# def rows_computed(prompt, new_tokens):
-#     return sum(prompt + step for step in range(new_tokens))
-# ```
-#
-# The first step reads the prompt, the next one token more, and so on. The last new token is never read: nothing is asked of it. As a
-# closed form: `new_tokens * prompt + new_tokens * (new_tokens - 1) // 2`. It grows with the square of the length.
-#
-# </details>
+# **Answer.** 84, for a text of 15: 7 at the first step, one more at each of the next. The last new token is never read, since
+# nothing is asked of it. The first step, in which the prompt is read, is called **prefill**; the others, a new token each, are
+# called **decode**. Here they differ in nothing: each reads all there is.
 
 # %% [markdown]
 # ## 2. Watch the keys
+#
+# For each token that it reads, every **layer** (one of the model's blocks, stacked upon each other) computes a key and a value. Call
+# both together a K/V row.
 #
 # At each step the model first tells a cache which tokens come, by `cache.admit(positions, ids)`. Then each layer hands its keys and values to the
 # cache, by `cache.update(k, v, layer)`, and goes on with what comes back: keys, values, and the position of each, from which `sees` makes the mask.
@@ -172,7 +153,7 @@ for layers in steps:
         assert torch.allclose(v[:, :prompt], v_first, atol=1e-12)
 
 # %% [markdown]
-# Every token of the prompt, in every layer: computed at each of the 8 steps, the same numbers each time.
+# **Answer.** 8 times, once a step, as the key of every other token of the prompt. In every layer, and the same numbers each time.
 
 # %% [markdown]
 # ## 3. Count them
@@ -206,36 +187,46 @@ assert (cached.times[-1] == 1).all()
 assert torch.equal(cached.tokens, uncached.tokens)
 
 # %% [markdown]
-# The picture counts, for each step (downwards) and token (across), how often its row has been computed by then. The prompt's
-# rows reach 8, the last one read stands at 1. Of 84 rows 14 were needed. The longer the text, the worse the ratio.
+# **Answer.** One token's: the last one that is read, since no step comes after it. (The last new token is not read at all.) The
+# prompt's rows reach 8. Of 84 rows 14 were needed.
+#
+# The longer the text, the worse the ratio. Here is another one, of 24 steps, and beside it the same with a cache:
+
+# %%
+picture = redundancy(*runs())
+show(picture, picture.alt)
 
 # %% [markdown]
-# ### Exercise 2: generate
+# ### Exercise 1: how many pairs?
 #
-# Write section 1 as a function, for any number of rows in `ids`.
+# Rows are one thing to count. Attention scores **pairs**: a query, and a key that it sees. So the row of token 1 takes one pair, that of token 2
+# two, and so on. How many pairs does one head of one layer score to generate `new_tokens` tokens after a prompt of so many, over all
+# steps? Return two numbers: without a cache, and with one. (With one, each token is read once; its query meets all keys so far.)
 
 
 # %% tags=["exercise"]
-@torch.no_grad()
-def generation(model, ids, new_tokens):
-    """(B, T) -> (B, T + new_tokens), greedy, without a cache."""
+def pairs(prompt, new_tokens):
+    """(pairs without a cache, pairs with one), of one head of one layer."""
     raise NotImplementedError
 
 
 # %% tags=["check"]
-exercises.generation.check(generation)
+exercises.pairs.check(pairs)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
 # ```python
-# @torch.no_grad()
-# def generation(model, ids, new_tokens):
-#     for _ in range(new_tokens):
-#         logits = model(ids)[:, -1]
-#         ids = torch.cat([ids, logits.argmax(-1, keepdim=True)], dim=1)
-#     return ids
+# def pairs(prompt, new_tokens):
+#     def of(length):
+#         return length * (length + 1) // 2
+#
+#     read = range(prompt, prompt + new_tokens)  # tokens at each step; the last new one is never read
+#     return sum(of(length) for length in read), of(read[-1])
 # ```
+#
+# With a cache, the pairs of a whole generation are those of its text read once. Without one, they are a sum of triangles, which
+# grows with the cube of the length; section 8 asks when that matters.
 #
 # </details>
 
@@ -274,20 +265,49 @@ assert (moved[0, at + 1 :] < 1e-12).all()
 assert (moved[1:, at:] > 1e-3).all()
 
 # %% [markdown]
-# The picture shows the largest change of each key; white is none. In layer 0 only token 9 changes. Above it, token 9 and those after it do, since
-# they looked at it. To the left of it nothing changes: those rows could have been kept.
+# **Answer.** In layer 0, the first, only token 9. In layer 1 token 9 and all after it, since they looked at it. (The picture
+# shows the largest change of each key; white is none.) To the left of token 9 nothing changes: those rows could have been kept.
+
+# %% [markdown]
+# ### Exercise 2: how far does it reach?
+#
+# Some models look through a **window**: in each layer a token sees itself and the `window - 1` tokens before it, and no others. Which
+# keys change in such a model, in layer `layer` (counted from 0), when token `token` of a text of `length` tokens does?
+
+
+# %% tags=["exercise"]
+def reach(token, layer, window, length):
+    """A list of the tokens whose keys in this layer can change."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+exercises.reach.check(reach)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def reach(token, layer, window, length):
+#     return list(range(token, min(length, token + layer * (window - 1) + 1)))
+# ```
+#
+# The keys of layer 0 have looked at nothing. Those of layer 1 come from one look through a window, those of layer 2 from a look at what had
+# looked: each layer adds `window - 1`. So a model of many layers can know of tokens far outside its window, though no layer sees
+# them; how much it can still tell about them is another matter, and the subject of notebook 05.
+#
+# </details>
 
 # %% [markdown]
 # ### Exercise 3: which rows can be kept?
 #
-# A user edits a prompt, or a chat goes on. The old text's rows are at hand. How many of them, from the first on, need not be computed
-# for the new text? Two things to think of: what a change does to the rows behind it; and that the last token must be
-# read in any case, since without reading it there are no logits.
+# The K/V rows of a batch of texts, `old`, are at hand, and logits are wanted behind the texts `new`: some were edited, some go on, some
+# are the same. Rows can only be taken from the end, and from all texts of a batch alike. How many tokens of each text can stay?
 
 
 # %% tags=["exercise"]
 def reusable(old, new):
-    """Two lists of token ids -> how many rows of the old text serve the new one."""
+    """(B, T), (B, S) -> one int: of how many tokens, from the first on, the rows can stay."""
     raise NotImplementedError
 
 
@@ -300,12 +320,15 @@ exercises.reusable.check(reusable)
 # ```python
 # def reusable(old, new):
 #     count = 0
-#     while count < min(len(old), len(new) - 1) and old[count] == new[count]:
+#     most = min(old.shape[1], new.shape[1] - 1)
+#     while count < most and torch.equal(old[:, count], new[:, count]):
 #         count += 1
 #     return count
 # ```
 #
-# This is why chat programs put what changes least (instructions, documents) first.
+# The first difference in any text ends it, and behind it nothing can stay, even where the tokens are the same. And the last
+# token must be read in any case, since without reading it there are no logits. This is why chat programs put what
+# changes least (instructions, documents) first.
 #
 # </details>
 
@@ -343,9 +366,8 @@ assert (least[0] < 1e-12).all()
 assert (least[1:, 1:] > 1e-6).all()
 
 # %% [markdown]
-# In the first layer a key is made before any token has looked at another: it stays. Above that, not one stays. A KV
-# cache of such a model would serve old numbers. So the cache is no trick of attention as such; it is allowed by
-# causality.
+# **Answer.** In the first layer none: a key is made there before any token has looked at another. Above it not one stays. A KV cache
+# of such a model would serve old numbers. So the cache is no trick of attention as such; it is allowed by causality.
 
 # %% [markdown]
 # ## 6. Why there is no Q cache
@@ -368,13 +390,15 @@ for name in ("queries", "keys", "values"):
     assert (difference > 1e-12) == (name != "queries")
 
 # %% [markdown]
-# An old query did its work when its own row was computed. That row went on to the next layer, became a key and a value there, and these
-# are kept. Nobody will ask the query again.
+# **Answer.** Other queries change nothing in the last row; other keys do, and other values. An old query did its work when its own
+# row was computed. That row went on to the next layer, became a key and a value there, and these are kept. Nobody will ask
+# the query again.
 
 # %% [markdown]
 # ## 7. What the article's `K_iᵀ V_i` should read
 #
-# The article that this project grew from says that the product `K_iᵀ V_i` is computed again and again.
+# The article that this course grows from (notebook 01) is right that something is computed again and again. It says that it is
+# the product `K_iᵀ V_i`.
 #
 # **Claim.** Softmax attention never forms that product. It would be right only without the softmax.
 #
@@ -390,25 +414,26 @@ assert torch.allclose(without_softmax, Q @ (K.T @ V))
 assert not torch.allclose(with_softmax, Q @ (K.T @ V))
 
 # %% [markdown]
-# The softmax stands between the products, and needs a whole row of scores. (Models that leave it out are called
-# linear attention; they do keep `Kᵀ V`, and no keys at all.)
+# **Answer.** The softmax. It stands between the two products and needs a whole row of scores, so they can't be grouped anew. (Models
+# that leave it out are called linear attention; they do keep `Kᵀ V`, and no keys at all.)
 #
-# What is computed again are the projections `k_i = x_i W_K` and `v_i = x_i W_V`. And not only these: to have `x_i` in an upper
-# layer, the whole row of token i, with its attention and its MLP, is computed again in every layer below. This cell does it by hand, for
-# one row in the first layer, and finds the key that the model computed:
+# What is computed again are the keys and values: `k_i = norm(x_i) W_K + b_k` and `v_i = norm(x_i) W_V + b_v`. And not only
+# these: to have `x_i` in an upper layer, the whole row of token i, with its attention and its MLP, is computed again in every layer
+# below. This cell does it by hand, for one row in the first layer, and finds the key that the model computed:
 
 # %%
 block, token = model.h[0], 5
 x = model.wte.weight[text[0, token]] + model.wpe.weight[token]  # the token and its position
 normed = block.ln_1(x)
-W_Q, W_K, W_V = block.attn.c_attn.weight.split(model.config.n_embd)
+W_Q, W_K, W_V = block.attn.c_attn.weight.T.split(model.config.n_embd, dim=1)
 b_q, b_k, b_v = block.attn.c_attn.bias.split(model.config.n_embd)
-k_i, v_i = W_K @ normed + b_k, W_V @ normed + b_v
+k_i, v_i = normed @ W_K + b_k, normed @ W_V + b_v
 for step in range(new):  # at each step, the same
     keys, values = steps[step][0]
     assert torch.allclose(keys[0, token].flatten(), k_i, atol=1e-12)
     assert torch.allclose(values[0, token].flatten(), v_i, atol=1e-12)
-print(f"k_{token} = x_{token} W_K and v_{token} = x_{token} W_V, at each of the {new} steps")
+print(f"at each of the {new} steps the same:")
+print(f"k_{token} = norm(x_{token}) W_K + b_k and v_{token} = norm(x_{token}) W_V + b_v")
 
 # %% [markdown]
 # ## 8. Measure: each step takes longer than the one before
@@ -434,7 +459,40 @@ with torch.no_grad():
 assert seconds[400] > 2 * seconds[50]
 
 # %% [markdown]
-# One new token is all that each of these steps adds. The rest of the time goes into rows that were there before.
+# **Answer.** About eight times. There are eight times as many rows to compute, and at this length most of the work is done row by
+# row, in the projections and the MLP. (What is the same for any text lowers the factor a little; attention raises it.) One new
+# token is all that a step adds. The rest of its time goes into rows that were there before.
+#
+# Over all steps of a generation, *rows* grow with the square of the text's length. *Attention* grows faster: each step scores
+# a whole triangle of pairs, and these add up to a cube. It takes a long text to notice. Here is a model of GPT-2's sizes, by closed
+# forms of the work in **FLOPs** (multiplications and additions), on texts that are longer than its context too:
+
+# %%
+gpt2 = GPTConfig(**GPT2)
+
+
+def work(tokens, attention):
+    """Of a whole generation without a cache, from one token on, with logits of the last token only."""
+    return uncached_flops(gpt2, 1, tokens, attention=attention, logits="last")
+
+
+short, long = work(1000, "causal"), work(2000, "causal")
+print(f"twice the text: {long.mlp / short.mlp:.1f} times the MLP,", end=" ")
+print(f"{long.attention / short.attention:.1f} times the attention")
+shares = []
+for tokens in (1000, 10_000, 100_000):
+    seen, dense = work(tokens, "causal"), work(tokens, "dense")
+    shares.append(100 * seen.attention / seen.total)
+    print(
+        f"{tokens:7,} tokens: attention takes {shares[-1]:.1f}% of the work;",
+        f"with pairs that the mask hides, {100 * dense.attention / dense.total:.1f}%",
+    )
+assert [round(share) for share in shares] == [7, 42, 88]
+
+# %% [markdown]
+# Twice the text is four times the work on rows and eight times the attention. At 1,000 tokens attention is a small part, 6.8%; at
+# 10,000 it takes 42.0%, at 100,000 87.9%. A kernel that also computes the pairs that the mask hides does twice as much
+# attention, and the shares are larger. So a number of this kind needs its convention beside it.
 
 # %% [markdown]
 # ## 9. Break it: crop the text
@@ -455,13 +513,14 @@ for layer, ((k0, _), (k1, _)) in enumerate(zip(whole, cropped)):
     assert change > 0.1
 
 # %% [markdown]
-# Each token stands at another position, and the position is part of what a key is made of. A cache must leave every token
-# where it is. What to do about long texts instead is the subject of notebook 05.
+# **Answer.** Each token stands at another position, and the position is part of what a key is made of. A cache must leave every
+# token where it is. What to do about long texts instead is the subject of notebook 05.
 
 # %% [markdown]
 # ## What to take away
 #
-# - Without a cache each step computes all K/V rows again: the work of a text grows with the square of its length.
+# - Without a cache each step computes all K/V rows again: over a text, rows grow with the square of its length, and attention
+#   with the cube.
 # - In a causal model they are the same rows each time, at every layer. In a bidirectional one they are not.
 # - Queries are asked once. The product `Kᵀ V` does not occur.
 # - A row is tied to its position.

@@ -4,7 +4,6 @@ import math
 
 import torch
 
-from minigpt.attention import attend, sees
 from minigpt.check import Exercise
 
 
@@ -12,88 +11,128 @@ def numbers(*shape):
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(sum(shape)))
 
 
-def positions(*bounds):
-    return torch.arange(*bounds)
+def repeated(weights, at):
+    return weights[: at + 1] + weights[at:]
 
 
-def causal_mask(q_pos, k_pos):
-    return sees(q_pos[None], k_pos[None])[0, 0]
+def scaled(weights):
+    """The same, so that they add up to 1."""
+    return [weight / sum(weights) for weight in weights]
 
 
-def one_head(q, k, v, mask):
-    return attend(q[None, :, None], k[None, :, None], v[None, :, None], mask[None, None])[0, :, 0]
+def softmaxed(scores):
+    return scaled([math.exp(score) for score in scores])
 
 
-def scores(q, k):
-    return q @ k.T / math.sqrt(q.shape[-1])
+def half_each(weights, at):
+    return repeated([*weights[:at], weights[at] / 2, *weights[at + 1 :]], at)
 
 
-def last_three_only(q, k, v):
-    """What the notebook's broken function does."""
-    return one_head(q, k, v, sees(positions(len(q))[None], positions(len(q))[None], window=3)[0, 0])
+def ancestors(parents):
+    """For each token those that it sees: itself, its parent, the parent's parent, ..."""
+    mask = torch.zeros(len(parents), len(parents), dtype=torch.bool)
+    for token in range(len(parents)):
+        seen = token
+        while seen >= 0:
+            mask[token, seen], seen = True, parents[seen]
+    return mask
 
 
-softmax = Exercise(
-    reference=lambda scores: torch.tensor(scores, dtype=torch.float64).softmax(0).tolist(),
-    cases=[([0.0, 1.0, 2.0],), ([1000.0, 1001.0],), ([-3000.0, -3000.0],), ([5.0],), ([0.0, 1000.0],)],
+def parents_only(parents):
+    mask = torch.eye(len(parents), dtype=torch.bool)
+    for token, parent in enumerate(parents):
+        if parent >= 0:
+            mask[token, parent] = True
+    return mask
+
+
+def last_as_parent(parents):
+    mask = torch.eye(len(parents), dtype=torch.bool)
+    for token, parent in enumerate(parents):
+        mask[token] |= mask[parent]
+    return mask
+
+
+def half(q, k, v):
+    """What attention over these keys gives, and the logarithm of the sum of exp(score), for each query."""
+    scores = q @ k.T / math.sqrt(q.shape[-1])
+    return scores.softmax(-1) @ v, scores.logsumexp(-1)
+
+
+def halves(cut, size=1.0):
+    """Attention over the first `cut` of 7 keys, and over the others. size: of the scores, about."""
+    q, (k, v) = size * numbers(3, 4), numbers(2, 7, 4)
+    return *half(q, k[:cut], v[:cut]), *half(q, k[cut:], v[cut:])
+
+
+def in_shares(first, share, second):
+    return share[:, None] * first + (1 - share)[:, None] * second
+
+
+doubled = Exercise(
+    reference=lambda weights, at: softmaxed(repeated([math.log(weight) for weight in weights], at)),
+    cases=[([0.2, 0.3, 0.5], 1), ([0.5, 0.5], 0), ([1.0], 0), ([0.1, 0.1, 0.7, 0.1], 3)],
     mistakes={
-        "the powers are not divided by their sum": lambda scores: [math.exp(x - max(scores)) for x in scores],
-        "each score is divided by their sum, without exp": lambda scores: [x / sum(scores) for x in scores],
+        "the two copies were given half of the weight each: both have the whole score": half_each,
+        "these no longer add up to 1": repeated,
+        "the copy has a place of its own: the row is one number longer": lambda weights, at: scaled(
+            [weight * (1 + (key == at)) for key, weight in enumerate(weights)]
+        ),
+        "the second copy stands right behind the first": lambda weights, at: scaled([*weights, weights[at]]),
+        "the weights are not scores: they went through exp already": lambda weights, at: softmaxed(
+            repeated(weights, at)
+        ),
     },
 )
 
-causal = Exercise(
-    reference=causal_mask,
-    cases=[
-        (positions(3), positions(3)),
-        (positions(3, 4), positions(4)),
-        (positions(3, 5), positions(5)),
-        (torch.tensor([2]), torch.tensor([5, 0, 2])),
-    ],
+tree = Exercise(
+    reference=ancestors,
+    cases=[([-1, 0, 1, 2],), ([-1, 0, 0, 1],), ([-1, -1, 0, 1, 1, 4],)],
     axes="query key",
     mistakes={
-        "the mask comes from the numbers of rows and columns: it must come from the positions": lambda q, k: torch.ones(
-            len(q), len(k), dtype=torch.bool
+        "a token sees those of another branch, only because they stand before it": lambda parents: torch.ones(
+            len(parents), len(parents), dtype=torch.bool
         ).tril(),
-        "a token must see itself": lambda q, k: k < q[:, None],
-        "queries are rows, keys are columns": lambda q, k: causal_mask(k, q).T,
-        "every query sees as far as the last one: the rows differ": lambda q, k: (k <= q.max()).expand(len(q), len(k)),
+        "a token sees its parent, but not the parent's parent": parents_only,
+        "-1 is no parent, but as an index it is the last token": last_as_parent,
+        "a token must see itself": lambda parents: ancestors(parents) & ~torch.eye(len(parents), dtype=torch.bool),
+        "queries are rows, keys are columns": lambda parents: ancestors(parents).T,
     },
 )
 
-attention = Exercise(
-    reference=one_head,
-    cases=[
-        (*numbers(3, 5, 4), causal_mask(positions(5), positions(5))),
-        (numbers(1, 4), *numbers(2, 5, 4), causal_mask(positions(4, 5), positions(5))),
-    ],
+joined = Exercise(
+    reference=lambda one, log_one, other, log_other: in_shares(one, torch.sigmoid(log_one - log_other), other),
+    cases=[halves(3), halves(1), halves(4, size=2000.0)],
     axes="token channel",
     mistakes={
-        "the scores are not divided by the square root of D": lambda q, k, v, mask: (
-            (q @ k.T).masked_fill(~mask, -math.inf).softmax(-1) @ v
+        "both halves count the same: the one with the higher scores must count more": lambda one, p, other, r: (
+            (one + other) / 2
         ),
-        "the scores are divided by D, not by its square root": lambda q, k, v, mask: (
-            (q @ k.T / q.shape[-1]).masked_fill(~mask, -math.inf).softmax(-1) @ v
+        "each half is a mean already: the whole lies between them, it is not their sum": lambda one, p, other, r: (
+            one + other
         ),
-        "the mask is not used, so tokens look ahead": lambda q, k, v, mask: scores(q, k).softmax(-1) @ v,
-        "hidden scores are set to 0: exp(0) is 1, and only exp(-inf) is 0": lambda q, k, v, mask: (
-            (scores(q, k) * mask).softmax(-1) @ v
+        "the shares were made of the logarithms: they must be made of their exp": lambda one, p, other, r: in_shares(
+            one, p / (p + r), other
         ),
-        "what is hidden is taken out after the softmax, so that a row no longer adds up to 1": lambda q, k, v, mask: (
-            (scores(q, k).softmax(-1) * mask) @ v
+        "the two are not divided by the sum of both sums": lambda one, p, other, r: (
+            p.exp()[:, None] * one + r.exp()[:, None] * other
         ),
-        "the softmax goes down the columns: it is each query's row that must add up to 1": lambda q, k, v, mask: (
-            scores(q, k).masked_fill(~mask, -math.inf).softmax(0) @ v
+        "each half was given the other's share": lambda one, p, other, r: in_shares(one, torch.sigmoid(r - p), other),
+        "exp of a large number overflows: take the larger logarithm off both first": lambda one, p, other, r: in_shares(
+            one, p.exp() / (p.exp() + r.exp()), other
         ),
     },
 )
 
 mended = Exercise(
-    reference=lambda q, k, v: one_head(q, k, v, causal_mask(positions(len(q)), positions(len(q)))),
-    cases=[tuple(numbers(3, 3, 4)), tuple(numbers(3, 9, 4))],
-    axes="token channel",
+    reference=lambda x, heads: torch.stack(x.chunk(heads, dim=1)),
+    cases=[(numbers(3, 4), 1), (numbers(3, 4), 2), (numbers(5, 6), 3)],
+    axes="head token channel",
     mistakes={
-        "this still does what the broken one does": last_three_only,
-        "now every token sees all tokens, also those that come later": lambda q, k, v: scores(q, k).softmax(-1) @ v,
+        "this still does what the broken one does": lambda x, heads: x.view(heads, len(x), -1),
+        "the heads must be the first axis": lambda x, heads: x.view(len(x), heads, -1),
+        "the channels are dealt out like cards: the first head must get the first of them": lambda x, heads: x.view(
+            len(x), -1, heads
+        ).permute(2, 0, 1),
     },
 )

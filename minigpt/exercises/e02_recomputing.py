@@ -3,79 +3,116 @@
 import torch
 
 from minigpt.check import Exercise
-from minigpt.model import GPT
-from minigpt.pretrained import load_tokenizer
+from minigpt.measure.forms.sums import triangle
 
 
-def greedy(model, ids, new_tokens):
-    return model.generate(ids, max_new_tokens=new_tokens, use_cache=False)
+def pairs_of(lengths, fed):
+    """Pairs of a query and a key that it sees: in texts of these lengths, and in one of `fed` tokens."""
+    return sum(map(triangle, lengths)), triangle(fed)
 
 
-@torch.no_grad()
-def greedy_but(model, ids, new_tokens, feed, take):
-    """A greedy loop with one thing wrong: which part of the text is fed, or which row of logits is taken."""
-    for _ in range(new_tokens):
-        ids = torch.cat([ids, take(model(feed(ids))).argmax(-1, keepdim=True)], dim=1)
-    return ids
+def texts(prompt, new_tokens):
+    """How long the text is at each step without a cache."""
+    return range(prompt, prompt + new_tokens)
+
+
+def moved(token, layers, step, length):
+    """Tokens from this one on, `step` further for each of so many layers, to the end of the text."""
+    return list(range(token, min(length, token + layers * step + 1)))
 
 
 def shared(old, new):
-    """Tokens that both begin with."""
-    same = [a == b for a, b in zip(old, new, strict=False)]
+    """Tokens that both rows begin with."""
+    same = (old[: len(new)] == new[: len(old)]).tolist()
     return same.index(False) if False in same else len(same)
 
 
-rows_computed = Exercise(
-    reference=lambda prompt, new_tokens: sum(prompt + step for step in range(new_tokens)),
-    cases=[(1, 1), (7, 1), (7, 8), (100, 50)],
+def each_row(old, new):
+    return [shared(*rows) for rows in zip(old, new, strict=True)]
+
+
+def by_chance(old, new):
+    """How many places agree, before or after a change."""
+    most = min(old.shape[1], new.shape[1])
+    return int((old[:, :most] == new[:, :most]).sum(1).min())
+
+
+pairs = Exercise(
+    reference=lambda prompt, new_tokens: pairs_of(texts(prompt, new_tokens), prompt + new_tokens - 1),
+    cases=[(1, 1), (3, 1), (7, 8), (20, 50)],
     mistakes={
-        "the last new token is never fed: nothing is asked of it": lambda prompt, new_tokens: sum(
-            prompt + step for step in range(new_tokens + 1)
+        "the last new token is never fed: nothing is asked of it": lambda prompt, new_tokens: pairs_of(
+            texts(prompt, new_tokens + 1), prompt + new_tokens
         ),
-        "the first step feeds the prompt, not the prompt and a token": lambda prompt, new_tokens: sum(
-            prompt + step for step in range(1, new_tokens + 1)
+        "these are rows: each takes as many pairs as it sees keys": lambda prompt, new_tokens: (
+            sum(texts(prompt, new_tokens)),
+            prompt + new_tokens - 1,
         ),
-        "that is what a cache computes: each row once": lambda prompt, new_tokens: prompt + new_tokens - 1,
-        "each step feeds the text as long as it is by then": lambda prompt, new_tokens: prompt * new_tokens,
+        "the number without a cache comes first": lambda prompt, new_tokens: pairs_of(
+            texts(prompt, new_tokens), prompt + new_tokens - 1
+        )[::-1],
+        "these are squares: a token doesn't see those after it": lambda prompt, new_tokens: (
+            sum(length**2 for length in texts(prompt, new_tokens)),
+            prompt**2 + sum(texts(prompt + 1, new_tokens - 1)),
+        ),
+        "with a cache, the one query of a step still meets every key that is kept": lambda prompt, new_tokens: (
+            pairs_of(texts(prompt, new_tokens), 0)[0],
+            triangle(prompt) + new_tokens - 1,
+        ),
+        "without a cache, the old queries are computed and asked again too": lambda prompt, new_tokens: (
+            triangle(prompt + new_tokens - 1),
+            triangle(prompt + new_tokens - 1),
+        ),
     },
 )
 
-MODEL = GPT.from_pretrained("recall", dtype=torch.float64)
-IDS = torch.tensor([load_tokenizer("recall").encode(text).ids for text in ("HAMLET.\nTo be", "ROMEO.\nBut")])
-
-generation = Exercise(
-    reference=greedy,
-    cases=[(MODEL, IDS[:1, :7], 5), (MODEL, IDS, 4)],
-    axes="row token",
+reach = Exercise(
+    reference=lambda token, layer, window, length: moved(token, layer, window - 1, length),
+    cases=[(3, 2, 4, 20), (5, 0, 4, 20), (10, 2, 4, 12), (3, 2, 1, 8)],
     mistakes={
-        "it takes the logits of the first token: the next token comes from those of the last": lambda m, i, n: (
-            greedy_but(m, i, n, lambda ids: ids, lambda logits: logits[:, 0])
+        "layer 0 has looked at nothing yet when its keys are made": lambda token, layer, window, length: moved(
+            token, layer + 1, window - 1, length
         ),
-        "it feeds only the newest token, and without a cache the model knows of no others": lambda m, i, n: greedy_but(
-            m, i, n, lambda ids: ids[:, -1:], lambda logits: logits[:, -1]
+        "a window counts the token itself: it reaches one less far": lambda token, layer, window, length: moved(
+            token, layer, window, length
         ),
-        "it feeds the prompt at each step, and not what was generated": lambda m, i, n: greedy_but(
-            m, i, n, lambda ids: ids[:, : i.shape[1]], lambda logits: logits[:, -1]
+        "each layer looks through a window at what the layer below saw through its own": (
+            lambda token, layer, window, length: moved(token, min(layer, 1), window - 1, length)
         ),
-        "it returns the new tokens without the prompt": lambda m, i, n: greedy(m, i, n)[:, i.shape[1] :],
+        "its own key changes too": lambda token, layer, window, length: moved(token, layer, window - 1, length)[1:],
+        "one more changes: a token `window - 1` behind still sees it": lambda token, layer, window, length: list(
+            range(token, min(length, token + max(1, layer * (window - 1))))
+        ),
+        "a token looks back, so a change moves on, to the tokens behind it": lambda token, layer, window, length: list(
+            range(max(0, token - layer * (window - 1)), token + 1)
+        ),
+        "that would be so without a window": lambda token, layer, window, length: moved(
+            token, min(layer, 1), length, length
+        ),
+        "the text ends before": lambda token, layer, window, length: list(
+            range(token, token + layer * (window - 1) + 1)
+        ),
     },
 )
 
 reusable = Exercise(
-    reference=lambda old, new: min(shared(old, new), len(new) - 1),
+    reference=lambda old, new: min(*each_row(old, new), new.shape[1] - 1),
     cases=[
-        ([1, 2, 3], [1, 2, 3, 4]),
-        ([1, 2, 3], [1, 9, 3, 4]),
-        ([1, 2, 3, 4], [1, 2]),
-        ([1, 2, 3], [1, 2, 3]),
-        ([5], [6]),
-        ([1, 2, 3, 4], [1, 2, 9, 4, 5]),
+        (torch.tensor([[1, 2, 3], [4, 5, 6]]), torch.tensor([[1, 2, 3, 7], [4, 5, 6, 8]])),
+        (torch.tensor([[4, 5, 6, 7], [1, 2, 3, 4]]), torch.tensor([[4, 9, 6, 9, 9], [1, 2, 3, 9, 9]])),
+        (torch.tensor([[1, 2, 3, 4], [4, 5, 6, 7]]), torch.tensor([[1, 2, 3, 9, 9], [4, 9, 6, 9, 9]])),
+        (torch.tensor([[1, 2, 3], [4, 5, 6]]), torch.tensor([[1, 2, 3], [4, 5, 6]])),
+        (torch.tensor([[1, 2, 3], [4, 5, 6]]), torch.tensor([[1, 2], [4, 5]])),
+        (torch.tensor([[1, 2, 3], [4, 5, 6]]), torch.tensor([[9, 2, 3], [4, 5, 9]])),
     ],
     mistakes={
-        "past the first change a token may be the same by chance, but not its row": lambda old, new: min(
-            sum(a == b for a, b in zip(old, new, strict=False)), len(new) - 1
+        "past the first change a token may be the same by chance, but its row is not": lambda old, new: min(
+            by_chance(old, new), new.shape[1] - 1
         ),
-        "the last token must be fed all the same, or there are no logits": lambda old, new: shared(old, new),
-        "one more row can be kept": lambda old, new: max(0, min(shared(old, new), len(new) - 1) - 1),
+        "the last token must be read all the same, or there are no logits": lambda old, new: min(each_row(old, new)),
+        "only the first row was looked at": lambda old, new: min(each_row(old, new)[0], new.shape[1] - 1),
+        "one row keeps fewer, and all rows are cropped alike": lambda old, new: min(
+            max(each_row(old, new)), new.shape[1] - 1
+        ),
     },
 )

@@ -4,48 +4,22 @@ import copy
 
 import torch
 
-from minigpt.attention import NEVER, sees
 from minigpt.cache import make_cache
-from minigpt.cache.dynamic import grow
 from minigpt.check import Exercise
 from minigpt.model import GPT
 from minigpt.pretrained import load_tokenizer
 
 
 @torch.no_grad()
-def whole(model, ids, size):
-    return model(ids)
+def in_pieces(model, ids, size, upto=None):
+    """The logits of the first `upto` tokens (None: of all), fed `size` at a time."""
+    cache = make_cache("dynamic", model.config, batch_size=len(ids), dtype=model.dtype)
+    return torch.cat([model(piece, cache=cache) for piece in ids[:, :upto].split(size, dim=1)], dim=1)
 
 
 @torch.no_grad()
-def in_pieces(model, ids, starts_and_ends, cache=None):
-    """The logits of pieces, fed one after the other."""
-    cache = cache or make_cache("dynamic", model.config, batch_size=len(ids), dtype=model.dtype)
-    return torch.cat([model(ids[:, start:end], cache=cache) for start, end in starts_and_ends], dim=1)
-
-
-def by_size(ids, size):
-    return [(start, start + size) for start in range(0, ids.shape[1], size)]
-
-
-def chunk(held, new):
-    """The mask of `new` tokens when a cache holds `held` before them."""
-    return sees(torch.arange(held, held + new)[None], torch.arange(held + new)[None])[0, 0]
-
-
-def numbers(*shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
-
-
-def grow_but(first, last):
-    """A wrong `grow`: it copies from slot `first`, and stops `last` slots before the end."""
-
-    def wrong(buffer, used, slots):
-        longer = buffer.new_zeros(buffer.shape[0], max(slots, 2 * buffer.shape[1]), *buffer.shape[2:])
-        longer[:, first : max(used - last, 0)] = buffer[:, first : max(used - last, 0)]
-        return longer
-
-    return wrong
+def each_by_itself(model, ids, size):
+    return torch.cat([model(piece) for piece in ids.split(size, dim=1)], dim=1)
 
 
 MODEL = GPT.from_pretrained("recall", dtype=torch.float64)
@@ -53,90 +27,109 @@ IDS = torch.tensor([load_tokenizer("recall").encode("To be, or not to be, that")
 
 
 class Narrow(GPT):
-    """Takes no more tokens at once than `most`, so that a prompt must really be fed in pieces."""
+    """Takes no more tokens at once than `most`, and writes down how many it was fed each time."""
 
     most: int
+    fed: list[int]
+
+    def __repr__(self):
+        return f"a model that takes {self.most} at once"
 
     def forward(self, ids, positions=None, cache=None):
         if ids.shape[1] > self.most:
             raise ValueError(f"{ids.shape[1]} tokens were fed at once: feed {self.most} at most, and each of them once")
+        self.fed.append(ids.shape[1])
         return super().forward(ids, positions, cache)
 
 
 def prompt(rows: int, length: int, size: int) -> tuple[GPT, torch.Tensor, int]:
     model = copy.copy(MODEL)
-    model.__class__, model.most = Narrow, size
+    model.__class__, model.most, model.fed = Narrow, size, []
     return model, IDS[:, :length].expand(rows, length), size
 
 
+def lengths(turns):
+    """Tokens of the conversation at each turn, before its answer and after it."""
+    before = [sum(map(sum, turns[:turn])) + asked for turn, (asked, _) in enumerate(turns)]
+    return [(start, start + answered) for start, (_, answered) in zip(before, turns, strict=True)]
+
+
+def rows(texts, kept):
+    """Rows computed for texts that grow from one length to another: without a cache, and with a new one for each."""
+    return sum(sum(range(*each)) for each in texts), sum(end - 1 for _, end in texts), kept
+
+
 prefill = Exercise(
-    reference=lambda model, ids, size: whole(MODEL, ids, size),
+    reference=in_pieces,
+    observe=lambda logits, model, ids, size: (f"fed {' + '.join(map(str, model.fed))} tokens", logits),
     cases=[prompt(1, 8, 4), prompt(1, 8, 3), prompt(2, 5, 1), prompt(1, 5, 9)],
     axes="row token vocabulary",
     mistakes={
-        "each piece is read without the ones before it: they must all go through one cache": lambda model, ids, size: (
-            torch.cat([whole(model, piece, size) for piece in ids.split(size, dim=1)], dim=1)
+        "one token at a time gives the right logits, but the prompt was to be fed `size` tokens at a time": (
+            lambda model, ids, size: in_pieces(model, ids, 1)
         ),
+        "each piece is read without the ones before it: they must all go through one cache": each_by_itself,
         "the piece that is left over at the end is never fed": lambda model, ids, size: in_pieces(
-            model,
-            ids,
-            [(start, end) for start, end in by_size(ids, size) if end <= ids.shape[1]] or [(0, ids.shape[1])],
+            model, ids, size, ids.shape[1] // size * size or None
         ),
-        "these are the logits of the last piece only": lambda model, ids, size: in_pieces(
-            model, ids, by_size(ids, size)
-        )[:, (ids.shape[1] - 1) // size * size :],
+        "these are the logits of the last piece only": lambda model, ids, size: in_pieces(model, ids, size)[
+            :, (ids.shape[1] - 1) // size * size :
+        ],
     },
 )
 
-positions_of = Exercise(
-    reference=lambda mask: (mask.cumsum(1) - 1).masked_fill(mask == 0, NEVER),
+copied = Exercise(
+    reference=lambda tokens, step: sum(held for held in range(1, tokens) if held % step == 0),
+    cases=[(200, 16), (32, 16), (5, 16), (200, 1)],
+    mistakes={
+        "full slots are copied only when one more token comes": lambda tokens, step: sum(range(step, tokens + 1, step)),
+        "each move copies all that is held, not only what came since the last": lambda tokens, step: (
+            (tokens - 1) // step * step
+        ),
+        "that is how often something is copied, not how many rows": lambda tokens, step: (tokens - 1) // step,
+        "that is what torch.cat copies: here some tokens find a slot": lambda tokens, step: sum(range(tokens)),
+        "that is what doubling copies": lambda tokens, step: sum(2**n for n in range(tokens) if 2**n < tokens),
+    },
+)
+
+next_positions = Exercise(
+    reference=lambda mask, new: mask.sum(1, keepdim=True) + torch.arange(new),
     cases=[
-        (torch.ones(1, 4, dtype=torch.int64),),
-        (torch.tensor([[0, 0, 1, 1], [1, 1, 1, 1]]),),
-        (torch.tensor([[0, 1, 1, 1, 1], [0, 0, 0, 0, 1]]),),
+        (torch.tensor([[0, 0, 1, 1], [0, 1, 1, 1]]), 1),
+        (torch.tensor([[0, 1, 1, 1, 1], [0, 0, 0, 0, 1]]), 3),
+        (torch.ones(1, 4, dtype=torch.int64), 2),
     ],
     axes="row token",
     mistakes={
-        "the first real token stands at 1: positions begin at 0": lambda mask: mask.cumsum(1).masked_fill(
-            mask == 0, NEVER
+        "padding is counted as if it were tokens": lambda mask, new: (
+            mask.shape[1] + torch.arange(new).expand(len(mask), new)
         ),
-        "a pad stands at -1, before everyone, so that everyone sees it: NEVER is after everyone": lambda mask: (
-            mask.cumsum(1) - 1
+        "that is where the last token stands: the next one stands one further": lambda mask, new: (
+            mask.sum(1, keepdim=True) - 1 + torch.arange(new)
         ),
-        "padding is counted as if it were tokens": lambda mask: (
-            torch.arange(mask.shape[1]).expand(mask.shape).masked_fill(mask == 0, NEVER)
+        "each new token stands one further than the one before it": lambda mask, new: mask.sum(1, keepdim=True).expand(
+            len(mask), new
         ),
-        "pads stand at 0, where the first token stands, and are seen": lambda mask: (mask.cumsum(1) - 1).clamp(min=0),
+        "each row goes on where it stands itself, not where the longest does": lambda mask, new: (
+            mask.sum(1).max() + torch.arange(new).expand(len(mask), new)
+        ),
     },
 )
 
-chunk_mask = Exercise(
-    reference=chunk,
-    cases=[(0, 3), (4, 1), (4, 3), (1, 5)],
-    axes="query key",
+chat = Exercise(
+    reference=lambda turns: rows(lengths(turns), sum(map(sum, turns)) - 1),
+    cases=[([(7, 8)],), ([(7, 8), (5, 10)],), ([(3, 1), (2, 1), (4, 6)],)],
     mistakes={
-        "the triangle begins in the upper left: it must end in the lower right": lambda held, new: torch.ones(
-            new, held + new, dtype=torch.bool
-        ).tril(),
-        "a new token must not see those fed with it that come later": lambda held, new: torch.ones(
-            new, held + new, dtype=torch.bool
+        "the last token of all is never fed": lambda turns: rows(lengths(turns), sum(map(sum, turns))),
+        "each turn reads the whole conversation so far, not only what is asked now": lambda turns: rows(
+            [(asked, asked + answered) for asked, answered in turns], sum(map(sum, turns)) - 1
         ),
-        "a token must see itself": lambda held, new: chunk(held, new).tril(held - 1),
-    },
-)
-
-mended = Exercise(
-    reference=grow,
-    cases=[
-        (numbers(1, 0, 2), 0, 4),
-        (numbers(1, 4, 2), 4, 5),
-        (numbers(2, 4, 3), 3, 5),
-        (numbers(1, 4, 2), 4, 30),
-        (numbers(1, 1, 2), 1, 2),
-    ],
-    axes="row slot channel",
-    mistakes={
-        "this still does what the broken one does": grow_but(1, 0),
-        "now the newest token is lost": grow_but(0, 1),
+        "the last token of an answer is not fed in its own turn, but in the next": lambda turns: rows(
+            lengths(turns), sum(map(sum, turns)) - len(turns)
+        ),
+        "a cache that is new in each turn has nothing of the turns before": lambda turns: (
+            rows(lengths(turns), 0)[0],
+            *[sum(map(sum, turns)) - 1] * 2,
+        ),
     },
 )

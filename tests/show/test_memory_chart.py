@@ -41,8 +41,8 @@ def test_each_line_ends_with_its_cache_and_the_bytes_it_holds(tmp_path):
         "sliding_window 10.4 GiB",
         "offloaded 4.0 GiB",
         "offloaded_static 2.0 GiB",
-        "tokens of a row",
-        "held in fast memory",
+        "tokens of a row (log scale)",
+        "held in fast memory (log scale)",
     ):
         assert end in texts
 

@@ -8,6 +8,7 @@ import torch
 from matplotlib.patches import StepPatch
 
 from minigpt.attention import NEVER
+from minigpt.cache import CACHES, make_cache
 from minigpt.config import GPTConfig
 from minigpt.measure.forms.flops import Flops, cached_flops, uncached_flops
 from minigpt.measure.forms.real_models import GPT2
@@ -44,14 +45,30 @@ def test_the_redundancy_map_says_how_many_rows_were_computed_again():
 
 def test_the_difference_map_has_a_number_for_each_row_that_is_computed_again():
     found, length = repeats(), prompt().shape[1]
-    for dtype, most in (("float32", 1e-4), ("float64", 1e-12)):
-        rows = found.differences[dtype]
+    for rows in (found.one_shape, *found.growing.values()):
         for step in range(NEW):
             again = torch.arange(rows.shape[1]) < (length + step - 1 if step else 0)
             assert torch.equal(~rows[step].isnan(), again)
-        assert 0 < rows.nan_to_num().max() < most
-    found.differences["float32"][3, 2] = 0.02
-    assert "less than 10⁻¹ in float32" in sameness(found).words
+
+
+def test_a_row_computed_again_is_the_same_to_the_bit_in_one_shape_and_but_for_rounding_as_the_text_grows():
+    found = repeats()
+    assert found.one_shape.nan_to_num().max() == 0
+    assert found.growing["float32"].nan_to_num().max() < 1e-4
+    assert found.growing["float64"].nan_to_num().max() < 1e-12
+    words = "to the bit by products of one shape, to less than 10⁻⁴ in float32 (10⁻¹² in float64) by others"
+    assert words in sameness(found).words
+
+
+def test_the_difference_map_notices_rows_that_differ():
+    found = repeats()
+    found.growing["float32"][3, 2] = 0.02
+    found.one_shape[3, 2] = 0.003
+    picture = sameness(found)
+    assert "to less than 10⁻² by products of one shape, to less than 10⁻¹ in float32" in picture.words
+    maps = [panel.images[0].get_array() for panel in picture.axes]
+    assert [each[3, 2] for each in maps] == [2, 2, 1]
+    assert [each[3, 1] for each in maps] == [0, 1, 1]
 
 
 def test_the_rows_of_attention_are_softmaxes_and_the_title_notices_one_that_changes():
@@ -60,23 +77,46 @@ def test_the_rows_of_attention_are_softmaxes_and_the_title_notices_one_that_chan
         assert weights.shape == (count, count)
         assert torch.equal(weights, weights.tril())
         assert torch.allclose(weights.sum(1), torch.ones(count, dtype=torch.float64), atol=1e-12)
+    assert "stay what they were, to the bit, in matrix products of one shape" in growth(steps).words
     steps[2][1, 0] += 0.003
     assert "stay what they were, to less than 10⁻²" in growth(steps).words
 
 
 def test_bytes_held_are_those_of_the_caches_closed_forms():
-    found = held(tokens=200, chunk=50)
+    found = held(tokens=200)
     rounded = 2 * 12 * 12 * (64 // 2 + 2 + 2)  # a token in 4 bits, and a scale and an offset for each of its heads
     assert {name: nbytes[-1] for name, nbytes in found.nbytes.items()} == {
         "concat": 200 * ROW,
-        "dynamic": 200 * ROW,
+        "dynamic": 256 * ROW,
         "static": 1024 * ROW,
-        "sliding_window": (256 + 50 - 1 + 4) * ROW,
-        "quantized": (128 + 50) * ROW + 22 * rounded,  # when the last 50 came, the newest 128 were exact
-        "offloaded": 200 * ROW * 2 // 12,
+        "sliding_window": 260 * ROW,
+        "quantized": 129 * ROW + 71 * rounded,  # when the last one came, the newest 128 were exact
+        "offloaded": 256 * ROW * 2 // 12,
         "offloaded_static": 1024 * ROW * 2 // 12,
     }
-    assert "200 tokens of GPT-2 need 7.4 MB" in bytes_held(found).words
+    assert "200 tokens of GPT-2 need 7.4 MB in bfloat16" in bytes_held(found).words
+
+
+@pytest.mark.parametrize("name", [name for name, kind in CACHES.items() if kind.keeps])
+def test_bytes_held_are_those_of_a_cache_that_is_fed_token_by_token(name):
+    """Past the tokens that stay exact, and past a doubling."""
+    tokens = 133
+    config = GPTConfig(**GPT2, **({"window": 256, "sinks": 4} if CACHES[name].needs_window else {}))
+    options = {"sliding_window": {"chunk": 1}, "quantized": {"nbits": 4}}.get(name, {})
+    cache, nbytes = make_cache(name, config, dtype=torch.bfloat16, **options), []
+    row = torch.zeros(1, 1, config.n_kv_head, config.head_size, dtype=torch.bfloat16)
+    for position in range(tokens):
+        cache.admit(torch.tensor([[position]]))
+        for layer in range(config.n_layer):
+            cache.update(row, row, layer)
+        nbytes.append(cache.resident_nbytes)
+    assert held(tokens).nbytes[name] == nbytes
+
+
+def test_a_doubling_is_drawn_as_a_step():
+    for line in bytes_held(held(tokens=40)).axes[0].lines:
+        assert line.get_drawstyle() == "steps-post"
+        assert line.get_xdata().tolist() == [*range(1, 41)]
 
 
 def test_a_ring_holds_what_a_query_sees_and_the_title_counts_what_it_misses():
@@ -104,7 +144,7 @@ def test_the_ladder_brings_up_all_that_was_written_and_takes_down_what_is_new():
     assert found.up[-1] - found.up[-13] == ROW * (31 * 11 + 32) // 12  # the next token's first layer is there already
     assert max(map(len, found.here)) == 2
     assert all(layer in here for layer, here in zip(found.at_work, found.here, strict=True))
-    assert "2 of 12 layers are here at a time" in ladder(found).words
+    assert "2 of 12 layers are here, 0.4 of 2.2 MB (32 tokens held, room for 60)" in ladder(found).words
 
 
 def test_flops_of_all_tokens_add_up_to_the_closed_forms_of_a_generation():
@@ -116,14 +156,34 @@ def test_flops_of_all_tokens_add_up_to_the_closed_forms_of_a_generation():
 
 
 def test_real_models_keep_what_their_layers_say():
-    """At 131,072 tokens: Llama-3 70B 80 layers x 8 heads x 128, Mistral a window of 4096, DeepSeek-V3 576 numbers."""
-    found = {name: memory.nbytes[131072] for name, memory in contexts().items()}
-    assert found["llama-3-70b"] == 131072 * 2 * 80 * 8 * 128 * 2
-    assert found["mistral-7b"] == 4096 * 2 * 32 * 8 * 128 * 2
-    assert found["deepseek-v3"] == 131072 * 61 * 576 * 2
-    kinds = {name: memory.kind for name, memory in contexts().items()}
-    assert (kinds["llama-3-8b"], kinds["gemma-3-27b"], kinds["deepseek-v3"]) == ("all", "window", "latent")
-    assert "llama-3-70b keeps 40.0 and mistral-7b 0.5 GiB" in real_models(contexts()).words
+    """Llama-3 70B 80 layers x 8 heads x 128, Mistral a window of 4096, DeepSeek-V3 576 numbers."""
+    found = contexts()
+    assert found["llama-3-70b"].nbytes[8192] == 8192 * 2 * 80 * 8 * 128 * 2
+    assert found["mistral-7b"].nbytes[32768] == 4096 * 2 * 32 * 8 * 128 * 2
+    assert found["deepseek-v3"].nbytes[163840] == 163840 * 61 * 576 * 2
+    assert {name: memory.less for name, memory in found.items()} == {
+        "llama-3-70b": "",
+        "llama-3-8b": "",
+        "qwen3-32b": "",
+        "gemma-3-27b": "windows: 52 of 62 layers",
+        "gpt-oss-120b": "windows: 18 of 36 layers",
+        "mistral-7b": "windows: 32 of 32 layers",
+        "deepseek-v3": "one latent for all heads",
+    }
+    words = real_models(found).words
+    assert "takes 0.5 GiB (mistral-7b, 32,768 tokens) to 10.7 (deepseek-v3, 163,840)" in words
+
+
+def test_each_models_line_ends_at_the_context_of_its_config():
+    assert {name: memory.end[0] for name, memory in contexts().items()} == {
+        "llama-3-70b": 8192,
+        "llama-3-8b": 8192,
+        "qwen3-32b": 40960,
+        "gemma-3-27b": 131072,
+        "gpt-oss-120b": 131072,
+        "mistral-7b": 32768,
+        "deepseek-v3": 163840,
+    }
 
 
 SMALL = {"vocab_size": 64, "context": 16, "n_layer": 2, "n_head": 2, "n_embd": 32}
@@ -138,11 +198,17 @@ def test_recorded_times_name_their_machine_and_are_read_back(tmp_path):
     assert "16 tokens" in time_a_token(times).words
 
 
+def test_a_time_is_the_median_of_its_rounds():
+    rounds = {"none": {"8": [9.0, 1.0, 2.0]}, "dynamic": {"8": [0.1, 0.4, 0.2]}}
+    times = TimePerToken({"processor": "P", "threads": 1, "torch": "T"}, SMALL, 1e12, 1e12, rounds)
+    assert "takes 2.0 s without a cache, 0.200 s with one: 10 times less" in time_a_token(times).words
+
+
 def test_the_least_time_is_work_over_speed():
-    """For P = 12 L C^2 weights and a head: 2 P FLOPs a token, dense attention, and all weights read once."""
+    """For P = 12 L C^2 weights and a head: 2 P FLOPs a token, half of attention, and all weights read once."""
     weights, head = 12 * 2 * 32 * 32, 32 * 64
     slow_to_multiply = TimePerToken({}, SMALL, 1.0, 1e30, {})
-    assert slow_to_multiply.least("none", 10) == 2 * 10 * weights + 2 * head + 4 * 2 * 32 * 10 * 10
+    assert slow_to_multiply.least("none", 10) == 2 * 10 * weights + 2 * head + 4 * 2 * 32 * 55  # 1 + 2 + ... + 10
     assert slow_to_multiply.least("dynamic", 10) == 2 * weights + 2 * head + 4 * 2 * 32 * 10
     slow_to_read = TimePerToken({}, SMALL, 1e30, 1.0, {})
     assert slow_to_read.least("dynamic", 10) == 4 * (weights + head) + 11 * 2 * 2 * 32 * 4

@@ -2,13 +2,11 @@
 
 import json
 import platform
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 
 from minigpt.cache import make_cache
 from minigpt.config import GPTConfig
@@ -16,7 +14,7 @@ from minigpt.measure.forms.caches import FORMS
 from minigpt.measure.forms.flops import decode_flops, prefill_flops
 from minigpt.measure.forms.real_models import GPT2
 from minigpt.measure.forms.roofline import decode_nbytes, least_seconds, prefill_nbytes
-from minigpt.measure.timed.bench import machine
+from minigpt.measure.timed.bench import bench, machine
 from minigpt.model import GPT
 
 TOKENS = 32, 64, 128, 256, 512, 1024
@@ -27,8 +25,9 @@ SIDE, READ = 2048, 2**27
 class TimePerToken:
     """seconds: what one more token took in each round, by cache and number of tokens so far (a string, for JSON).
 
-    flops_per_second, bytes_per_second: reached in the best round, in a product of large matrices and in a large matrix
-    times a vector. machine: what all these depend on. model: its sizes; its weights are random, in float32.
+    flops_per_second, bytes_per_second: the machine's own speeds, reached in the best round: in a product of large
+    matrices, and in a plain sum of more numbers than the processor's caches hold. machine: what all these depend on.
+    model: its sizes; its weights are random, in float32.
     """
 
     machine: dict
@@ -47,13 +46,13 @@ class TimePerToken:
 
     def least(self, name: str, tokens: int) -> float:
         """The least seconds that the closed forms and this machine's speeds allow. Without a cache all tokens are fed
-        again. Attention is dense: a kernel with a mask computes what it hides."""
+        again. Of attention the causal half is counted: a kernel may leave out what a mask hides."""
         config = GPTConfig(**self.model)
         if not FORMS[name].keeps:
-            work = prefill_flops(config, tokens, attention="dense", logits="last")
+            work = prefill_flops(config, tokens, attention="causal", logits="last")
             nbytes = prefill_nbytes(config, tokens, itemsize=4)
         else:
-            work = decode_flops(config, tokens, attention="dense")
+            work = decode_flops(config, tokens, attention="causal")
             nbytes = decode_nbytes(config, tokens, itemsize=4)
         speeds = {"flops_per_second": self.flops_per_second, "bytes_per_second": self.bytes_per_second}
         return least_seconds(work.total, nbytes, **speeds)
@@ -61,31 +60,34 @@ class TimePerToken:
 
 @torch.inference_mode()
 def record(
-    rounds: int = 7, sizes: dict = GPT2, counts: tuple[int, ...] = TOKENS, side: int = SIDE, read: int = READ
+    rounds: int = 15, sizes: dict = GPT2, counts: tuple[int, ...] = TOKENS, side: int = SIDE, read: int = READ
 ) -> TimePerToken:
     """Measure. In each round everything takes its turn, so that a busy minute hits all of it.
 
     sizes: of the model. counts: of tokens so far. side: of the square matrices that are multiplied. read: how many
-    numbers the matrix has that is only read, far more than the processor's caches hold.
+    numbers are summed, far more than the processor's caches hold.
     """
     torch.manual_seed(0)
     model = GPT(GPTConfig(**sizes)).eval()
     ids = torch.randint(model.config.vocab_size, (1, model.config.context))
-    square, matrix, vector = torch.randn(side, side), torch.randn(read // side, side), torch.randn(1, side)
-    seconds = {name: {str(tokens): [] for tokens in counts} for name in ("none", "dynamic")}
-    multiplying, reading = [], []
-    for _ in range(rounds):
-        multiplying.append(timed(lambda: square @ square))
-        reading.append(timed(lambda: F.linear(vector, matrix)))
-        for tokens in counts:
-            text, cache = ids[:, :tokens], make_cache("dynamic", model.config)
-            seconds["none"][str(tokens)].append(timed(lambda text=text: last_logits(model, text)))
-            last_logits(model, text, cache)  # so that its room has grown
-            cache.crop(-1)
-            new = text[:, -1:]
-            seconds["dynamic"][str(tokens)].append(timed(lambda new=new, cache=cache: last_logits(model, new, cache)))
-    fastest = 2 * side**3 / min(multiplying), matrix.nbytes / min(reading)
-    return TimePerToken(machine() | {"processor": processor()}, sizes, *fastest, seconds)
+    square, numbers = torch.randn(side, side), torch.randn(read)
+    calls = {"product": lambda: square @ square, "sum": numbers.sum}
+    for tokens in counts:
+        text, cache = ids[:, :tokens], make_cache("dynamic", model.config)
+        last_logits(model, text[:, :-1], cache)
+        calls["none", tokens] = partial(last_logits, model, text)
+        calls["dynamic", tokens] = partial(once_more, model, text[:, -1:], cache)
+    took = bench(calls, rounds)
+    speeds = 2 * side**3 / min(took.pop("product")), numbers.nbytes / min(took.pop("sum"))
+    seconds = {name: {str(tokens): took[name, tokens] for tokens in counts} for name in ("none", "dynamic")}
+    return TimePerToken(machine() | {"processor": processor()}, sizes, *speeds, seconds)
+
+
+def once_more(model: GPT, new, cache):
+    """The logits after a token that the cache then gives back, which takes no time to speak of."""
+    logits = last_logits(model, new, cache)
+    cache.crop(-1)
+    return logits
 
 
 def last_logits(model: GPT, ids, cache=None):
@@ -99,9 +101,3 @@ def processor() -> str:
     lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def timed(call: Callable) -> float:
-    begin = time.perf_counter()
-    call()
-    return time.perf_counter() - begin

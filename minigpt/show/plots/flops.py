@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from minigpt.config import GPTConfig
 from minigpt.measure.forms.flops import Flops, decode_flops, prefill_flops
 from minigpt.measure.forms.real_models import GPT2
-from minigpt.show.plots.labels import label_ends
+from minigpt.show.plots.labels import label_ends, log_heights
 from minigpt.show.plots.style import Picture, Theme, drawn
 
-CONVENTIONS = "causal attention, logits of the last token"
-UNITS = "GFLOP a token", "TFLOP so far"
+CONVENTIONS = "the causal half of attention, logits of the last token only, a multiply-add as 2"
+UNITS = "GFLOP a token", "TFLOP in all"
 
 
 @dataclass(frozen=True)
@@ -32,31 +32,29 @@ def work(prompt: int = 128, new: int = 512) -> Work:
 
 @drawn
 def flops(work: Work, theme: Theme) -> Picture:
-    """Two panels on a log axis: FLOPs of each token, and of all so far, a line for each way."""
+    """Two panels with log axes: FLOPs of each token, and of all so far, a line for each way."""
     totals = {"none": [each.total for each in work.without], "dynamic": [each.total for each in work.cached]}
     sums = {name: list(itertools.accumulate(line)) for name, line in totals.items()}
     tokens = range(work.prompt + 1, work.prompt + len(work.without) + 1)
     (most, least), (none, cached) = ([line[-1] for line in lines.values()] for lines in (totals, sums))
     picture = Picture(
-        f"{len(tokens)} tokens of GPT-2 after {work.prompt}: {none / 1e12:.1f} TFLOP without a cache,\n"
-        f"{cached / 1e12:.3f} with one, {none / cached:.0f} times fewer; the last token's {most / least:.0f} times",
-        f"Lines on a log axis, without and with a cache: the FLOPs of each of {len(tokens)} tokens, {most / 1e9:.0f} "
-        f"against {least / 1e9:.2f} GFLOP for the last, and of all so far, {none / 1e12:.1f} against "
-        f"{cached / 1e12:.3f} TFLOP, {CONVENTIONS}.",
+        f"{len(tokens)} tokens after a prompt of {work.prompt}: {none / 1e12:.1f} TFLOP without a cache,\n"
+        f"{cached / 1e12:.3f} with one, {none / cached:.0f} times fewer; the last token {most / least:.0f} times",
+        f"Lines on log axes, without and with a cache: the FLOPs of each of {len(tokens)} tokens of GPT-2 after a "
+        f"prompt of {work.prompt}, {most / 1e9:.0f} against {least / 1e9:.2f} GFLOP for the last, and of all so far, "
+        f"prompt included, {none / 1e12:.1f} against {cached / 1e12:.3f} TFLOP, counting {CONVENTIONS}.",
         theme,
     )
+    picture.note(f"GPT-2, prompt of {work.prompt}; {CONVENTIONS}")
     panels = picture.panels(1, 2)
     for panel, lines, scale, unit in zip(panels, (totals, sums), (1e9, 1e12), UNITS, strict=True):
         for name, line in lines.items():  # the first token is the prefill's, the same for both
-            panel.plot(tokens[1:], [each / scale for each in line[1:]], markevery=64, **theme.look(name))
-        panel.set(yscale="log", xlabel="tokens", ylabel=unit, xlim=(tokens[0], tokens[-1]))
-        panel.yaxis.set_major_formatter("{x:g}")
-        panel.minorticks_off()
-        panel.grid(axis="y")
+            panel.plot(tokens[1:], [each / scale for each in line[1:]], markevery=(32, 64), **theme.look(name))
+        panel.set(xlabel="tokens so far", xlim=(tokens[0], tokens[-1]))
+        log_heights(panel, unit)
         ends = [
             (tokens[-1], line[-1] / scale, f"{name} {line[-1] / scale:.3g}", theme.look(name)["color"])
             for name, line in lines.items()
         ]
         label_ends(panel, ends)
-    panels[0].text(tokens[20], totals["dynamic"][-1] / 1e9 * 5, CONVENTIONS.replace(", ", ",\n"), color=theme.muted)
     return picture

@@ -3,7 +3,7 @@
 from dataclasses import fields
 
 from minigpt.measure.forms.flops import Flops
-from minigpt.show.plots.flops import Work
+from minigpt.show.plots.flops import CONVENTIONS, Work
 from minigpt.show.plots.labels import label_ends
 from minigpt.show.plots.style import Picture, Theme, drawn
 
@@ -21,13 +21,15 @@ def flops_by_part(work: Work, theme: Theme) -> Picture:
     picture = Picture(
         f"With a cache token {work.prompt + len(work.without)} takes {times:.0f} times fewer FLOPs;\n"
         f"of what is left: {said(largest, kept)}, {said('attention', kept)}",
-        "Bands of a token's FLOPs by part: for the last token without a cache "
+        f"Bands of a token's FLOPs by part, of GPT-2 after a prompt of {work.prompt}, counting {CONVENTIONS}: for the "
+        "last token without a cache "
         + ", ".join(said(part, last["none"]) for part in PARTS)
         + "; with one "
         + ", ".join(said(part, kept) for part in PARTS)
         + ".",
         theme,
     )
+    picture.note(f"GPT-2, prompt of {work.prompt}; {CONVENTIONS}")
     panels, tokens = picture.panels(1, 2), range(work.prompt + 1, work.prompt + len(work.without))
     titles = "Without a cache", f"With a cache, an axis {times:.0f} times finer"
     for panel, name, words, steps in zip(panels, last, titles, (work.without[1:], work.cached[1:]), strict=True):
@@ -37,7 +39,7 @@ def flops_by_part(work: Work, theme: Theme) -> Picture:
             panel.fill_between(tokens, below, above, color=theme.mix(theme.look(name)["color"], strength), linewidth=0)
             ends.append((tokens[-1], (below[-1] + above[-1]) / 2, said(part, last[name]), theme.ink))
             below = above
-        panel.set(xlabel="tokens", ylabel="GFLOP a token", xlim=(tokens[0], tokens[-1]), ylim=(0, None))
+        panel.set(xlabel="tokens so far", ylabel="GFLOP a token", xlim=(tokens[0], tokens[-1]), ylim=(0, None))
         panel.set_title(words, loc="left")
         label_ends(panel, ends)
     return picture

@@ -1,6 +1,7 @@
-"""Words beside what they name: at a line's end, never over each other."""
+"""Words beside what they name: at a line's end, never over each other; and at the marks of a logarithmic axis."""
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 
 def label_ends(panel: Axes, ends: list[tuple], gap: float = 1.25) -> None:
@@ -32,6 +33,15 @@ def label_ends(panel: Axes, ends: list[tuple], gap: float = 1.25) -> None:
                 "relpos": (0, 0.5),
             },
         )
+
+
+def log_heights(panel: Axes, words: str) -> None:
+    """Make heights logarithmic, which marks at 1, 2, 5, 10, ..., unevenly apart, and the axis's words show."""
+    panel.set(yscale="log", ylabel=f"{words} (log scale)")
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=99))
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.minorticks_off()
+    panel.grid(axis="y")
 
 
 def spread(wanted: list[float], gap: float) -> list[float]:

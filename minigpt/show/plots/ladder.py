@@ -56,11 +56,14 @@ def ladder(moves: Moves, theme: Theme) -> Picture:
     """Above, layers by updates: at work, here, away; below, bytes here and moved."""
     most, L = max(map(len, moves.here)), moves.layers
     read, wrote = (so_far[-1] - so_far[-1 - L] for so_far in (moves.up, moves.down))
+    text, room = sum(moves.chunks), moves.total * moves.chunks[-1] // wrote  # tokens held, and that there is room for
+    here = mb(max(moves.resident))
     picture = Picture(
-        f"Offloaded, {most} of {L} layers are here at a time, {mb(max(moves.resident))} of {mb(moves.total)} MB;\n"
-        f"a token brings {mb(read)} MB up and takes {wrote / 1e3:.1f} kB down",
-        f"A map of layers by updates in which {most} of {L} layers are here at a time and the others away, above lines "
-        f"of the bytes here, at most {mb(max(moves.resident))} MB, and moved, {mb(read)} MB up for each token.",
+        f"Offloaded, {most} of {L} layers are here, {here} of {mb(moves.total)} MB ({text:,} tokens held,\n"
+        f"room for {room:,}); a token brings {mb(read)} MB up, {wrote / 1e3:.1f} kB down",
+        f"A map of layers by updates, of GPT-2 in bfloat16, in which {most} of {L} layers are here at a time and the "
+        f"others away, above lines of the bytes here, at most {here} of {mb(moves.total)} MB, which doubled to be room "
+        f"for {room} tokens when there were {text}, and moved, {mb(read)} MB up for each token.",
         theme,
     )
     above, below = picture.panels(2, 1, sharex=True, height_ratios=(3, 2))
@@ -68,7 +71,9 @@ def ladder(moves: Moves, theme: Theme) -> Picture:
     for column, (layer, here) in enumerate(zip(moves.at_work, moves.here, strict=True)):
         cells[list(here), column] = 1
         cells[layer, column] = 2
-    shades = ListedColormap([theme.empty, theme.mix("blue", 0.4), theme.blue])
+    colours = {"at work": theme.blue, "here, prefetched": theme.mix("blue", 0.4), "away": theme.empty}
+    picture.key(colours)
+    shades = ListedColormap([*reversed(colours.values())])
     extent = (0.5, cells.shape[1] + 0.5, L + 0.5, 0.5)
     above.imshow(cells.numpy(), cmap=shades, vmin=0, vmax=2, aspect="auto", interpolation="nearest", extent=extent)
     above.set(ylabel="layer", yticks=(1, L))
@@ -79,14 +84,12 @@ def ladder(moves: Moves, theme: Theme) -> Picture:
         above.text(edge + L / 2, 0.2, words, ha="center", va="bottom", color=theme.muted)
         for panel in (above, below):
             panel.axvline(edge, color=theme.muted, linewidth=1)
-    above.text(1, 9, "at work", va="center", color=theme.blue)
-    above.text(1, 11, "prefetched", va="center", color=theme.muted)
     updates = range(1, len(moves.here) + 1)
     look = theme.look("offloaded")
-    below.plot(updates, [each / 1e6 for each in moves.resident], markevery=3, **look)
+    below.plot(updates, [each / 1e6 for each in moves.resident], markevery=3, drawstyle="steps-mid", **look)
     below.plot(updates, [each / 1e6 for each in moves.up], color=theme.ink)
     below.plot(updates, [each / 1e6 for each in moves.down], color=theme.muted)
-    below.set(xlabel="update, one for each layer of a step", ylabel="megabytes", ylim=(0, None))
+    below.set(xlabel="update, one for each layer of a step (GPT-2 in bfloat16)", ylabel="megabytes", ylim=(0, None))
     below.set_xlim(0.5, updates[-1] + 0.5)
     below.xaxis.set_major_locator(MultipleLocator(L))
     ends = ("here", moves.resident, look["color"]), ("up, in all", moves.up, theme.ink)

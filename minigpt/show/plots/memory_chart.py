@@ -31,7 +31,7 @@ def memory_chart(name: str, plans: list[Plan], tokens: int, batch: int, theme: T
         nbytes = [float(plan.here(context)) for context in contexts]  # as numbers of any size can be drawn
         panel.plot(contexts, nbytes, markevery=2 * POINTS, clip_on=False, **theme.look(plan.cache))
     panel.set(xscale="log", yscale="log", xlim=(contexts[-1], max(2, tokens)))
-    panel.set(xlabel="tokens of a row", ylabel="held in fast memory")
+    panel.set(xlabel="tokens of a row (log scale)", ylabel="held in fast memory (log scale)")
     mark(panel.xaxis, lambda number: f"{number:,}")
     mark(panel.yaxis, lambda nbytes: words(nbytes).replace(".0 ", " "))
     panel.grid(axis="y")

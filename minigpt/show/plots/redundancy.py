@@ -21,7 +21,7 @@ def redundancy(none: Run, cached: Run, theme: Theme) -> Picture:
     """Which tokens' keys and values each step computes: new ones blue, known ones again."""
     maps = [computed_and_again(each) for each in (none, cached)]
     (all_rows, again_rows), (kept_rows, _) = ((int(computed.sum()), int(again.sum())) for computed, again in maps)
-    steps, positions = maps[0][0].shape
+    steps = len(maps[0][0])
     picture = Picture(
         f"Without a cache, {again_rows} of {all_rows} key/value rows are computed again;\n"
         f"with one, each of the {kept_rows} is computed once",
@@ -29,15 +29,14 @@ def redundancy(none: Run, cached: Run, theme: Theme) -> Picture:
         f"so far, {all_rows} a layer, {again_rows} of them known, and with a cache only the {kept_rows} new ones.",
         theme,
     )
-    colours = ListedColormap([theme.empty, theme.blue, theme.vermillion])
+    colours = {"not computed": theme.empty, "for the first time": theme.blue, "again": theme.vermillion}
+    picture.key(colours)
     panels = picture.panels(1, 2, sharey=True)
     for panel, (computed, again), name in zip(panels, maps, ("Without a cache", "With a cache"), strict=True):
-        step_map(panel, computed.int() + again.int(), cmap=colours, vmin=0, vmax=2)
+        step_map(panel, computed.int() + again.int(), cmap=ListedColormap([*colours.values()]), vmin=0, vmax=2)
         panel.set_title(f"{name}: {int(computed.sum())} rows a layer")
         panel.set_xlabel("token whose row is computed")
     panels[0].set_ylabel("step")
-    panels[0].text(positions, 2, "for the first time", color=theme.blue, ha="right", va="center", weight="bold")
-    panels[0].text(2, steps - 2, "again", color="white", va="center", weight="bold")
     return picture
 
 

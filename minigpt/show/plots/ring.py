@@ -47,21 +47,26 @@ def ring(turns: Turns, theme: Theme) -> Picture:
         f"A ring of {slots - sinks} slots serves a window of {window}: it forgets {forgotten}\n"
         f"of {steps} tokens, and {missed or 'none'} that a query should see",
         f"A grid of {slots} slots by {steps} steps with the position that each slot holds: the newest token goes down "
-        f"the slots and begins again at the top, over the oldest, while the first {sinks} keep slots of their own.",
+        "the slots and begins again at the top, over the oldest"
+        + (f", while the first {sinks} keep slots of their own." if sinks else "."),
         theme,
     )
+    colours = {
+        "the newest token": theme.purple,
+        "in the window": theme.mix("purple", 0.3),
+        "a sink": theme.mix("ink", 0.2),
+        "empty": theme.empty,
+    }
+    picture.key({words: colour for words, colour in colours.items() if sinks or words != "a sink"})
+    newest, kept, sink, empty = colours.values()
     (panel,) = picture.panels()
     for step, slot in (held != NEVER).nonzero().tolist():
         position = int(held[step, slot])
-        fill, ink = theme.mix("purple", 0.3), theme.ink
-        if position == step:
-            fill, ink = theme.purple, "black"
-        elif slot < sinks:
-            fill, ink = theme.mix("ink", 0.2), theme.ink
+        fill, ink = (newest, "black") if position == step else (sink if slot < sinks else kept, theme.ink)
         panel.add_patch(Rectangle((step + 0.53, slot + 0.53), 0.94, 0.94, facecolor=fill, linewidth=0))
         panel.text(step + 1, slot + 1, str(position), color=ink, ha="center", va="center_baseline", fontsize=16)
     for step, slot in (held == NEVER).nonzero().tolist():
-        panel.add_patch(Rectangle((step + 0.53, slot + 0.53), 0.94, 0.94, facecolor=theme.empty, linewidth=0))
+        panel.add_patch(Rectangle((step + 0.53, slot + 0.53), 0.94, 0.94, facecolor=empty, linewidth=0))
     names = [f"sink {slot + 1}" for slot in range(sinks)] + [f"slot {slot + 1}" for slot in range(slots - sinks)]
     panel.set(xlim=(0.5, steps + 0.5), ylim=(slots + 0.5, 0.5), xlabel="step: the token fed, by its position")
     panel.set_xticks(range(1, steps + 1), map(str, range(steps)))

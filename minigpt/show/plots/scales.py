@@ -13,6 +13,7 @@ from minigpt.show.plots.style import Picture, Theme, drawn
 from minigpt.show.words import listed
 
 TOKENS, HEADS, CHANNELS, SIZE, BITS = 8, 2, 8, 8, 4
+SHADES = 0.7, 0.34, 0.52, 0.2  # of each colour, so that no two of 16 groups look alike
 
 
 def groups_by_name() -> dict[str, tuple[Int[Tensor, "T K D"], float]]:
@@ -30,27 +31,37 @@ def groups_by_name() -> dict[str, tuple[Int[Tensor, "T K D"], float]]:
 
 @drawn
 def scales(found: dict[str, tuple[Int[Tensor, "T K D"], float]], theme: Theme) -> Picture:
-    """A grid of tokens by channels for each way to group, neighbouring groups in different colours."""
+    """A grid of tokens by channels for each way to group; a group has its number, its colour, and a line around it."""
     sizes = {name: int((groups == groups.flatten()[0]).sum()) for name, (groups, _) in found.items()}
     least, most = min(found, key=lambda name: found[name][1]), max(found, key=lambda name: found[name][1])
     picture = Picture(
-        f"The more numbers share a scale, the fewer bits a number takes:\n"
-        f"{found[most][1]:g} where {sizes[most]} share one, {found[least][1]:g} where {sizes[least]} do",
+        f"{BITS}-bit codes + a 16-bit scale and offset for each group: {found[most][1]:g} bits a\n"
+        f"number where {sizes[most]} numbers share them, {found[least][1]:g} where {sizes[least]} do",
         listed(
-            "Grids of tokens by channels of two heads, coloured by which numbers share a scale:",
-            (f"by {name} {sizes[name]} numbers at {bits:g} bits" for name, (_, bits) in found.items()),
+            "Grids of tokens by channels of two heads, coloured by which numbers share a scale and an offset of 16 "
+            f"bits each, beside codes of {BITS} bits:",
+            (f"by {name} {sizes[name]} numbers at {bits:g} bits in all" for name, (_, bits) in found.items()),
         ),
         theme,
     )
-    tones = ListedColormap([theme.mix(colour, 0.8) for colour in ("blue", "vermillion", "green", "purple")])
+    inks = "blue", "vermillion", "green", "purple"
+    tones = ListedColormap([theme.mix(ink, share) for share in SHADES for ink in inks])
     panels = picture.panels(2, 2, sharex=True, sharey=True)
     for panel, (name, (groups, bits)) in zip(panels, found.items(), strict=True):
         T, K, D = groups.shape
-        panel.imshow(groups.flatten(1).numpy() % tones.N, cmap=tones, vmin=0, vmax=tones.N - 1, aspect="auto")
+        cells = groups.flatten(1).numpy()
+        panel.imshow(cells, cmap=tones, vmin=0, vmax=tones.N - 1, aspect="auto")
         panel.set_title(f"{name}: {sizes[name]} numbers share, {bits:g} bits each", loc="left")
-        panel.vlines(np.arange(1, K * D) - 0.5, -0.5, T - 0.5, colors=theme.paper, linewidth=1)
-        panel.hlines(np.arange(1, T) - 0.5, -0.5, K * D - 0.5, colors=theme.paper, linewidth=1)
-        panel.vlines(np.arange(1, K) * D - 0.5, -0.5, T - 0.5, colors=theme.paper, linewidth=6)
+        panel.vlines(np.arange(1, K * D) - 0.5, -0.5, T - 0.5, colors=theme.paper, linewidth=0.5)
+        panel.hlines(np.arange(1, T) - 0.5, -0.5, K * D - 0.5, colors=theme.paper, linewidth=0.5)
+        tokens, channels = (cells[:, 1:] != cells[:, :-1]).nonzero()
+        panel.vlines(channels + 0.5, tokens - 0.5, tokens + 0.5, colors=theme.paper, linewidth=4)
+        tokens, channels = (cells[1:] != cells[:-1]).nonzero()
+        panel.hlines(tokens + 0.5, channels - 0.5, channels + 0.5, colors=theme.paper, linewidth=4)
+        numbers, firsts = np.unique(cells, return_index=True)
+        for number, first in zip(numbers, firsts, strict=True):
+            token, channel = divmod(first, K * D)
+            panel.text(channel, token, str(number + 1), ha="center", va="center_baseline")
         panel.set_xticks([D * (head + 0.5) - 0.5 for head in range(K)], [f"channels of head {h + 1}" for h in range(K)])
         panel.set_yticks([0, T - 1], ["token 1", f"token {T}"])
         panel.tick_params(length=0)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 SIZE = 10, 5.6  # inches; with letters of 14 points and more, a line of text is 1/29 of the height
 SMALL, LARGE = 14, 18  # points: the smallest letters of any figure, and its title
@@ -89,6 +90,25 @@ class Picture(Figure):
         self.words, self.alt, self.theme = title.replace("\n", " "), alt, theme
         self.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
         self.suptitle(title, x=0.015, ha="left", fontsize=LARGE, fontweight="bold", linespacing=1.25)
+
+    def note(self, words: str) -> None:
+        """A line at the foot, for the conventions of what is drawn."""
+        self.supxlabel(words, x=0.015, ha="left", fontsize=SMALL, color=self.theme.muted, linespacing=1.25)
+
+    def key(self, colours: dict) -> None:
+        """At the foot: what each colour means, by its words."""
+        patches = [
+            Patch(facecolor=colour, edgecolor=self.theme.muted, label=words) for words, colour in colours.items()
+        ]
+        how = {
+            "ncols": len(patches),
+            "frameon": False,
+            "borderpad": 0,
+            "handlelength": 1,
+            "handleheight": 1,
+            "columnspacing": 1.4,
+        }
+        self.legend(handles=patches, loc="outside lower left", borderaxespad=0.7, **how)
 
     def panels(self, rows: int = 1, columns: int = 1, **how) -> list:
         return list(self.subplots(rows, columns, squeeze=False, **how).flat)

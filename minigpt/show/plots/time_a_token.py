@@ -1,7 +1,9 @@
 """Time a token against context: measured, and the least that the closed forms and the machine allow."""
 
+from statistics import median
+
 from minigpt.measure.timed.time_per_token import TimePerToken
-from minigpt.show.plots.labels import label_ends
+from minigpt.show.plots.labels import label_ends, log_heights
 from minigpt.show.plots.recorded import DATA
 from minigpt.show.plots.style import Picture, Theme, drawn
 
@@ -15,35 +17,40 @@ def recorded_times() -> TimePerToken:
 
 @drawn
 def time_a_token(times: TimePerToken, theme: Theme) -> Picture:
-    """Marks for the fastest round, whiskers up to the slowest, and a line for the least time."""
+    """Marks for the medians, whiskers from the fastest round to the slowest, and a line for the least time."""
     rounds = {name: {int(tokens): took for tokens, took in of.items()} for name, of in times.seconds.items()}
-    fastest = {name: {tokens: min(took) for tokens, took in of.items()} for name, of in rounds.items()}
+    medians = {name: {tokens: median(took) for tokens, took in of.items()} for name, of in rounds.items()}
     tokens = list(rounds["none"])
-    slow, fast = (fastest[name][tokens[-1]] for name in ("none", "dynamic"))
-    least = times.least("none", tokens[-1]) / times.least("dynamic", tokens[-1])
+    slow, fast = (medians[name][tokens[-1]] for name in ("none", "dynamic"))
+    floors = [times.least(name, tokens[-1]) for name in ("none", "dynamic")]
     threads = times.machine["threads"]
     where = f"{times.machine['processor']}, {threads} thread{'s' * (threads > 1)}, torch {times.machine['torch']}"
+    count = len(rounds["none"][tokens[-1]])
+    speed, reading = f"{times.flops_per_second / 1e9:.0f} GFLOP/s", f"{times.bytes_per_second / 1e9:.0f} GB/s"
     picture = Picture(
         f"After {tokens[-1]:,} tokens one more takes {slow:.1f} s without a cache,\n"
-        f"{fast:.3f} s with one: {slow / fast:.0f} times less (by the closed forms, {least:.0f})",
-        f"Seconds for one more token of GPT-2 against tokens so far, on log axes: after {tokens[-1]} tokens {slow:.2f} "
-        f"measured without a cache and {fast:.3f} with one, above lines of the least time that {where} allows.",
+        f"{fast:.3f} s with one: {slow / fast:.0f} times less",
+        f"Seconds for one more token of GPT-2 in float32 against tokens so far, on log axes, medians of {count} rounds "
+        f"on {where}: after {tokens[-1]} tokens {slow:.2f} without a cache and {fast:.3f} with one, above lines of the "
+        f"least that the closed forms allow at {speed} and {reading}, {floors[0]:.2f} and {floors[1]:.3f}.",
         theme,
     )
+    picture.note(
+        f"GPT-2 in float32; medians of {count} rounds, whiskers from the fastest to the slowest\n"
+        f"floor: FLOPs (causal half, last logits) at {speed} or bytes at {reading}, whichever takes longer"
+    )
     (panel,), ends = picture.panels(), []
-    for name, of in fastest.items():
+    for name, of in medians.items():
         look, lines = theme.look(name), [times.least(name, each) for each in tokens]
-        up = [max(rounds[name][each]) - of[each] for each in tokens]
+        reach = [(of[each] - min(rounds[name][each]), max(rounds[name][each]) - of[each]) for each in tokens]
         panel.plot(tokens, lines, color=look["color"])
-        panel.errorbar(
-            tokens, list(of.values()), [[0] * len(up), up], **look | {"linestyle": "none", "elinewidth": 1.5}
-        )
+        marks = look | {"linestyle": "none", "elinewidth": 1.5}
+        panel.errorbar(tokens, list(of.values()), list(zip(*reach, strict=True)), **marks)
         ends.append((tokens[-1], of[tokens[-1]], f"{name} {of[tokens[-1]]:.2g}", look["color"]))
-        ends.append((tokens[-1], lines[-1], f"at least {lines[-1]:.2g}", theme.muted))
-    panel.set(xscale="log", yscale="log", xlabel=f"tokens so far ({where})", ylabel="seconds for one more")
+        ends.append((tokens[-1], lines[-1], f"floor {lines[-1]:.2g}", theme.muted))
+    panel.set(xscale="log", xlabel=f"tokens so far (log scale), {where}")
+    log_heights(panel, "seconds for one more")
     panel.set_xticks(tokens, [f"{each:,}" for each in tokens])
     panel.minorticks_off()
-    panel.yaxis.set_major_formatter("{x:g}")
-    panel.grid(axis="y")
     label_ends(panel, ends)
     return picture
