@@ -7,7 +7,7 @@
 
 # %% [markdown]
 # **中文提要**　静态缓存一开始就分配好全部槽位，地址从此不变。地址不变与形状不变是两回事：若只返回已填的槽位（视图），地址固定而形状逐步增长；
-# 返回全部槽位，形状才也固定，本项目的静态缓存正是这样。这时空槽位必须用掩码遮住，因为零键的得分是 0，而 exp(0) 等于 1，空槽位照样会分到权重；缓存把空槽位的位置报为 NEVER，掩码便遮住它们。
+# 返回全部槽位，形状才也固定，本项目的静态缓存正是这样。这时空槽位必须用掩码遮住，因为全零的键得分是 0，而 exp(0) 等于 1，空槽位照样会分到权重；缓存把空槽位的位置报为 NEVER，掩码便遮住它们。
 # 实验用编译器的计数器数出各自需要多少张计算图。代价是每一步都要计算并读取全部槽位，占用的内存与文本长短无关。容量不够时必须明确报错，而不是悄悄丢掉词元。
 
 # %% [markdown]
@@ -38,6 +38,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch._dynamo.testing import CompileCounter
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from minigpt import GPT, GPTConfig, load_tokenizer, make_cache
 from minigpt.attention import NEVER, attend, sees
@@ -104,7 +105,8 @@ assert [moves_of(watched.addresses) for watched, _ in found.values()] == [7, 3, 
 assert torch.allclose(found["static"][1], found["dynamic"][1], atol=1e-12)
 
 # %% [markdown]
-# All that is left is the index of the slots. It is a tensor, `at`, made once a pass; section 5 says why.
+# **Answer.** The index of the slots, and no more. It is a tensor, `at`, made once a pass; section 5 says why. In 8 steps the keys moved 7 times where each step concatenates, 3 times where the room
+# doubles, and never where it was there from the start.
 
 # %% [markdown]
 # ## 2. A fixed address is not a fixed shape
@@ -142,7 +144,7 @@ for k_pos in seen.k_pos[:3]:
 assert [(k_pos != NEVER).sum() for k_pos in seen.k_pos] == list(range(1, 9))
 
 # %% [markdown]
-# Their positions do. An empty slot is reported to stand at `NEVER`, in everyone's future, as padding was in notebook 03; so causality hides it, and there is no rule
+# **Answer.** Their positions do. An empty slot is reported to stand at `NEVER`, in everyone's future, as padding was in notebook 03; so causality hides it, and there is no rule
 # of its own for it. transformers' static cache returns all slots too.
 
 # %% [markdown]
@@ -203,7 +205,9 @@ assert torch.allclose(hidden, right)
 assert not torch.allclose(open_to_all, right, atol=0.01)
 
 # %% [markdown]
-# Nothing in the formula knows that zeros mean "nobody": exp(0) is 1. Here is the mask of the first steps with 8 slots, from the positions that our cache gives:
+# **Answer.** The same weight: exp(0) is 1, and nothing in the formula knows that zeros mean "nobody". Here 0.29 of the weight goes to slots that are empty. So they must be hidden.
+#
+# Here is the mask of the first steps with 8 slots, from the positions that our cache gives:
 
 # %%
 seen, _ = steps_of(make_cache("static", model.config, max_cache_len=8, dtype=model.dtype), 5)
@@ -240,6 +244,9 @@ print("0 * nan =", 0 * math.nan, "  the row of attention is NaN:", bool(out.isna
 assert out.isnan().all()
 
 # %% [markdown]
+# **Answer.** NaN, so the whole sum is. `torch.empty` gives whatever stood in that memory before, and that can be NaN.
+
+# %% [markdown]
 # ## 5. Why fixed shapes compile
 #
 # A **compiler** (`torch.compile`) records the operations of a step as a **graph**, and makes fast code of it. The graph holds for the shapes that were
@@ -274,17 +281,88 @@ counts = {}
 for kind in (Filled, StaticCache):
     counts[kind] = graphs(kind, dynamic=False), graphs(kind, dynamic=None)
     print(
-        f"{kind.__name__:11}: {counts[kind][0]} graphs; with lengths left open: {counts[kind][1]}"
+        f"{kind.__name__:11} graphs: {counts[kind][0]}; with lengths left open: {counts[kind][1]}"
     )
 assert counts[StaticCache] == (1, 1)
 assert counts[Filled][0] == 6
 assert 1 < counts[Filled][1] < 6
 
 # %% [markdown]
-# So "static compiles once" is right, and "dynamic compiles at each step" is only half right: a compiler may notice that a length changes
-# and leave it open. But a recording that replays fixed addresses, as CUDA graphs do on a GPU, can leave nothing open. For such a recording our keys and values stay where they
-# are, and what changes from step to step is a few numbers in tensors of one shape, which can be copied in: the positions, and the index `at` by which the new tokens are
-# written. A Python number in its place, as in the dynamic cache's slice, would be recorded as it was at the first step.
+# **Answer.** One graph, against 6, or 3 if lengths are left open. So "static compiles once" is right, and "dynamic compiles at each step" is only half right: a compiler may notice
+# that a length changes, and leave it open.
+
+# %% [markdown]
+# ### A recording replays what it saw
+#
+# On a GPU one goes further: a CUDA graph is a recording of a step's operations, with the addresses they worked on, and is replayed without any Python. A recording can leave nothing open. We have no
+# GPU here, but `make_fx` records operations just so: what was a tensor is read anew in each replay, what was a Python number stays as it was.
+#
+# **Claim.** A write by a tensor index survives the replay; a write by a Python slice doesn't, and raises nothing.
+#
+# **Predict.** Both steps are recorded for token 0, which goes to slot 0, and replayed for tokens 0, 1 and 2. Which slots are filled, each way?
+
+
+# %%
+def by_number(keys, k, at, n):
+    keys[:, n : n + 1] = k  # as the dynamic cache does
+
+
+def by_tensor(keys, k, at, n):
+    keys[:, at] = k  # as the static cache does
+
+
+def recorded(write):
+    """A call of it for token 0, as a list of operations."""
+
+    def call(keys, k, at):
+        write(keys, k, at, n=0)
+
+    return make_fx(call)(torch.zeros(1, 4, 1, 2), torch.ones(1, 1, 1, 2), torch.tensor([0]))
+
+
+filled = {}
+for write in (by_number, by_tensor):
+    recording, keys = recorded(write), torch.zeros(1, 4, 1, 2)
+    for token in range(3):
+        recording(keys, torch.full((1, 1, 1, 2), token + 1.0), torch.tensor([token]))
+    filled[write] = keys[0, :, 0, 0].int().tolist()
+    held = [number - 1 if number else "-" for number in filled[write]]
+    print(f"{write.__name__}: tokens in slots 0 to 3:", *held)
+assert filled == {by_number: [3, 0, 0, 0], by_tensor: [1, 2, 3, 0]}
+
+# %% [markdown]
+# **Answer.** By a Python number all three are written to slot 0, each over the one before. By a tensor they go to slots 0, 1 and 2. That is why our static cache makes its index a tensor, `at`: keys and values stay where they
+# are, and what changes from step to step is a few numbers in tensors of one shape, which can be copied in.
+
+# %% [markdown]
+# ### Exercise 2: a write that counts for itself
+#
+# Better still if nothing needs to be copied in: let the recording count. `count` is a tensor that holds how many tokens have come so far. Write `k` into the slot of the next token, over and over from the first slot when the
+# last one is full, and move `count` on, so that every replay of the same recording does the right thing. Return nothing: the grader
+# records one call, replays it, and looks at `keys` and `count`. (A recording has no numbers to give to Python: `int(count)` raises an error.)
+
+
+# %% tags=["exercise"]
+def write(keys, k, count):
+    """keys: (slots, D), all there is. k: (1, D), of the new token. count: (1,), int64."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+exercises.write.check(exercises.replayed(write))
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def write(keys, k, count):
+#     keys[count % keys.shape[0]] = k
+#     count += 1
+# ```
+#
+# `count += 1` changes the tensor in place, at its address; `count = count + 1` would make a new one, and the recording would begin at the old one again.
+#
+# </details>
 
 # %% [markdown]
 # ## 6. What fixed shapes cost
@@ -309,35 +387,50 @@ for counted in (flops, nbytes):
     assert counted["static"] * read["dynamic"] == counted["dynamic"] * read["static"]
 
 # %% [markdown]
-# 128 against 36, and the multiplications and the bytes that attention takes grow by just as much: what the mask hides is computed all the same. A capacity chosen far
+# **Answer.** 128 against 36, and the multiplications and the bytes that attention takes grow by just as much: what the mask hides is computed all the same. A capacity chosen far
 # too large is paid for at each step. Only attention pays it: the other parts of a step see the new token alone.
 
 # %% [markdown]
-# ### Exercise 2: slots read
+# ### Exercise 3: how large a capacity pays
 #
-# All slots are returned. A prompt is read in one step, then each new token but the last is read in one. How many slots does a layer read?
+# Nobody knows how long the text will be. So begin with `block` slots; whenever a token finds no room, go on with `block` slots more. Each capacity needs a graph of its own, and making one takes as long as
+# reading `graph` slots. Tokens are fed one at a time, and each step reads all slots that there are, that of the new token among them. Return the cost of `tokens` tokens, graphs and all, in slots read.
 
 
 # %% tags=["exercise"]
-def slots_read(prompt, new_tokens, capacity):
-    """Slots, over all steps."""
+def block_cost(tokens, block, graph):
+    """A whole number."""
     raise NotImplementedError
 
 
 # %% tags=["check"]
-exercises.slots_read.check(slots_read)
+exercises.block_cost.check(block_cost)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
 # ```python
-# def slots_read(prompt, new_tokens, capacity):
-#     return capacity * new_tokens
+# def block_cost(tokens, block, graph):
+#     read = sum(math.ceil(held / block) * block for held in range(1, tokens + 1))
+#     return read + math.ceil(tokens / block) * graph
 # ```
 #
-# One step for the prompt, which gives the first new token, and one for each other: as many steps as new tokens.
+# Small blocks pay for graphs, large ones for empty slots; the best one grows with the root of `graph`.
 #
 # </details>
+
+# %% [markdown]
+# For 1,000 tokens, and graphs as dear as 5,000 slots:
+
+# %%
+costs = {
+    block: exercises.block_cost.reference(1000, block, 5000) for block in (1, 10, 100, 1000)
+}
+print({block: f"{cost:,}" for block, cost in costs.items()})
+assert min(costs, key=costs.get) == 100
+
+# %% [markdown]
+# Neither a graph for each length nor one for all: of these four, 100 slots at a time are best.
 
 # %% [markdown]
 # ## 7. Break it: overflow
@@ -364,45 +457,8 @@ assert cache.length == 4
 assert torch.equal(cache.kv[0][0], before)
 
 # %% [markdown]
-# The check stands before anything is written, in `admit`, so that nothing is half done.
-
-# %% [markdown]
-# ### Exercise 3: find the bug
-#
-# This check has a bug that texts shorter than the capacity never show. Mend it.
-
-
-# %%
-def broken_fits(held, new, capacity):
-    """Whether `new` tokens fit behind `held` ones."""
-    return held + new <= capacity + 1
-
-
-assert broken_fits(0, 3, 4)
-assert broken_fits(3, 1, 4)
-assert not broken_fits(4, 3, 4)
-
-
-# %% tags=["exercise"]
-def mended_fits(held, new, capacity):
-    """Whether `new` tokens fit behind `held` ones."""
-    raise NotImplementedError
-
-
-# %% tags=["check"]
-exercises.mended.check(mended_fits)
-
-# %% [markdown] tags=["solution"]
-# <details><summary>Solution</summary>
-#
-# The broken one is the mutant *overflow is noticed one token late* of the test suite. The opposite mistake is there too: the mutant *the last slot is never used*.
-#
-# ```python
-# def mended_fits(held, new, capacity):
-#     return held + new <= capacity
-# ```
-#
-# </details>
+# **Answer.** The slice writes into nothing, and raises nothing: the token is lost. The tensor index raises, but in the middle of a pass, when something may have been written. Ours is checked
+# before anything is written, in `admit`, so that nothing is half done.
 
 # %% [markdown]
 # ## 8. Allocated against live
@@ -426,14 +482,14 @@ for end in (16, 128, 512):
 assert live == cache.nbytes
 
 # %% [markdown]
-# At 16 tokens it is 3.1%. Servers with many users divide the memory into small blocks instead, and give them out as texts grow ("paged" attention).
+# **Answer.** 3.1%. Servers with many users divide the memory into small blocks instead, and give them out as texts grow ("paged" attention).
 
 # %% [markdown]
 # ## What to take away
 #
 # - A fixed address comes from preallocation; a fixed shape comes from returning all slots. Positions hide the empty ones.
 # - Zeros are not nobody: hide them. NaN can't be hidden: never preallocate with `empty`.
-# - One shape, one graph. The price: each step computes and reads the whole capacity, and the memory is taken from the start.
+# - One shape, one graph; and a recording replays Python's numbers as they were. The price: each step computes and reads the whole capacity, and the memory is taken from the start.
 # - Refuse before anything is written.
 #
 # Next, notebook 05: a cache that forgets.

@@ -2,14 +2,14 @@
 # # 05 The sliding window
 #
 # A model that looks back a fixed number of tokens needs to keep no more than these. We turn the ring by hand, count its slots,
-# take one away and see it break, give the first tokens a place of their own, and ask what has been forgotten. At the end
+# take one away and see it break, give the first tokens a place of their own, and ask what is remembered and what is forgotten. At the end
 # you know what a window saves, and what it costs the model.
 
 # %% [markdown]
 # **中文提要**　滑动窗口缓存是一个环：新词元写进再也没有查询会看到的旧词元的槽位，所以内存不随文本增长。
 # 环恰好需要“窗口 + 分块 - 1”个槽位；少一个，每块的第一个查询就会丢掉它应看到的最早的键，而短文本看不出这个错误。
-# “看得到多远”是模型的规则，不是缓存的规则：环与带同样掩码、不用缓存的模型相同，只差舍入误差。实验还显示汇聚词元（开头几个始终可见的词元）为什么有用，
-# 窗口之外的事实怎样被忘记，信息又怎样逐层传到窗口之外，以及为什么环不能让学习到的位置超出上下文。
+# “看得到多远”是模型的规则，不是缓存的规则：环形缓存的结果与使用同样掩码的无缓存模型一致，只差舍入误差。实验还显示：注意力汇点（开头几个始终可见的词元）使窗口模型的文字更通顺，
+# 也记得住恰好写在汇点里的事实，窗口之外的其他事实则被忘记；信息怎样逐层传到窗口之外；只在部分层用窗口的混合模型为什么仍能记住；以及为什么环形缓存不能让学习得到的位置编码超出上下文长度。
 
 # %% [markdown]
 # <details><summary>Glossary, English and Chinese (词汇表)</summary>
@@ -20,10 +20,11 @@
 # | ring | 环形缓冲区 | slots that are used again from the start once the end is reached |
 # | slot | 槽位 | the place of one token in a cache |
 # | chunk | 分块 | a piece of a prompt, fed at once |
-# | sink | 汇聚词元 | one of the first tokens, which everyone keeps seeing |
-# | oracle | 基准（不用缓存的参照） | the uncached model with the same rule, which a cache must equal |
-# | recall | 回忆率 | the share of memory questions answered right |
+# | sink | 注意力汇点（attention sink）词元 | one of the first tokens, which everyone keeps seeing |
+# | oracle | 参照（oracle） | the uncached model with the same rule, which a cache must equal |
+# | recall | 事实记忆正确率 | the share of memory questions answered right |
 # | context | 上下文长度 | the most tokens that the model has learned positions for |
+# | hybrid model | 混合模型 | one that has a window in some of its layers only |
 #
 # </details>
 
@@ -39,14 +40,19 @@ from minigpt import GPT, CacheError, load_tokenizer, make_cache
 from minigpt.attention import sees
 from minigpt.cache import SlidingWindowCache
 from minigpt.exercises import e05_windowing as exercises
+from minigpt.measure.counted.observer import Observer
 from minigpt.recall.corpus import held_out
 from minigpt.recall.exam import chance_by_distance, right_by_distance
+from minigpt.recall.questions import questions
 from minigpt.show.notebook import grid, refused, show
+from minigpt.show.plots.recall import recall_by_distance
+from minigpt.show.plots.recorded import recorded_quality
 from minigpt.show.plots.ring import ring, turns
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
 
 model = GPT.from_pretrained("recall", dtype=torch.float64)  # bundled
+tokenizer = load_tokenizer("recall")
 many = torch.randint(
     model.config.vocab_size, (1, 100), generator=torch.Generator().manual_seed(0)
 )
@@ -73,7 +79,7 @@ assert mask.sum(-1).tolist() == [1, 2, 3, 4, 4, 4, 4, 4]
 assert mask[:, 0].nonzero().max() == 3
 
 # %% [markdown]
-# The picture is a band. Token 3 is the last to see token 0; after it nobody will, and its key and value could go.
+# **Answer.** Token 3, as the band shows. After it nobody will see token 0, whose key and value could go.
 
 # %% [markdown]
 # ### Exercise 1: the mask
@@ -108,9 +114,10 @@ exercises.window_mask.check(window_mask)
 #
 # So write each new token over the oldest one: slot = arrival mod slots. That is a **ring**.
 #
-# **Claim.** The ring holds just what the newest token may see. Nothing is moved, and the order of the slots does not matter.
+# **Claim.** The ring holds just what the newest token may see. Nothing is moved, and attention does not mind the order of the slots.
 #
-# **Predict.** 5 slots, tokens 0 to 7 have come. Which tokens stand in the slots, from the first on?
+# **Predict.** 5 slots, tokens 0 to 7 have come. Which tokens stand in the slots, from the first on? And if all that attention reads is shuffled (keys, values and positions
+# together), what changes in the logits?
 
 # %%
 slots = [None] * 5
@@ -128,8 +135,66 @@ show(
 )
 
 # %% [markdown]
-# The picture has a column for each step: the newest token (dark) goes down the slots, and begins again at the top. Attention is a sum, so
-# the order of its terms is of no concern; the mask asks for positions, and the cache reports them for each slot.
+# The picture has a column for each step: the newest token (dark) goes down the slots, and begins again at the top. Now we shuffle what attention is given:
+
+
+# %%
+class Shuffled(Observer):
+    """Passes everything on, but gives attention the slots in another order, a new one each time."""
+
+    def update(self, k, v, layer):
+        k, v, k_pos = super().update(k, v, layer)
+        if k_pos is None:  # one token that sees every slot
+            k_pos = self.cache.positions
+        order = torch.randperm(k.shape[1])
+        return k[:, order], v[:, order], k_pos[:, order]
+
+
+windowed = model.with_window(8)
+with torch.no_grad():
+    oracle = windowed(many)  # uncached
+    ring_of_8 = make_cache("sliding_window", windowed.config, chunk=1, dtype=model.dtype)
+    shuffled = Shuffled(ring_of_8)
+    logits = torch.cat([windowed(new, cache=shuffled) for new in many.split(1, dim=1)], dim=1)
+difference = (logits - oracle).abs().max().item()
+print("shuffled at every step, in every layer; equal to rounding:", difference < 1e-10)
+assert difference < 1e-10
+
+# %% [markdown]
+# **Answer.** `[5, 6, 7, 3, 4]`; and nothing changes but rounding. Attention is a sum, so the order of its terms is of no concern; the mask asks for positions, and the cache reports them for each slot.
+
+# %% [markdown]
+# ### Exercise 2: shuffle the ring itself
+#
+# Now the slots of the ring are shuffled *in the cache*, once, between two tokens. The ring has as many slots as the window is wide; tokens are fed one at a time, `length` have been
+# taken in, and all slots are full. After the shuffle slot `s` holds what slot `order[s]` held: key, value and position. At least one slot has changed. Then the text goes on. Return how many of the
+# next tokens still see all that they should, before the first that does not.
+
+
+# %% tags=["exercise"]
+def right_tokens(order, length):
+    """order: a list, one entry a slot. length: tokens taken in before the shuffle."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+exercises.right_tokens.check(right_tokens)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# Reading does not mind the order, but writing does: token n goes to slot n mod slots, where it should find the oldest token, which nobody needs any more. If another one stands there, it is lost while the
+# next `window` tokens would still see it.
+#
+# ```python
+# def right_tokens(order, length):
+#     right = 0
+#     while order[(length + right) % len(order)] == (length + right) % len(order):
+#         right += 1
+#     return right
+# ```
+#
+# </details>
 
 # %% [markdown]
 # ## 3. Verify and measure
@@ -138,12 +203,8 @@ show(
 #
 # **Predict.** 100 tokens, a window of 8, one token at a time. How many slots?
 
+
 # %%
-windowed = model.with_window(8)
-with torch.no_grad():
-    oracle = windowed(many)
-
-
 @torch.no_grad()
 def worst(cache, chunk, count=100):
     """The largest difference from the oracle, when the text is fed in chunks."""
@@ -160,6 +221,9 @@ assert difference < 1e-10
 assert cache.room == 8
 assert cache.nbytes == empty
 assert cache.nbytes * 100 == full.nbytes * 8
+
+# %% [markdown]
+# **Answer.** 8: a token sees itself and those before it in the window. The logits are the oracle's, and the bytes were there from the first token on.
 
 # %% [markdown]
 # ## 4. Break it: window + chunk - 1, and one less
@@ -187,41 +251,12 @@ for kind in (SlidingWindowCache, ShortRing):
         cache = kind(windowed.config, chunk=4, dtype=model.dtype)
         right[count] = worst(cache, 4, count) < 1e-10
     print(f"{kind.__name__:18} {cache.room} slots; right on the first so many tokens:", right)
-    assert list(right.values()) == [
-        True,
-        True,
-        kind is SlidingWindowCache,
-        kind is SlidingWindowCache,
-    ]
+    enough = kind is SlidingWindowCache
+    assert [*right.values()] == [True, True, enough, enough]
 
 # %% [markdown]
-# Token 8 looks back to token 1 and the chunk ends at token 11: 11 slots. With 10, token 11 takes the place of token 1 before token 8 has seen it.
-# On 8 and even on 11 tokens (whose last chunk is not full) nothing is wrong, and with 12 it is.
-
-# %% [markdown]
-# ### Exercise 2: how many slots?
-
-
-# %% tags=["exercise"]
-def slots_needed(window, chunk, sinks):
-    """Slots of a layer; each sink has one of its own."""
-    raise NotImplementedError
-
-
-# %% tags=["check"]
-exercises.slots_needed.check(slots_needed)
-
-# %% [markdown] tags=["solution"]
-# <details><summary>Solution</summary>
-#
-# ```python
-# def slots_needed(window, chunk, sinks):
-#     return window + chunk - 1 + sinks
-# ```
-#
-# The first query sees window - 1 tokens before it, and by then the whole chunk stands there.
-#
-# </details>
+# **Answer.** Token 8 looks back to token 1 and the chunk ends at token 11: 11 slots. With 10, token 11 takes the place of token 1 before token 8 has seen it.
+# On 8 and even on 11 tokens (whose last chunk is not full) nothing is wrong; on 12 it is. A **sink**, which section 5 is about, has a slot of its own beside these.
 
 # %% [markdown]
 # ### Exercise 3: find the bug
@@ -259,9 +294,10 @@ exercises.first_failure.check(first_failure)
 # ## 5. Sinks
 #
 # The weights of a softmax add up to 1: a head with nothing to look for must put them somewhere, and many learn to put them on the first
-# tokens, called **sinks** (Xiao et al., arXiv 2309.17453). A window drops them. So they get slots of their own, outside the ring.
+# tokens, called **sinks** (StreamingLLM: Xiao et al., arXiv 2309.17453). A window drops them. So they get slots of their own, outside the ring. (StreamingLLM
+# also counts positions *within the cache*, as if nothing had been dropped. Ours keeps the positions of the text.)
 #
-# **Claim.** On a model that was trained without a window, 4 sinks help more than 4 tokens more of window.
+# **Claim.** On a model that was trained without a window, 4 sinks help the prose more than 4 tokens more of window. They don't make it as good as without a window.
 #
 # **Predict.** With which window do sinks help more: 16 or 128?
 
@@ -272,34 +308,130 @@ play = torch.from_numpy(held_out().ids.astype("int64"))[: 10 * 512].view(10, 512
 
 @torch.no_grad()
 def loss(model):
-    """Nats a token on ten pieces of a play that the model has not seen: the lower, the better foretold."""
+    """On ten pieces of a play that the model has not seen: the lower, the better foretold."""
     logits = model(play[:, :-1])
     return F.cross_entropy(logits.transpose(1, 2), play[:, 1:]).item()
 
 
-print(f"no window: {loss(gpt):.2f}")
+without = loss(gpt)
+print("more bits a token than without a window:")
 for window in (16, 64, 128):
-    plain, wider, sinks = (
-        loss(gpt.with_window(*size)) for size in ((window,), (window + 4,), (window, 4))
-    )
-    print(f"window {window:3}: {plain:.2f}   4 wider: {wider:.2f}   4 sinks: {sinks:.2f}")
-    assert sinks < wider < plain
+    sizes = (window,), (window + 4,), (window, 4)
+    plain, wider, sinks = (loss(gpt.with_window(*size)) / without - 1 for size in sizes)
+    print(f"window {window:3}: {plain:5.1%}   4 wider: {wider:5.1%}   4 sinks: {sinks:5.1%}")
+    assert 0 < sinks < wider < plain
 
 # %% [markdown]
-# They help most where the window is small. Prose is one thing, memory another:
+# **Answer.** With 16: the smaller the window, the more sinks help. With 64, prose costs 9.7% more bits without sinks, 9.5% with 4 tokens more of window, and 7.2% with 4 sinks:
+# fluent again, but not for nothing.
+
+# %% [markdown]
+# ### What stands in the sinks is remembered
+#
+# Prose is one thing, memory another. A **memory question** tells a fact in four tokens (`[Give Romeo ruby.]`), goes on with prose and other facts, and asks: `[Give Romeo`. **Recall** is the share
+# answered right. Here the fact asked for stands at the very start of a text of 300 tokens, and the question at its end.
+
+# %%
+asked = questions(0, (151, 200), count=80, length=300)
+
+
+def told_at(start):
+    """The prompts, with the fact asked for moved to `start`: all else keeps its order."""
+    moved = []
+    for prompt, distance in zip(asked.prompts, asked.distances.tolist(), strict=True):
+        at = len(prompt) - distance - 2  # of the fact, whose third token is the value
+        rest = torch.cat([prompt[:at], prompt[at + 4 :]])
+        moved.append(torch.cat([rest[:start], prompt[at : at + 4], rest[start:]]))
+    return torch.stack(moved)
+
+
+@torch.no_grad()
+def answers(reader, prompts):
+    return reader(prompts)[:, -1].argmax(-1)
+
+
+# %% [markdown]
+# **Claim.** Sinks remember what stands in them, and nothing else.
+#
+# **Predict.** A window of 64, and the fact in tokens 0 to 3. How many sinks does it take to answer: four, or fewer? And what if the fact begins four tokens later?
+
+
+# %%
+def right_at(reader, start):
+    return (answers(reader, told_at(start)) == asked.answers).sum().item()
+
+
+readers = {"no window": gpt}
+readers |= {f"window 64, {sinks} sinks": gpt.with_window(64, sinks) for sinks in range(5)}
+in_front = {name: right_at(reader, start=0) for name, reader in readers.items()}
+print("right of 80, if the fact is tokens 0 to 3:")
+for name, right in in_front.items():
+    print(f"  {name:18} {right:2}")
+behind = right_at(readers["window 64, 4 sinks"], start=4)
+print(f"if it is tokens 4 to 7:\n  window 64, 4 sinks {behind:2}")
+assert [in_front[name] > 75 for name in readers] == [True, False, False, False, True, True]
+assert max(behind, in_front["window 64, 2 sinks"]) < 5
+
+# %% [markdown]
+# One of the questions, in words:
+
+# %%
+prompt = told_at(0)[:1]
+words = [tokenizer.decode(piece) for piece in (prompt[0, :4].tolist(), prompt[0, -2:].tolist())]
+print("told: ", words[0], end="")
+print("asked:", words[1])
+for name in ("no window", "window 64, 4 sinks", "window 64, 0 sinks"):
+    print(f"{name:18}:", tokenizer.decode(answers(readers[name], prompt).tolist()))
+
+# %% [markdown]
+# **Answer.** Three sinks are enough, two are not. What must stay is the row of the third token, the value, and it alone. When this row was made it could still see the name beside it, so
+# it says both *cloak* and *told of Juliet*. Without it the model answers with what was told of someone else. A fact that begins four tokens later is lost in spite of 4 sinks. So a good place for what must not be forgotten is the very start, which is where a system prompt stands;
+# but only as much of it as there are sinks.
+
+# %% [markdown]
+# ### Exercise 4: where may the fact stand?
+#
+# A text of `length` tokens ends with the question, which is two tokens long; the fact, of four tokens, begins at token `start` and must end before the question. By what we have just seen, it is remembered
+# if the last token of the question still sees the value's row. Return the list of all `start`, rising, for which it is.
+
+
+# %% tags=["exercise"]
+def remembered_starts(length, window, sinks):
+    """The places from which the fact is remembered."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+exercises.remembered_starts.check(remembered_starts)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def remembered_starts(length, window, sinks):
+#     last = length - 1
+#     return [
+#         start
+#         for start in range(length - 2 - 4 + 1)
+#         if start + 2 < sinks or start + 2 > last - window
+#     ]
+# ```
+#
+# The test suite asks the model itself: it answers all questions from these places, and none from the places beside them.
+#
+# </details>
 
 # %% [markdown]
 # ## 6. What is forgotten
 #
-# A **memory question** tells a fact (`[Give Romeo ruby.]`), goes on with prose, and asks: `[Give Romeo`. **Recall** is the share
-# answered right.
+# Now the facts stand anywhere in the text.
 #
 # **Claim.** Within the window the model remembers. Outside it recall falls to chance or below, and sinks do not help.
 #
 # **Predict.** A window of 128, and facts told 51 to 100 and 151 to 200 tokens ago. And what if 4 sinks stay?
 
 # %%
-bins, asked = [(51, 100), (151, 200)], 40
+bins, count = [(51, 100), (151, 200)], 40
 rules = {
     "all tokens": (gpt, "dynamic"),
     "window 128": (gpt.with_window(128), "sliding_window"),
@@ -307,19 +439,44 @@ rules = {
 }
 right = {}
 for name, (reader, kept) in rules.items():
-    right[name] = right_by_distance(reader, kept, questions=asked, bins=bins)
-    print(f"{name:19}: right of {asked}:", right[name])
-chance = chance_by_distance(questions=asked)
-print("by chance:", {high: round(chance[high] * asked) for _, high in bins})
-assert all(found[100] > 0.8 * asked for found in right.values())
-assert right["all tokens"][200] > 0.8 * asked
+    right[name] = right_by_distance(reader, kept, questions=count, bins=bins)
+    print(f"{name:19}: right of {count}, by distance:", right[name])
+chance = chance_by_distance(questions=count)
+print("by chance:", {high: round(chance[high] * count) for _, high in bins})
+assert all(found[100] > 0.8 * count for found in right.values())
+assert right["all tokens"][200] > 0.8 * count
 assert all(
-    right[name][200] <= chance[200] * asked for name in ("window 128", "window 128, 4 sinks")
+    right[name][200] <= chance[200] * count for name in ("window 128", "window 128, 4 sinks")
 )
 
+
 # %% [markdown]
-# Sinks keep the text fluent, not its contents: fluent and forgetful look alike until someone asks. (Below chance, because nothing makes the model
-# guess among the values.)
+# One of the far ones, in words:
+
+# %%
+far = questions(0, bins[1], count=1)
+at = far.prompts.shape[1] - far.distances.item() - 2
+print("told: ", tokenizer.decode(far.prompts[0, at : at + 4].tolist()), end="")
+print(
+    "asked:",
+    tokenizer.decode(far.prompts[0, -2:].tolist()),
+    f"({far.distances.item()} tokens later)",
+)
+for name, (reader, _) in rules.items():
+    print(f"{name:19}:", tokenizer.decode(answers(reader, far.prompts).tolist()))
+
+# %% [markdown]
+# **Answer.** The near facts are remembered, the far ones forgotten, with sinks and without: they stand in the middle of the text, and sinks keep its start. A wrong answer looks as good as a right one:
+# fluent and forgetful look alike until someone asks. (It can be below chance, because nothing makes the model guess among the values.)
+#
+# Here is the same for more distances, as it was recorded once, beside caches that keep *all* tokens in fewer bits (notebook 06):
+
+# %%
+picture = recall_by_distance(recorded_quality())
+show(picture, picture.alt)
+
+# %% [markdown]
+# A window's line falls at its width, and nowhere else. Rounding has no such edge: it remembers at all distances, or, with 1 bit, at none.
 
 # %% [markdown]
 # ## 7. Further than the window
@@ -338,7 +495,7 @@ print("the last token that notices:", reach)
 assert reach == model.config.n_layer * (8 - 1)
 
 # %% [markdown]
-# Token 21 never sees token 0, but tokens that saw tokens that saw it. That it *can* notice is no promise that it remembers: see section 6.
+# **Answer.** Token 21. It never sees token 0, but tokens that saw tokens that saw it. That it *can* notice is no promise that it remembers: see section 6.
 
 # %% [markdown]
 # ## 8. Past the context
@@ -358,7 +515,8 @@ with refused(ValueError):
     gpt.generate(ids, max_new_tokens=20, cache_implementation="sliding_window")
 
 # %% [markdown]
-# At the start, before any work. Models with relative positions (rotary ones, as in Mistral) can go on; the ring was made for them.
+# **Answer.** An error at the start, before any work. Models with relative positions (rotary ones, as in Mistral) can go on; the ring was made for them. So was StreamingLLM,
+# which counts positions within the cache in order never to leave those that the model knows.
 
 # %% [markdown]
 # ## 9. What can't be taken back
@@ -379,15 +537,46 @@ with torch.no_grad():
 assert (again - oracle[:, 96:]).abs().max() < 1e-10
 
 # %% [markdown]
-# What the next token would see had been overwritten by the tokens that were taken back. The slack that chunks need is what
+# **Answer.** Some of what the next token would then see has been overwritten by the tokens that were taken back. The slack that chunks need is what
 # makes a few steps back possible.
+
+# %% [markdown]
+# ## 10. A window in some layers only
+#
+# A **hybrid model** has a window in some of its layers, and sees all tokens in the others (Gemma 2 takes turns: arXiv 2408.00118, section 2). Its cache has rings in the former and grows in the latter.
+#
+# **Claim.** One layer that sees all tokens can be enough to remember, if it is the right one.
+#
+# **Predict.** 3 layers, windows of 64 in two of them. Which one must see all tokens to answer a question whose fact was told 151 to 200 tokens ago?
+
+# %%
+found = {}
+for full in (None, 0, 1, 2):
+    hybrid = gpt.with_window([None if layer == full else 64 for layer in range(3)])
+    found[full] = right_by_distance(
+        hybrid, "sliding_window", questions=40, bins=[(151, 200)], length=300
+    )[200]
+    cache = make_cache("sliding_window", hybrid.config, chunk=1)
+    with torch.no_grad():
+        for piece in play[:1, :300].split(1, dim=1):
+            hybrid(piece, cache=cache)
+    sees_all = "no layer" if full is None else f"layer {full}"
+    print(
+        f"{sees_all:8} sees all: right of 40: {found[full]:2}; {cache.nbytes:,} bytes at 300 tokens"
+    )
+assert found[1] > 36
+assert max(found[None], found[0], found[2]) < 5
+
+# %% [markdown]
+# **Answer.** The middle one, layer 1: it is where this model looks the fact up. Layer 0 only needs to see the name beside the value, and layer 2 works on what has been found. In a large model nobody knows beforehand
+# which layers look far back, so it is trained as a hybrid from the start.
 
 # %% [markdown]
 # ## What to take away
 #
 # - How far a token looks belongs to the model; the ring only keeps no more than that.
 # - window + chunk - 1 slots, exactly. A test with short texts proves nothing.
-# - Sinks mend the prose of a model that was not trained with a window. They remember nothing.
+# - Sinks mend the prose of a model that was not trained with a window, in part. They remember what stands in them, and nothing else.
 # - Flat memory is no endless text: learned positions end.
 #
 # Next, notebook 06: keep all tokens, with fewer bits.

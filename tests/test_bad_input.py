@@ -245,7 +245,7 @@ CATALOGUE = [
         "training with a cache",
         lambda s: s.forward(s.text[:, -1:], cache=s.cache),
         CacheError,
-        r"the model is in training mode.* Call model.eval\(\)",
+        r"this cache is for inference, and the model is in training mode.*carries none\. Call model.eval\(\)",
         before=lambda s: s.model.train(),
     ),
     Bad(

@@ -13,8 +13,8 @@ def serve(cache, model, batch_size: int) -> None:
     if model.training or torch.is_grad_enabled():
         what = "the model is in training mode" if model.training else "gradients are on"
         raise CacheError(
-            f"a KV cache is for inference, and {what}: its keys and values come from earlier calls, and no "
-            "gradient flows back to them. Call model.eval() and use torch.no_grad(), or train without a cache"
+            f"this cache is for inference, and {what}: what it keeps from earlier calls was computed without "
+            "gradients, and carries none. Call model.eval() and use torch.no_grad(), or train without a cache"
         )
     if model.config != cache.config:
         raise CacheError(f"the cache was made for {cache.config}, not for this model's {model.config}")

@@ -1,7 +1,11 @@
 """The exercises of notebook 04."""
 
+import functools
+import inspect
+
 import torch
 import torch.nn.functional as F
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from minigpt.attention import NEVER
 from minigpt.check import Exercise
@@ -26,28 +30,91 @@ slots_reported = Exercise(
     },
 )
 
-slots_read = Exercise(
-    reference=lambda prompt, new_tokens, capacity: capacity * new_tokens,
-    cases=[(1, 1, 4), (7, 5, 16), (100, 50, 512)],
+
+def replayed(write):
+    """Records a call of write(keys, k, count), and replays it. Returns what then stands in the slots, and the count."""
+
+    def replays(slots, tokens):
+        recording = make_fx(write)(torch.zeros(slots, 2), torch.zeros(1, 2), torch.tensor([0]))
+        keys, count = torch.zeros(slots, 2), torch.tensor([0])
+        for token in range(tokens):
+            recording(keys, torch.full((1, 2), token + 1.0), count)
+        return keys, count
+
+    signature = inspect.signature(replays)  # for the message, which should also have the student's line
+    functools.update_wrapper(replays, write).__signature__ = signature
+    return replays
+
+
+def counts(keys, k, count):
+    keys[count % len(keys)] = k
+    count += 1
+
+
+def makes_a_new_count(keys, k, count):
+    keys[count % len(keys)] = k
+    count = count + 1
+
+
+def makes_new_keys(keys, k, count):
+    slot = torch.arange(len(keys))[:, None]
+    keys = torch.where(slot == count % len(keys), k, keys)
+    count += 1
+
+
+def counts_first(keys, k, count):
+    count += 1
+    keys[count % len(keys)] = k
+
+
+def adds(keys, k, count):
+    slot = torch.arange(len(keys))[:, None]
+    keys += (slot == count % len(keys)) * k
+    count += 1
+
+
+write = Exercise(
+    reference=replayed(counts),
+    cases=[(4, 3), (4, 4), (3, 8)],
+    axes="slot channel",
     mistakes={
-        "that is what is read if each step takes only the filled slots": lambda prompt, new_tokens, capacity: sum(
-            prompt + step for step in range(new_tokens)
+        "the count makes a new tensor: a replay finds the old one, and begins at the first slot again": (
+            replayed(makes_a_new_count)
         ),
-        "prefill is a step too, and gives the first new token": lambda prompt, new_tokens, capacity: (
-            capacity * (new_tokens - 1)
-        ),
-        "prefill is one step, however long the prompt is": lambda prompt, new_tokens, capacity: (
-            capacity * (prompt + new_tokens - 1)
-        ),
+        "this makes new keys: the slots that are there stay empty": replayed(makes_new_keys),
+        "the first token goes to slot 0: write, then count": replayed(counts_first),
+        "a slot that is used again still holds its old token: write over it": replayed(adds),
     },
 )
 
-mended = Exercise(
-    reference=lambda held, new, capacity: held + new <= capacity,
-    cases=[(0, 1, 4), (3, 1, 4), (3, 3, 4), (4, 1, 4), (2, 3, 4), (0, 4, 4), (0, 5, 4), (1, 1, 4)],
+
+def ceil(tokens, block):
+    return -(-tokens // block)
+
+
+def cost(tokens, block, graph):
+    return sum(ceil(held, block) * block for held in range(1, tokens + 1)) + ceil(tokens, block) * graph
+
+
+block_cost = Exercise(
+    reference=cost,
+    cases=[(10, 4, 7), (8, 4, 3), (5, 8, 2), (3, 1, 1)],
     mistakes={
-        "this still does what the broken one does": lambda held, new, capacity: held + new <= capacity + 1,
-        "now the last slot is never used": lambda held, new, capacity: held + new < capacity,
-        "one empty slot is not enough for several tokens": lambda held, new, capacity: held < capacity,
+        "the first capacity needs a graph, too": lambda tokens, block, graph: cost(tokens, block, graph) - graph,
+        "each step reads the empty slots, too": lambda tokens, block, graph: (
+            tokens * (tokens + 1) // 2 + ceil(tokens, block) * graph
+        ),
+        "a last block that is not full is there all the same": lambda tokens, block, graph: (
+            sum(held // block * block for held in range(1, tokens + 1)) + tokens // block * graph
+        ),
+        "the new token needs its slot in its own step": lambda tokens, block, graph: (
+            cost(tokens - 1, block, 0) + ceil(tokens, block) * graph
+        ),
+        "a step reads all blocks that there are, not the newest one alone": lambda tokens, block, graph: (
+            tokens * block + ceil(tokens, block) * graph
+        ),
+        "a graph is made once for each capacity, not at each step": lambda tokens, block, graph: (
+            cost(tokens, block, 0) + tokens * graph
+        ),
     },
 )

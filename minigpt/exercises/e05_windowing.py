@@ -18,6 +18,18 @@ def mask(count, window, sinks):
     return sees(torch.arange(count)[None], torch.arange(count)[None], window, sinks)[0, 0]
 
 
+def first_moved(order, length):
+    """How many slots, from the next one to be written on, still hold what they held."""
+    turn = [(length + step) % len(order) for step in range(len(order))]
+    return next(step for step, slot in enumerate(turn) if order[slot] != slot)
+
+
+def starts(length, window, sinks, first, last):
+    """Where a fact may start if its tokens first ... last must all be seen at the end of the text."""
+    seen = {*range(sinks), *range(length - window, length)}
+    return [start for start in range(length - 5) if seen.issuperset(range(start + first, start + last + 1))]
+
+
 window_mask = Exercise(
     reference=lambda count, window, sinks: mask(count, window, sinks),
     cases=[(6, 3, 0), (3, 5, 0), (7, 1, 0), (8, 3, 2)],
@@ -34,14 +46,35 @@ window_mask = Exercise(
     },
 )
 
-slots_needed = Exercise(
-    reference=lambda window, chunk, sinks: window + chunk - 1 + sinks,
-    cases=[(8, 1, 0), (8, 4, 0), (1, 1, 0), (5, 4, 2)],
+right_tokens = Exercise(
+    reference=first_moved,
+    cases=[([0, 1, 3, 2, 4], 14), ([0, 1, 3, 2, 4], 8), ([1, 0, 2], 5), ([3, 1, 2, 0], 5)],
     mistakes={
-        "that is enough for one token at a time: the first query of a chunk looks back furthest": lambda w, c, s: w + s,
-        "one slot more than is needed: the first query sees itself, too": lambda w, c, s: w + c + s,
-        "one slot short: what the first query sees is overwritten by the last key": lambda w, c, s: w + c - 2 + s,
-        "a sink has a slot of its own": lambda w, c, s: w + c - 1,
+        "attention does not mind the order, but each new token is written over what stands in its slot": (
+            lambda order, length: len(order)
+        ),
+        "a slot that has changed does no harm until its turn comes to be written over": lambda order, length: 0,
+        "the next slot to be written is that of the next token, not the first": lambda order, length: first_moved(
+            order, 0
+        ),
+        "one too many: the token that is written over a wrong one is itself the first that misses something": (
+            lambda order, length: first_moved(order, length) + 1
+        ),
+    },
+)
+
+remembered_starts = Exercise(
+    reference=lambda length, window, sinks: starts(length, window, sinks, 2, 2),
+    cases=[(20, 8, 4), (30, 10, 0), (40, 12, 6)],
+    mistakes={
+        "the whole fact need not be seen: the value's row has seen the name": lambda length, window, sinks: starts(
+            length, window, sinks, 0, 3
+        ),
+        "a window of 8 is a token and the 7 before it": lambda length, window, sinks: starts(
+            length, window + 1, sinks, 2, 2
+        ),
+        "the value is the third token of the fact": lambda length, window, sinks: starts(length, window, sinks, 1, 1),
+        "what stands in the sinks is seen, too": lambda length, window, sinks: starts(length, window, 0, 2, 2),
     },
 )
 

@@ -1,15 +1,29 @@
 """The exercises of notebook 10."""
 
+import dataclasses
+
 import torch
 
 from minigpt.check import Exercise
 from minigpt.config import GPTConfig
 from minigpt.model import GPT
 
+TINY = GPTConfig(vocab_size=17, context=24, n_layer=1, n_head=1, n_embd=8)
+
+
+class Watched(GPT):
+    """Remembers whether it has computed anything in training mode."""
+
+    trained = False
+
+    def hidden(self, *arguments):
+        self.trained |= self.training
+        return super().hidden(*arguments)
+
 
 def tiny(training: bool) -> GPT:
     torch.manual_seed(0)
-    return GPT(GPTConfig(vocab_size=17, context=24, n_layer=1, n_head=1, n_embd=8)).double().train(training)
+    return Watched(TINY).double().train(training)
 
 
 def then(mode):
@@ -19,21 +33,47 @@ def then(mode):
         before = model.training
         text = model.eval().generate(ids, max_new_tokens=new_tokens)
         model.train(mode(before))
-        return text, model.training
+        return text
 
     return answer
+
+
+def new_alone(model, ids, new_tokens):
+    return then(lambda before: before)(model, ids, new_tokens)[:, ids.shape[1] :]
+
+
+def without_eval(model, ids, new_tokens):
+    return model.generate(ids, max_new_tokens=new_tokens, use_cache=False)
 
 
 def pieces(count: int, size: int) -> list[int]:
     return [min(size, count - start) for start in range(0, count, size)]
 
 
+def names(n_layer: int) -> list[str]:
+    return [name for name, _ in GPT(dataclasses.replace(TINY, n_layer=n_layer)).named_parameters()]
+
+
+def of_the_last_layer(*parts: str, others: tuple[str, ...] = ("ln_f",)):
+    """An answer that returns those parts of the last layer, and others that are in no layer."""
+
+    def answer(names):
+        last = max(int(name.split(".")[1]) for name in names if name.startswith("h."))
+        return [name for name in names if name.startswith((*(f"h.{last}.{part}" for part in parts), *others))]
+
+    return answer
+
+
 sample = Exercise(
     reference=then(lambda before: before),
     cases=[(tiny(True), torch.tensor([[3, 1, 4]]), 5), (tiny(False), torch.tensor([[1, 5, 9]]), 4)],
+    observe=lambda text, model, *_: (text, {"training": model.training, "computed in training mode": model.trained}),
+    axes="row token",
     mistakes={
         "the model is left in eval mode: training would go on without dropout": then(lambda before: False),
         "a model that was in eval mode is left in training mode": then(lambda before: True),
+        "these are the new tokens alone: the prompt belongs to the text": new_alone,
+        "it generated in training mode, where dropout spoils the text": without_eval,
     },
 )
 
@@ -48,18 +88,28 @@ pairs_with_gradient = Exercise(
             n * n for n in pieces(count, size)
         ),
         "the last piece may be shorter": lambda count, size: count // size * size * (size + 1) // 2,
+        "a token sees itself, too": lambda count, size: sum(n * (n - 1) // 2 for n in pieces(count, size)),
     },
 )
 
-mended = Exercise(
-    reference=lambda held, new: torch.arange(held, held + new),
-    cases=[(5, 3), (0, 4), (7, 1)],
-    axes="token",
+exact_names = Exercise(
+    reference=of_the_last_layer("attn.c_proj", "ln_2", "mlp"),
+    cases=[(names(3),), (names(1),)],
     mistakes={
-        "this still does what the broken one does": lambda held, new: torch.arange(new),
-        "positions count from 0, so the next one is as large as the number of tokens held": lambda held, new: (
-            torch.arange(held + 1, held + 1 + new)
+        "the last layer makes keys and values, too: what it makes them with gets part of its gradient through kept "
+        "rows": of_the_last_layer(""),
+        "what comes before the keys and values, ln_1, makes them, too": of_the_last_layer(
+            "ln_1", "attn.c_proj", "ln_2", "mlp"
         ),
-        "all new tokens stand at the same place": lambda held, new: torch.full((new,), held),
+        "the output head is the token embedding, which made the rows": of_the_last_layer(
+            "attn.c_proj", "ln_2", "mlp", others=("ln_f", "wte")
+        ),
+        "the rows of the last layer are made with all that the layers below it do": lambda names: [
+            name for name in names if any(part in name for part in ("attn.c_proj", "ln_2", "mlp", "ln_f"))
+        ],
+        "ln_f stands behind all layers: no kept row was made with it": of_the_last_layer(
+            "attn.c_proj", "ln_2", "mlp", others=()
+        ),
+        "c_proj acts on what attention has made of the rows: no row was made with it": of_the_last_layer("ln_2", "mlp"),
     },
 )

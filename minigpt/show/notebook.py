@@ -14,6 +14,11 @@ from IPython.display import display
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from PIL import Image
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+from pygments.style import Style
+from pygments.token import Comment, Keyword, Name, Number, Operator, String
 from torch import Tensor
 
 DPI = 90  # of the page; a figure has SHARP times as many dots, for screens that do
@@ -24,6 +29,19 @@ COLOURS = 128
 SHADES = {" ": "", "-": "background: rgba(213, 94, 0, .25)", "+": "background: rgba(0, 158, 115, .25)"}
 
 UNBROKEN = "font-family: monospace; white-space: pre; overflow-x: auto"  # a long line is scrolled to, not broken
+
+
+class Colours(Style):
+    """Of code: of a middle brightness, which can be read on white and on a dark page."""
+
+    styles = {  # noqa: RUF012 (as pygments wants it)
+        Keyword: "bold #2377c9",
+        Operator.Word: "bold #2377c9",
+        Comment: "italic #767676",
+        String: "#23853f",
+        Number: "#a05bc4",
+        Name.Decorator: "#b0603a",
+    }
 
 
 def show(figure: Figure, alt: str) -> None:
@@ -55,10 +73,12 @@ def refused(kind: type[Exception]):
 def code(thing) -> None:
     """Show the real source of a function or class, without its docstring, which the notebook's prose replaces.
 
-    As Markdown, which every page that shows notebooks colours in its own light or dark.
+    As HTML with its own colours; and as Markdown, for pages that have colours of theirs.
     """
     source = re.sub(r'\n *""".*?"""', "", source_of(thing), count=1, flags=re.DOTALL)
-    display({"text/markdown": f"```python\n{source}\n```", "text/plain": source}, raw=True)
+    coloured = highlight(source, PythonLexer(), HtmlFormatter(style=Colours, noclasses=True, nowrap=True))
+    shown = {"text/html": f'<pre style="{UNBROKEN}">{coloured}</pre>', "text/markdown": f"```python\n{source}\n```"}
+    display(shown | {"text/plain": source}, raw=True)
 
 
 def changed(before, after) -> list[str]:

@@ -1,6 +1,7 @@
 """How a notebook shows things."""
 
 import base64
+import html
 import io
 import re
 
@@ -57,6 +58,7 @@ def test_code_is_shown_as_code_without_its_docstring(shown):
     notebook.code(notebook.refused)
     (bundle,) = shown
     assert bundle["text/markdown"] == f"```python\n{bundle['text/plain']}\n```"
+    assert html.unescape(re.sub("<[^>]*>", "", bundle["text/html"])).strip() == bundle["text/plain"]
     assert "def refused(kind" in bundle["text/plain"]
     assert "yield" in bundle["text/plain"]
     assert "Prints the error" not in bundle["text/plain"]
