@@ -154,14 +154,17 @@ def test_2_bits_keep_what_a_window_as_large_forgets_and_one_larger_than_the_most
     assert of["window 64, 4 sinks"].nbytes < good.nbytes
 
 
-def test_measured_as_bytes_are_counted_nothing_changes_what_it_shows(recorded):
-    of = {each.setting.name: each for each in recorded.scores}
+def test_fed_one_token_at_a_time_the_answers_are_the_same_and_prose_is_foreseen_worse_through_rounded_numbers(recorded):
+    """Values by token are then rounded at once, and no longer 64 tokens later. A window sees the same."""
+    at_once = {each.setting.name: each for each in recorded.scores}
     for score in recorded.checked_scores:
-        at_once = of[score.setting.name]
-        for one, other in zip(score.right, at_once.right, strict=True):
+        for one, other in zip(score.right, at_once[score.setting.name].right, strict=True):
             assert abs(one - other) <= 1
-        low, high = at_once.more_bits_interval
-        assert low < score.more_bits < high
+    window, *rounded = recorded.checked_scores
+    assert window.more_bits == pytest.approx(at_once[window.setting.name].more_bits, rel=0.01)
+    for score in rounded:
+        assert score.more_bits_interval[0] > at_once[score.setting.name].more_bits_interval[1]
+        assert score.more_bits_interval[1] < window.more_bits_interval[0]
 
 
 def test_rounded_values_hurt_the_output_of_attention_more_than_rounded_keys(recorded):

@@ -17,7 +17,7 @@ def error_by_flush(errors: dict[str, list[float]], theme: Theme) -> Picture:
     title = f"{worst}: after {chunks - 1} more flushes\nthe oldest tokens are {growth[worst]:.1f} times as wrong"
     parts = (f"{name} goes from {line[0]:.3f} to {line[-1]:.3f}" for name, line in errors.items())
     alt = listed(f"Lines of the prompt's rms error over {chunks} chunks:", parts)
-    picture = Picture(title, alt, theme, size=(8, 4.2))
+    picture = Picture(title, alt, theme, size=(8.0, 4.2))
     (panel,) = picture.panels()
     inks = theme.vermillion, theme.purple, theme.green, theme.blue
     ends = []

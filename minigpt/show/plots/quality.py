@@ -22,15 +22,18 @@ def quality_against_bytes(recording: Recording, theme: Theme) -> Picture:
     exact = next(score for score in scores if score.setting.cache == "concat")
     good, window = smallest_good(scores), as_large(scores)
     share, most, other = (nbytes / exact.nbytes for nbytes in (good.nbytes, good.most_nbytes, window.nbytes))
+    singly = recording.checked_scores[1]
     kept = f"kept in {recording.kept}, fed one token at a time"
     picture = Picture(
         f"{bits(good)}, in {share:.0%} of {recording.kept}'s bytes: {good.recall:.0%} of questions right;\n"
         f"a window of {window.setting.window}, in {other:.0%}: {window.recall:.0%}",
-        f"Points of {len(scores)} settings by kilobytes held, {kept}, and by recall and by bits a byte more than "
-        f"exact: {bits(good)} answer {good.recall:.0%} in {share:.0%} of the bytes (on the way {most:.0%}), a window "
-        f"of {window.setting.window} and {window.setting.sinks} sinks {window.recall:.0%} in {other:.0%}.",
+        f"Points of {len(scores)} settings by kilobytes held ({kept}; log axis), and by recall and by bits a byte more "
+        f"than exact (read in chunks of {recording.chunk}; log axis, linear below {LEAST:g}): {bits(good)} answer "
+        f"{good.recall:.0%} in {share:.0%} of the bytes (on the way {most:.0%}), a window of {window.setting.window} "
+        f"and {window.setting.sinks} sinks {window.recall:.0%} in {other:.0%}; read one token at a time, too, "
+        f"{bits(singly)} cost {singly.more_bits:.2g} bits a byte.",
         theme,
-        size=(10, 5.8),
+        size=(10.0, 5.8),
     )
     panels = picture.panels(1, 2)
     heights = (lambda score: 100 * score.recall, "top"), (lambda score: score.more_bits, "bottom")
@@ -47,6 +50,9 @@ def quality_against_bytes(recording: Recording, theme: Theme) -> Picture:
         join(panel, windows(scores), height, widths, side, theme)
         join(panel, rounded(scores), height, [*(name.split()[0] for name in fewer), last], side, theme)
         join(panel, [exact], height, ["exact"], side, theme)
+        for score in recording.checked_scores:
+            look = theme.look(score.setting.cache) | {"linestyle": "none", "markerfacecolor": "none"}
+            panel.plot(score.nbytes / 1e3, height(score), **look)
         panel.set(xscale="log", xlim=(36, 1250))
         panel.set(xlabel=f"kilobytes held, in {recording.kept},\nfed one token at a time (log scale)")
         panel.set_xticks(TICKS, TICKS)
@@ -55,6 +61,14 @@ def quality_against_bytes(recording: Recording, theme: Theme) -> Picture:
     panels[0].set(ylabel="questions answered right, %", ylim=(-12, 106))
     panels[1].set_yscale("symlog", linthresh=LEAST)
     panels[1].set(ylabel=f"bits a byte more than exact\n(log scale, linear below {LEAST:g})", ylim=(-LEAST / 2, 5))
+    panels[1].annotate(
+        f"{bits(singly)}, read singly\n(others {recording.chunk} at once)",
+        (singly.nbytes / 1e3, singly.more_bits),
+        (0.51, 0.5),
+        textcoords="axes fraction",
+        va="center",
+        arrowprops={"arrowstyle": "-", "color": theme.ink, "linewidth": 0.8, "shrinkB": 5, "relpos": (0, 0.5)},
+    )
     panels[1].set_yticks([0, *(LEAST * 10**power for power in range(5))])
     panels[1].yaxis.set_major_formatter("{x:g}")
     picture.legend(handles=key(scores, theme), loc="outside lower center", ncols=3, frameon=False)
