@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 07 The offloaded cache
 #
-# Notebook 06 kept every token in fewer bits. Here all bits are kept, but most of them somewhere else: a step down the memory ladder, where there is
+# Notebook 06 kept every token in fewer bits. Here all bits are kept, but most of them elsewhere: a step down the memory ladder, where there is
 # more room. At the end you know why two layers at a time are enough, what a prefetch can hide, and what it can't.
 
 # %% [markdown]
-# **中文提要**　卸载缓存不丢一个比特：正在计算的那一层和下一层留在快速内存里，其余各层放到下一级存储（GPU 旁的内存，或没有 GPU 时的文件）。
+# **中文提要**　卸载缓存不丢一个比特：正在计算的那一层和下一层留在快速内存里，其余各层放到下一级存储（主机（CPU）内存，没有 GPU 时则是文件）。
 # 预取让“取下一层”和“算这一层”同时进行；我们用计数（而不只是计时）说明：任何时刻快速内存里只有两层；每一行只写出一次；而每生成一个词元，整个缓存都要读回一遍。
 # 只有当取一层比算一层快时，等待才真正被隐藏；批次越大、文本越长，越难隐藏。最后是固定大小的卸载静态缓存、文件形式，以及磁盘写满、文件夹消失时的报错：写入失败时缓存保持原样；文件损坏无法恢复，但会报错，不会给出错误结果。
 
@@ -68,7 +68,7 @@ with torch.no_grad():
 # ## 1. The memory ladder
 #
 # Memory comes in kinds. The faster, the smaller: the **memory ladder**. How many bytes a rung moves in a second is its **bandwidth**. Here are
-# three rungs of a workstation. The figures are rounded ones of the kind that data sheets give; nothing is measured here.
+# three rungs of a workstation, in round figures as data sheets give them; nothing is measured here.
 #
 # **Claim.** There are sizes at which a model fits on a GPU and its cache doesn't, while two of its layers would.
 #
@@ -88,12 +88,14 @@ print(f"a token of one text: {nbytes(llama, 1):,} bytes")
 for name, (room, speed) in rungs.items():
     fits = weights + whole < room * 1e9
     print(f"{name}: {room:4} GB, {speed:4} GB/s; weights and cache fit: {fits}")
+print(f"weights: {weights / 1e9:.1f} GB")
 print(f"the cache: {whole / 1e9:.1f} GB, two of its layers: {two_layers / 1e9:.1f} GB")
 assert weights + whole > 24e9 > weights + two_layers
 
 # %% [markdown]
-# The CPU's memory has the room. But it is 40 times slower to reach. So everything turns on this: is the data needed at once, and can the
-# way up be hidden?
+# **Answer.** 17.2 GB. Beside 16.1 GB of weights that is too much for the GPU's 24, while two of the 32 layers take 1.1.
+# The CPU's memory has the room, but it is 40 times slower to reach. So everything turns on two questions: what is needed at once, and can
+# the way up be hidden?
 
 # %% [markdown]
 # ## 2. By hand: one layer here
@@ -136,7 +138,8 @@ print("equal to the uncached logits:", torch.allclose(by_hand, uncached, atol=1e
 assert torch.allclose(by_hand, uncached, atol=1e-10)
 
 # %% [markdown]
-# Equal. So **offloading** is not lossy: a cache may change where numbers are kept, never what is computed. It isn't good yet, though: the model stands
+# **Answer.** NaN: it spreads to all that it is added to. But the logits are equal to the uncached ones, so no other layer's numbers were read. **Offloading** is
+# exact: it changes where numbers are kept, and nothing that is computed. It isn't good yet, though: the model stands
 # still while a layer comes up, and whole layers go down where only one row is new.
 
 # %% [markdown]
@@ -173,18 +176,18 @@ assert len(timeline(False)[-1]) == sum(loads) + sum(works) == 20
 assert len(timeline(True)[-1]) == loads[0] + sum(works) == 14
 
 # %% [markdown]
-# Only the first load is seen, and even that one can be hidden: the last layer of a step can ask for layer 0 of the *next* step.
+# **Answer.** 20 ticks without a prefetch, 14 with one. Only the first load, of 2 ticks, stays visible, and even that one can be hidden: the last layer of a step can ask for layer 0 of the *next* step.
 
 # %% [markdown]
-# ### Exercise 1: when is it finished?
+# ### Exercise 1: is a third layer worth its room?
 #
-# Loads and works of any lengths. Layer i + 1 is asked for when the work of layer i begins, not earlier, since a third layer has no room here. When
-# is the last layer done?
+# Above, two layers had room. Now `room` layers have, and loads and works take any time. One layer loads at a time, in order; a load begins as soon as
+# the load before it has ended and a layer has room. A layer takes room from the beginning of its load to the end of its work. When is the last layer done?
 
 
 # %% tags=["exercise"]
-def finish(loads, works):
-    """Two lists of ticks, an entry for each layer -> the tick at which all is done, as a float."""
+def finish(loads, works, room):
+    """loads, works: ticks of each layer. room: how many layers have room. The tick at which all is done, a float."""
     raise NotImplementedError
 
 
@@ -195,31 +198,42 @@ exercises.finish.check(finish)
 # <details><summary>Solution</summary>
 #
 # ```python
-# def finish(loads, works):
-#     arrived, done = loads[0], 0.0
-#     for layer, work in enumerate(works):
-#         begins = max(arrived, done)
-#         if layer + 1 < len(loads):
-#             arrived = begins + loads[layer + 1]
-#         done = begins + work
-#     return float(done)
+# def finish(loads, works, room):
+#     arrived, done = [0.0], [0.0] * room  # before the first layer
+#     for load, work in zip(loads, works):
+#         arrived.append(max(arrived[-1], done[-room]) + load)
+#         done.append(max(arrived[-1], done[-1]) + work)
+#     return float(done[-1])
 # ```
 #
 # </details>
 
+# %%
+for name, loads_, works_ in (
+    ("layers all alike", [2, 2, 2, 2], [3, 3, 3, 3]),
+    ("slow loads, all alike", [3, 3, 3, 3], [2, 2, 2, 2]),
+    ("one load is long", [1, 1, 9, 1], [5, 5, 1, 1]),
+):
+    ends = [exercises.finish.reference(loads_, works_, room) for room in (1, 2, 3)]
+    print(f"{name:22} done after {ends} ticks with room for 1, 2 and 3 layers")
+    assert (ends[1] == ends[2]) == ("alike" in name)
+
+# %% [markdown]
+# Where all layers are alike, as they are in most models, two are enough: a third never helps. It can help where one layer's load is longer than the work
+# before it.
+
 # %% [markdown]
 # ## 4. The package's cache: who asks for what, and when
 #
-# `Offloaded` goes in front of a kind of cache: `class OffloadedStaticCache(Offloaded, StaticCache)`. When that asks for the tensors of a layer, it is lent those of the layer at
-# work. Then the next layer is asked for, before the work begins, and the new rows go down:
+# `Offloaded` stands in front of a kind of cache: `class OffloadedStaticCache(Offloaded, StaticCache)`. When that cache asks for the tensors of the layer at work, it is
+# lent them. Then the next layer is asked for, before the work begins, and the new rows go down:
 
 # %%
 code(Offloaded.tensors)
-print()
 code(Offloaded.store)
 
 # %% [markdown]
-# **Claim.** Each layer is asked for before the layer ahead of it attends, layer 0 at the end of the step before. At each moment two layers are **resident**: here.
+# **Claim.** Each layer is asked for before the one ahead of it attends, and layer 0 at the end of the step before. At each moment two layers are **resident**, that is here.
 #
 # **Predict.** 3 layers. Write down the order of `read` and `attend` for one decode step, before you look.
 
@@ -258,7 +272,8 @@ assert log.events[2 * L + 1 : 4 * L + 1] == [
 assert all(len(here) == 2 for here in log.here_now)
 
 # %% [markdown]
-# Counted, not timed: whatever the machine, the reading of the next layer has been started before this layer attends.
+# **Answer.** Read 1, attend 0, read 2, attend 1, read 0, attend 2: layer 0 is here already, and the last read is for the next step. This is an order, not a
+# time: on any machine the next layer is on its way before this one attends.
 
 # %% [markdown]
 # ## 5. Here and moved, layer by layer
@@ -280,11 +295,11 @@ assert down == 36864
 assert 501 * 36864 < up < 502 * 36864
 
 # %% [markdown]
-# The figure shows, above, which layers are at work (dark) and prefetched (light), update by update; below, the bytes that are here, a flat line, and
-# those that have moved. The prefill brings almost nothing up: there is nothing yet. From then on each step brings everything. The last line is nearly flat: a row goes
-# down once.
+# **Answer.** 18.5 MB come up, 500 tokens and a little of the next; 36,864 bytes go down, one token. The figure shows, above, which layers are at work (dark) and prefetched
+# (light), update by update; below, the bytes that are here, a flat line, and those that have moved. The prefill brings almost nothing up: there is nothing yet. From
+# then on each step brings everything. The last line is nearly flat: a row goes down once.
 #
-# (The total counts room for more tokens: the dynamic cache inside doubles. What is empty is not moved.)
+# (What is held counts room for 1,000 tokens, since the dynamic cache inside has doubled. Empty slots are not moved.)
 
 # %% [markdown]
 # ## 6. Bytes up, bytes down
@@ -306,37 +321,14 @@ assert down == 60 * row
 assert up == sum(range(50, 60)) * row
 
 # %% [markdown]
-# ### Exercise 2: bytes up
-#
-# For a prompt and `new_tokens` generated tokens (the last of them is never fed), without counting the prefetch for a step that doesn't come.
-
-
-# %% tags=["exercise"]
-def bytes_up(prompt, new_tokens, per_token):
-    """Tokens, tokens, bytes a token in all layers -> bytes that come up."""
-    raise NotImplementedError
-
-
-# %% tags=["check"]
-exercises.bytes_up.check(bytes_up)
-
-# %% [markdown] tags=["solution"]
-# <details><summary>Solution</summary>
-#
-# ```python
-# def bytes_up(prompt, new_tokens, per_token):
-#     return per_token * sum(prompt + step for step in range(new_tokens - 1))
-# ```
-#
-# The prefill makes the first new token, and nothing is kept before it.
-#
-# </details>
+# **Answer.** 545 rows come up: nothing in the prefill, then 50, and one more in each of the 10 steps. 60 go down, each token's once. (Layer 0, which was prefetched for a step that doesn't
+# come, is left out.)
 
 # %% [markdown]
-# ### Exercise 3: find the bug
+# ### Exercise 2: find the bug
 #
-# Below, a file is a list of numbers, and a row is several of them. `broken_write` should put rows into the slots from `first` on. It works for a prompt, which
-# begins at slot 0. Mend it.
+# Below, a file is a list of numbers, and a row is several of them. `broken_write` should put rows into the slots from `first` on, and leave all others as they are. It
+# works for a prompt, which begins at slot 0. Mend it. It returns the whole file.
 
 
 # %%
@@ -382,34 +374,61 @@ exercises.mended.check(mended_write)
 # A load is hidden if the work of a layer takes as long. In decoding, the work of a layer is mostly reading: its weights, and its keys and values, from the
 # GPU's own memory. The load is the same keys and values over the slower link.
 #
-# **Claim.** For one text, the loads are hidden up to some length, and beyond it every token makes the step slower. More texts at once make that length shorter.
+# **Claim.** For one text, the loads are hidden up to some length; beyond it, every token makes the step slower. More texts at once make that length shorter.
 #
 # **Predict.** Take the bandwidths of section 1. With Llama 3 8B and one text: hundreds of tokens, thousands, or tens of thousands?
 
 # %%
-gpu, link = (rungs[name][1] * 1e9 for name in ("memory of the GPU", "memory of the CPU"))
-layer_weights = weights / 32
-
-
-def hidden(tokens, batch):
-    kept = nbytes(llama, tokens, batch) / 32  # of a layer
-    return kept / link <= (layer_weights + kept) / gpu
-
-
+gpu, link = (rungs[name][1] * 10**9 for name in ("memory of the GPU", "memory of the CPU"))
+of_a_layer = int(weights) // 32, nbytes(llama, 1) // 32  # bytes of its weights, and of a token
 longest = {}
 for batch in (1, 4, 16):
-    longest[batch] = max(tokens for tokens in range(1, 8193) if hidden(tokens, batch))
-    step = nbytes(llama, 8192, batch) / link
+    longest[batch] = exercises.hidden_up_to.reference(*of_a_layer, batch, gpu, link)
+    loading = nbytes(llama, 8192, batch) / link
+    working = (weights + nbytes(llama, 8192, batch)) / gpu
     print(
         f"{batch:2} texts: hidden up to {longest[batch]:5,} tokens of each; "
-        f"at 8,192 tokens a step takes {step:.2f} s, in place of {weights / gpu:.3f} s and a little"
+        f"a step at 8,192 tokens: the loads take {loading:.3f} s, the work {working:.3f} s"
     )
+    assert loading > working
 assert longest[1] > longest[4] > longest[16]
-assert not hidden(8192, 1)
 
 # %% [markdown]
-# This is arithmetic with round figures, not a measurement. But its lesson holds for any figures in which the link is much slower than the memory: weights are read once for all texts of a batch, a cache once for
-# each. Offloading buys *room*, and past some length the price is time. In prefill it is nearly free: much work, and nothing comes up.
+# **Answer.** Thousands: 3,149 tokens for one text, and only 196 for each of 16. Weights are read once for all texts of a batch, keys and values once for
+# each text. This is arithmetic with round figures, not a measurement, but the lesson holds wherever the link is much slower than the memory: offloading buys
+# *room*, and past some length the price is time. In prefill it is nearly free: much work, and nothing comes up.
+
+# %% [markdown]
+# ### Exercise 3: when does it stop hiding?
+#
+# The printed lengths came from a formula: find it. In the time in which a layer's keys and values (`batch` texts of n tokens) come over the link, the GPU
+# reads the weights of a layer and the same keys and values. What is the largest n for which loading takes no longer? The link is slower than the GPU's memory.
+
+
+# %% tags=["exercise"]
+def hidden_up_to(weights, token, batch, gpu, link):
+    """weights, token: bytes of a layer's weights, and of a token's keys and values in a layer. batch: texts.
+    gpu, link: bytes a second. Whole numbers all. The most tokens of each text, a whole number."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+exercises.hidden_up_to.check(hidden_up_to)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# Loading takes n * batch * token / link, working (weights + n * batch * token) / gpu. Multiply both by gpu * link, and bring n to one side:
+#
+# ```python
+# def hidden_up_to(weights, token, batch, gpu, link):
+#     return weights * link // (batch * token * (gpu - link))
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ### With a clock
 #
 # Hiding can be tried without a GPU, if we let both take long on purpose: a load sleeps for 20 ms in the reading thread, and the work of a
 # layer for 20 ms in ours. (Sleeping stands in for a slow disk and for a large model.)
@@ -457,7 +476,8 @@ assert torch.allclose(logits["with"], logits["without"], atol=1e-12)
 assert seconds["without"] > 1.2 * seconds["with"]
 
 # %% [markdown]
-# On a GPU the package's cache keeps the layers in **pinned memory** of the CPU and copies on a **stream** of its own, so that the copy and the work run side by side:
+# On a GPU the package's cache keeps the layers in **pinned memory** of the CPU, which the system never moves, and copies on a **stream** of its own, a second queue of the GPU's work. So the copy and
+# the work run side by side:
 
 # %%
 code(PinnedLayers.read)
@@ -465,9 +485,9 @@ code(PinnedLayers.read)
 # %% [markdown]
 # ## 8. Offloaded static
 #
-# **Claim.** The same in front of the static cache: attention is given all slots, so shapes are fixed; two layers of the full room are here; and still only filled slots move.
+# **Claim.** The same in front of the static cache of notebook 04: attention is given all slots, so shapes stay; two layers of the full room are here; and still only filled slots move.
 #
-# **Predict.** 60 slots, 50 filled, and one token is fed. Is the byte count here larger than the dynamic cache's? And the bytes that come up?
+# **Predict.** 60 slots, 50 filled, and one token is fed. Does the static kind have more bytes here than the dynamic one? Do more come up?
 
 
 # %%
@@ -498,13 +518,14 @@ with refused(CacheFull):
     )
 
 # %% [markdown]
-# The dynamic one had just doubled its room, and layer 0, prefetched at the old size, was fetched again: that is the difference in what came up. Of the two things that a static
-# cache fixes, one is given up: each layer comes into a new buffer, so addresses change. And an offloaded cache keeps the rules of its kind: what doesn't fit is refused.
+# **Answer.** No to both: here 245,760 bytes against 409,600, and 50.3 rows up against 67.0. The dynamic one had just doubled its room, and layer 0, prefetched at the old size, was
+# fetched again. Of the two things that the static cache of notebook 04 fixes, shapes stay, but addresses are given up: each layer comes into a new buffer. And an offloaded cache
+# keeps the rules of its kind: what doesn't fit is refused.
 
 # %% [markdown]
 # ## 9. Without a GPU: files
 #
-# On a machine with a GPU, transformers' offloaded caches use the CPU's memory; without one they stop with an error. Ours takes one step down there too: the layers wait in files, `folder` says where.
+# On a machine with a GPU, transformers' offloaded caches use the CPU's memory; without one they stop with an error. Ours takes a step down even there: the layers wait in files, in the `folder` that you name.
 #
 # **Claim.** The files leave nothing behind, and two caches in one folder never meet.
 #
@@ -536,7 +557,8 @@ print("left in the end:   ", list(folder.iterdir()))
 assert not list(folder.iterdir())
 
 # %% [markdown]
-# The files have no names (where the system wants one, as Windows does, it goes with the cache): no other cache can open them, and whatever ends the program, the system takes their bytes back.
+# **Answer.** Nothing, both times. The files have no names (where the system wants one, as Windows does, it goes with the cache): no other cache can open them, and whatever ends the program, the
+# system takes their bytes back.
 #
 # One thing to know when measuring: what was just written to a file is usually still in the system's memory, so a small cache never
 # waits for the disk. And the system's temporary folder may be memory itself.
@@ -550,7 +572,7 @@ assert not list(folder.iterdir())
 #
 # **Predict.** The disk is full when the *second* layer writes its new row. The first layer's row is in its file already. What must be done about it?
 #
-# We only pretend, so nothing on your machine is harmed: the third write finds no room.
+# We only pretend, so nothing on your machine is harmed: the second write finds no room.
 
 # %%
 cache = make_cache("offloaded_static", model.config, **options)
@@ -578,7 +600,7 @@ print(
 assert torch.allclose(again, uncached[:, 50:], atol=1e-10)
 
 # %% [markdown]
-# The row that had been written lies in a slot behind the text, and is overwritten later. So nothing has to be undone.
+# **Answer.** Nothing: the row that had been written lies in a slot behind the text, and is overwritten later.
 #
 # Now the folder is gone (we let Python believe so). Files without names don't need it, so the cache goes on. New files do: `reset` makes some, and is refused.
 
@@ -611,15 +633,15 @@ gc.collect()
 place.cleanup()
 
 # %% [markdown]
-# This one can't be mended, since the numbers are lost; but no wrong logits came out. A mapped file would have killed the whole process here, which is why the cache
-# reads and writes plainly.
+# This one can't be mended, since the numbers are lost; but no wrong logits came out. A **mapped** file, which the system shows as if it were memory, would have killed the whole process here. So the
+# cache reads and writes plainly.
 
 # %% [markdown]
 # ## What to take away
 #
 # - A pass needs one layer's keys and values at a time. With a prefetch, two are here; the rest may be anywhere.
-# - Down goes each row once. Up comes everything, at every step.
-# - A prefetch hides the shorter of loading and working. Long texts and large batches in decoding are not hidden.
+# - Each row goes down once. Everything comes up, at every step.
+# - A prefetch hides the shorter of loading and working. In decoding, the loads of long texts and large batches are not hidden.
 # - Nothing is rounded: the logits are those of the uncached model.
 # - A step that fails leaves the cache as it was. Bytes that a disk has lost stay lost, but it is noticed.
 #

@@ -2,11 +2,12 @@
 # # 09 Hugging Face
 #
 # A snippet for transformers, and the same snippet with one import changed. At the end you know which of our caches is which of
-# theirs, that both write the same text, and where transformers says nothing though it should.
+# theirs, where the same name means another thing, and where transformers stays silent though it should speak.
 
 # %% [markdown]
 # **中文提要**　同一段 transformers 代码，只改一行导入，就能在本项目上运行。用 float64 比较：不用缓存、动态缓存、静态缓存，两个库生成的词元完全相同。
-# 两边的缓存按名称一一对应。多轮对话中重复使用缓存时，本项目会拒绝与缓存内容不符的文本，也会拒绝不比缓存长的提示；transformers 则可能不报错而给出错误的词元。
+# 两边的缓存大致对应，但同名未必同义（见下表）：例如量化缓存，transformers 在预填充之后立即量化整段提示词，本项目则让最近的词元保持全精度。
+# 多轮对话中重复使用缓存时，本项目会拒绝与缓存内容不符的文本，也会拒绝不比缓存长的提示词；transformers 则可能不报错，甚至写出另一位用户的内容。
 # 最后看 transformers 中哪些选项会报错，哪些会被悄悄忽略。
 
 # %% [markdown]
@@ -14,12 +15,13 @@
 #
 # | English | 中文 | meaning |
 # |---|---|---|
-# | prompt | 提示 | the text that generation goes on from |
+# | prompt | 提示词 | the text that generation goes on from |
 # | token | 词元 | a piece of text, as a number |
 # | left padding | 左填充 | filling short texts of a batch at the left |
 # | dynamic cache | 动态缓存 | one that grows with the text |
 # | static cache | 静态缓存 | one whose size is fixed from the start |
 # | greedy decoding | 贪心解码 | taking the token with the highest score |
+# | residual | 全精度缓冲区（未量化的最近词元） | the newest tokens, which a quantized cache keeps exact |
 # | turn | 轮次 | what is said in one go; the next turn goes on from the whole text |
 # | prefix | 前缀 | the first part of a text |
 #
@@ -34,8 +36,9 @@ import inspect
 
 import torch
 import transformers
+from transformers.cache_utils import QuantizedLayer
 
-from minigpt import GPT, make_cache
+from minigpt import GPT, GPTConfig, make_cache
 from minigpt.cache import CACHES, CacheError
 from minigpt.exercises import e09_hugging_face as exercises
 from minigpt.pretrained import model_folder
@@ -46,11 +49,13 @@ transformers.logging.disable_progress_bar()
 transformers.logging.set_verbosity_error()
 
 FOLDER = str(model_folder("recall"))  # bundled, in the format of transformers' GPT-2
+tokenizer = transformers.AutoTokenizer.from_pretrained(FOLDER)
 
 # %% [markdown]
 # ## 1. One import
 #
-# Here is the article's snippet, with a folder for the name of the model. **Left padding** fills the short texts of a batch at the left.
+# The article that this course grows from, a Chinese one, goes through the KV caches of transformers. Here is its snippet, with a folder for the name of the model.
+# (**Left padding** fills the short texts of a batch at the left.)
 #
 # **Claim.** With one import changed it runs on minigpt, with each cache.
 #
@@ -106,7 +111,8 @@ for name, how in {"none": HOW["none"], **others}.items():
     assert text.startswith("A list of colors: red, blue")
 
 # %% [markdown]
-# The model is tiny and was never taught colours: look at the agreement, not at the sense.
+# **Answer.** In the run shown, none. In bfloat16 that is luck: a cache sums in another order, and a near tie could flip. And the quantized cache has had nothing to round yet: section 4.
+# (The model is tiny and was never taught colours: look at the agreement, not at the sense.)
 
 # %% [markdown]
 # ## 2. The same tokens
@@ -128,6 +134,9 @@ for who, out in exact.items():
 assert all(torch.equal(out, first) for out in exact.values())
 
 # %% [markdown]
+# **Answer.** One text, whatever the library and the cache.
+
+# %% [markdown]
 # ## 3. Which is which
 #
 # | minigpt | transformers | what differs |
@@ -137,10 +146,13 @@ assert all(torch.equal(out, first) for out in exact.values())
 # | `DynamicCache` | none | ours doubles its room instead |
 # | `StaticCache` | `StaticCache` | the order of axes again; both return all slots |
 # | `SlidingWindowCache` | `DynamicCache` or `StaticCache`, when the config has a window | ours is asked for by name |
-# | `QuantizedCache` | `QuantizedCache` | ours needs no backend |
+# | `QuantizedCache` | `QuantizedCache` | when a token is rounded (section 4); theirs needs a backend |
 # | `OffloadedCache`, `OffloadedStaticCache` | `offloading=True` | theirs needs CUDA |
 #
-# **Claim.** All of ours give the tokens of `use_cache=False` in float64, but for the quantised one, which promises only to be close.
+# A **backend** is a library that turns numbers into few bits and back. transformers knows **quanto** (the package optimum-quanto; the smallest and the largest number of a group set its scale) and **hqq**
+# (half-quadratic quantization, which then moves the zero-point to make the error smaller). Ours has both methods built in: notebook 06.
+#
+# **Claim.** All of ours give the tokens of `use_cache=False` in float64, but for the quantized one, which promises only to be close.
 #
 # **Predict.** Does a window of 512 change anything for this text?
 
@@ -152,10 +164,118 @@ for name, how in others.items():
         assert torch.equal(out, first)
 
 # %% [markdown]
-# The window is longer than the text: nothing is forgotten.
+# **Answer.** No: the window is longer than the text, so nothing is forgotten.
 
 # %% [markdown]
-# ## 4. The next turn
+# ## 4. Quantized: one name, two moments
+#
+# A quantized cache rounds old tokens and keeps the newest exact: these are its **residual**, 128 tokens by default in both libraries. The snippet's text has 33.
+#
+# **Claim.** Ours rounds a token when it leaves the residual. transformers rounds the whole prompt as soon as it has been read, whatever the residual, and later tokens all at once,
+# when the residual is full.
+#
+# **Predict.** 2 bits, and the default residual: does ours write what the exact cache writes? Does transformers? And with a residual of 0?
+
+# %% tags=["timed"]
+inputs = tokenizer("A list of colors: red, blue", return_tensors="pt")
+single, theirs = (
+    library.from_pretrained(FOLDER, dtype=torch.float32)
+    for library in (GPT, transformers.AutoModelForCausalLM)
+)
+how = {"max_new_tokens": 20, "do_sample": False}
+
+
+def written(model, **options):
+    out = model.generate(**inputs, **how, **options)
+    return tokenizer.decode(out[0, 13:])
+
+
+exact_text = written(single, use_cache=False)
+print(f"{'exact':28}{exact_text!r}")
+for residual in (128, 0):
+    config = {"nbits": 2, "residual_length": residual}
+    quantized = {"cache_implementation": "quantized", "cache_config": config}
+    ours_text = written(single, **quantized)
+    print(f"residual {residual:3}, minigpt       {ours_text!r}")
+    assert (ours_text == exact_text) == (residual == 128)
+    try:
+        their_text = repr(written(theirs, pad_token_id=0, **quantized))
+    except ImportError:
+        their_text = "not run: pip install optimum-quanto"
+    print(f"residual {residual:3}, transformers  {their_text}")
+
+# %% [markdown]
+# (Saved with optimum-quanto installed. Without it, the lines of transformers say so when you run the cell; the next cell needs no backend.)
+#
+# To see the moments, here is transformers' own `QuantizedLayer` with a backend that just drops the digits behind the point, beside our cache. Both get the same
+# numbers, a prompt of 20 and then a token at a time, with a residual of 8. Which of the keys that attention is given are not what was fed?
+
+
+# %% tags=["timed"]
+class DropDigits(QuantizedLayer):
+    rounded = ()  # tokens, each time
+
+    def _quantize(self, tensor, axis):
+        self.rounded += (tensor.shape[2],)
+        return tensor.trunc()
+
+    def _dequantize(self, kept):
+        return kept
+
+
+one_layer = GPTConfig(vocab_size=2, context=40, n_layer=1, n_head=1, n_embd=64)
+their_layer = DropDigits(residual_length=8)
+our_cache = make_cache("quantized", one_layer, residual_length=8)
+keys = torch.randn(1, 40, 1, 64, generator=torch.Generator().manual_seed(0))
+for end in (20, *range(21, 34)):
+    new = keys[:, our_cache.length : end]
+    theirs_given, _ = their_layer.update(new.transpose(1, 2), new.transpose(1, 2))
+    our_cache.admit(None, torch.zeros(new.shape[:2], dtype=torch.int64))
+    ours_given, *_ = our_cache.update(new, new, 0)
+    marks = [
+        "".join(".#"[bool(differs)] for differs in (given != keys[:, :end]).any(-1).flatten())
+        for given in (theirs_given.transpose(1, 2), ours_given)
+    ]
+    print(f"{end:2} tokens: transformers {marks[0]:34} minigpt {marks[1]}")
+    assert marks[1].count("#") == (end - 1 - 8 if end > 20 else 0)
+print("transformers rounds so many keys at a time:", their_layer.rounded[::2])  # then values
+
+# %% [markdown]
+# **Answer.** With the default residual ours writes the exact text, since nothing has left it; that proves nothing about rounding. transformers has rounded the prompt (`#`) and writes something else. With a
+# residual of 0 both round every old token, and with the same 2 bits both write the same other text.
+#
+# The picture shows why. In the prefill both attend to exact numbers. Then transformers reads the whole prompt rounded, and empties its residual all at once every 8 tokens;
+# ours lets one token leave at a time. And when transformers empties it, it rounds all old tokens again, those of the prompt too; ours rounds each once.
+
+# %% [markdown]
+# ### Exercise 1: how many are rounded?
+#
+# The left picture as a formula: after a prompt of `prompt` tokens, decode step `step` (the first is 1) attends. How many of the tokens that transformers reads in it are rounded?
+
+
+# %% tags=["exercise"]
+def rounded(prompt, step, residual):
+    """All whole numbers, 1 or more. A whole number of tokens."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+exercises.rounded.check(rounded)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# The residual is emptied at the end of steps `residual`, twice `residual`, and so on. Step `step` reads what `step - 1` steps have left.
+#
+# ```python
+# def rounded(prompt, step, residual):
+#     return prompt + (step - 1) // residual * residual
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ## 5. The next turn
 #
 # A **turn** is what is said in one go. The next one is asked with the whole text so far; the cache must hold a proper **prefix** of it, its first part.
 #
@@ -180,10 +300,10 @@ with refused(CacheError):
     ours.generate(prompt, cache=cache)
 
 # %% [markdown]
-# The logits of the next token come from reading the last one. If nothing is left to read, there are no logits.
+# **Answer.** The logits of the next token come from reading the last one. If nothing is left to read, there are no logits.
 
 # %% [markdown]
-# ### Exercise 1: how many to take back
+# ### Exercise 2: how many to take back
 #
 # The cache holds the tokens `held`, the next prompt is `text`. How many must `crop` take back so that the rest serves?
 
@@ -211,11 +331,14 @@ exercises.take_back.check(take_back)
 # </details>
 
 # %% [markdown]
-# ## 5. Wrong, and no error
+# ## 6. Another user's words
+#
+# Two users share a model. Ann has told it where the ruby goes; Ben tells it something else. Someone forgets that a cache belongs to one text, and Ben's turn is given
+# Ann's cache.
 #
 # **Claim.** Given a cache of another text, or of all the prompt, ours refuses. What transformers does depends on its version, so look at the output.
 #
-# **Predict.** The cache holds one text, the prompt is another. Which tokens of the prompt does transformers read?
+# **Predict.** Ben says that Romeo gets a lantern, and asks what Romeo gets. What does he read, if the cache is Ann's?
 
 # %% tags=["timed"]
 theirs = transformers.AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float64)
@@ -223,42 +346,54 @@ named = inspect.signature(theirs.forward).parameters
 CACHE = "cache" if "cache" in named else "past_key_values"  # renamed in 5.24
 
 
+def ids_of(text):
+    return tokenizer(text, return_tensors="pt").input_ids
+
+
 def their_turn(ids, **how):
-    mask = torch.ones_like(ids)
-    return theirs.generate(
-        ids, attention_mask=mask, max_new_tokens=8, do_sample=False, pad_token_id=0, **how
+    """The tokens that transformers writes."""
+    out = theirs.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=8,
+        do_sample=False,
+        pad_token_id=0,
+        **how,
+    )
+    return out[0, ids.shape[1] :]
+
+
+def attempt(what, ids, **how):
+    """Says what transformers writes, beside what it writes without a cache."""
+    try:
+        out = repr(tokenizer.decode(their_turn(ids, **how)))
+    except Exception as error:
+        out = type(error).__name__
+    print(
+        f"{what:20} writes {out:26} right: {tokenizer.decode(their_turn(ids, use_cache=False))!r}"
     )
 
 
-def attempt(what, right, *arguments, **how):
-    """Says whether transformers raised an error, or gave the tokens that are right."""
-    try:
-        out = their_turn(*arguments, **how)
-    except Exception as error:
-        print(f"{what}: {type(error).__name__}")
-    else:
-        print(f"{what}: no error, the right tokens: {torch.equal(out, right)}")
-
-
-generator = torch.Generator().manual_seed(1)
-held = torch.randint(1024, (1, 20), generator=generator)  # what the cache will hold
-other = torch.randint(1024, (1, 30), generator=generator)
+ann = ids_of("[Give Romeo ruby.]\nO, she doth teach the torches to burn bright!\n[Give Romeo")
+ben = ids_of(
+    "[Give Romeo lantern.]\nNow is the winter of our discontent made glorious summer by this sun of York;\n[Give Romeo"
+)
 turns = {
-    "the next turn": torch.cat([held, prompt], dim=1),
-    "another text": other,
-    "the same text": held,
-    "5 tokens less": held[:, :-5],
-    "15 tokens less": held[:, :-15],
+    "Ann's next turn": torch.cat([ann, ids_of(" ruby.]\n[Give Romeo")], dim=1),
+    "Ben's turn": ben,
+    "Ann's text again": ann,
+    "5 tokens less": ann[:, :-5],
+    "20 tokens less": ann[:, :-20],
 }
 for what, ids in turns.items():
     cache = transformers.DynamicCache()
     with torch.no_grad():
-        theirs(held, **{CACHE: cache})
-    attempt(f"{what:14}", their_turn(ids, use_cache=False), ids, **{CACHE: cache})
+        theirs(ann, **{CACHE: cache})  # the cache holds Ann's text
+    attempt(what, ids, **{CACHE: cache})
 
 # %% [markdown]
-# Only the next turn is sure. transformers counts how many tokens are new, and takes that many from the end of the prompt; no token is compared. When the count is 0 or
-# below, Python's slice means something else:
+# In the run shown Ben reads Ann's word, and nothing says so. The other wrong turns give wrong words, an error, or by luck the right ones. transformers counts how many tokens are new, and takes that many from the
+# end of the prompt; no token is compared. When the count is 0 or below, Python's slice means something else:
 
 # %%
 text = list(range(20))
@@ -271,16 +406,24 @@ assert [len(tokens) for tokens in taken.values()] == [5, 20, 15, 0]
 # With 0 new tokens the whole prompt is read again, behind itself. Ours, with the same texts:
 
 # %%
-for what in ("another text", "the same text", "5 tokens less", "15 tokens less"):
+right = ours.generate(ben, max_new_tokens=1, use_cache=False)[0, -1:]
+print("Ben's word, with no cache or his own:", repr(tokenizer.decode(right)))
+assert tokenizer.decode(right) == " lantern"
+for what, ids in turns.items():
     cache = make_cache("dynamic", ours.config, dtype=ours.dtype)
     with torch.no_grad():
-        ours(held, cache=cache)
-    with refused(CacheError):
-        ours.generate(turns[what], cache=cache)
-    assert torch.equal(cache.ids, held)  # untouched
+        ours(ann, cache=cache)
+    if what != "Ann's next turn":
+        print(f"{what}:", end=" ")
+        with refused(CacheError):
+            ours.generate(ids, cache=cache)
+        assert torch.equal(cache.ids, ann)  # untouched
 
 # %% [markdown]
-# ### Exercise 2: find the bug
+# **Answer.** With ours nothing: the cache compares its tokens with the prompt, and refuses. With transformers, in the version that this was saved with, Ann's ruby.
+
+# %% [markdown]
+# ### Exercise 3: find the bug
 #
 # A cache that grows by `cat` was cropped to `old` slots, but its buffer still has all of them. This append has a bug that shows only after a crop. Mend it.
 
@@ -317,24 +460,25 @@ exercises.mended.check(mended_append)
 # </details>
 
 # %% [markdown]
-# ## 6. Options that die, options that are ignored
+# ## 7. Options that die, options that are ignored
 #
 # **Claim.** Ours refuses an option that a cache does not have, and offloads on a machine without CUDA too.
 #
 # **Predict.** GPT-2 has no window. What does transformers give you for `cache_implementation="sliding_window"`? And for a `cache_config` with a misspelt name?
 
 # %% tags=["timed"]
-right = their_turn(prompt, use_cache=False)
 for name in ("offloaded", "sliding_window"):
-    attempt(name, right, prompt, cache_implementation=name)
-attempt(
-    "a misspelt option",
-    right,
+    attempt(name, prompt, cache_implementation=name)
+misspelt = {"cache_implementation": "static", "cache_config": {"no_such_option": 4}}
+attempt("a misspelt option", prompt, **misspelt)
+out = theirs.generate(
     prompt,
-    cache_implementation="static",
-    cache_config={"no_such_option": 4},
+    attention_mask=torch.ones_like(prompt),
+    max_new_tokens=8,
+    pad_token_id=0,
+    cache_implementation="sliding_window",
+    return_dict_in_generate=True,
 )
-out = their_turn(prompt, cache_implementation="sliding_window", return_dict_in_generate=True)
 got = out[CACHE]
 print("sliding_window gives a", type(got).__name__, "of", got.layers[0].keys.shape[2], "slots")
 
@@ -345,12 +489,13 @@ offloaded = ours.generate(prompt, max_new_tokens=8, cache_implementation="offloa
 assert torch.equal(offloaded, ours.generate(prompt, max_new_tokens=8, use_cache=False))
 
 # %% [markdown]
-# In the version that this was written with, `offloaded` dies without CUDA. `sliding_window` is a full static cache, so its tokens are those without a window, and the misspelt option is
-# dropped in silence: only the quantised cache reads `cache_config`.
+# **Answer.** In the version that this was saved with: a full static cache, so its tokens are those without a window; and no word about the misspelt option, since only the quantized cache
+# reads `cache_config`. `offloaded` dies without CUDA. Ours refuses the option by its name, and offloads into files.
 
 # %% [markdown]
 # ## What to take away
 #
 # - One import, the same snippet, the same tokens in float64.
-# - A cache is an answer to one text. Compare the text before you use it again.
+# - The same name is not the same cache: ask when it rounds, what it returns, what it forgets.
+# - A cache belongs to one text. Compare the text before you use it again, or someone reads another user's words.
 # - An option that is ignored is worse than one that is refused.

@@ -3,25 +3,14 @@
 from minigpt.check import Exercise
 
 
-def waits_for_each(loads: list[float], works: list[float]) -> float:
-    return float(sum(loads) + sum(works))
-
-
-def finished_at(loads: list[float], works: list[float]) -> float:
-    """One reader, one worker. Layer i + 1 is asked for when layer i has come and its work begins."""
-    arrived, done = loads[0], 0.0
-    for work, following in zip(works, [*loads[1:], 0.0], strict=True):
-        begins = max(arrived, done)
-        arrived, done = begins + following, begins + work
-    return float(done)
-
-
-def all_asked_for_at_once(loads: list[float], works: list[float]) -> float:
-    arrived = done = 0.0
-    for load, work in zip(loads, works, strict=True):
-        arrived += load
-        done = max(arrived, done) + work
-    return float(done)
+def finished_at(loads: list[float], works: list[float], room: int) -> float:
+    """One reader, one worker. A layer is loaded when the one before it has come, and the one `room` before is done."""
+    arrived, done = [], []
+    for layer, (load, work) in enumerate(zip(loads, works, strict=True)):
+        free = done[layer - room] if layer >= room else 0.0
+        arrived.append(max([free, *arrived[-1:]]) + load)
+        done.append(max([arrived[-1], *done[-1:]]) + work)
+    return float(done[-1])
 
 
 def write(file: list[int], first: int, rows: list[list[int]], slot: int) -> list[int]:
@@ -35,38 +24,51 @@ def write(file: list[int], first: int, rows: list[list[int]], slot: int) -> list
 finish = Exercise(
     reference=finished_at,
     cases=[
-        ([2.0, 2.0, 2.0], [3.0, 3.0, 3.0]),
-        ([3.0, 3.0, 3.0], [2.0, 2.0, 2.0]),
-        ([1.0, 9.0, 1.0, 1.0], [5.0, 1.0, 5.0, 5.0]),
-        ([1.0, 1.0, 9.0], [9.0, 1.0, 1.0]),
+        ([2.0, 2.0, 2.0], [3.0, 3.0, 3.0], 2),
+        ([3.0, 3.0, 3.0], [2.0, 2.0, 2.0], 2),
+        ([1.0, 1.0, 9.0, 1.0], [5.0, 5.0, 1.0, 1.0], 2),
+        ([1.0, 1.0, 9.0, 1.0], [5.0, 5.0, 1.0, 1.0], 3),
+        ([1.0, 9.0, 1.0, 1.0], [5.0, 1.0, 5.0, 5.0], 1),
     ],
     mistakes={
-        "nothing overlaps: the next layer comes while this one works": waits_for_each,
-        "the larger of the two for each layer, but the first load has nothing to hide behind": lambda loads, works: (
-            float(sum(map(max, loads, works)))
+        "nothing overlaps: the next layer comes while this one works": lambda loads, works, room: finished_at(
+            loads, works, 1
         ),
-        "all layers are asked for at the beginning, and would all be here: one ahead, and no more": (
-            all_asked_for_at_once
+        "the larger of the two for each layer, but the first load has nothing to hide behind": (
+            lambda loads, works, room: float(sum(map(max, loads, works)))
         ),
-        "the work of the last layer is left out": lambda loads, works: finished_at(loads, [*works[:-1], 0.0]),
+        "two layers have room, however many there is room for": lambda loads, works, room: finished_at(loads, works, 2),
+        "all layers are asked for at the beginning, and would all be here": lambda loads, works, room: finished_at(
+            loads, works, len(loads)
+        ),
+        "the work of the last layer is left out": lambda loads, works, room: finished_at(
+            loads, [*works[:-1], 0.0], room
+        ),
     },
 )
 
-bytes_up = Exercise(
-    reference=lambda prompt, new_tokens, per_token: per_token * sum(prompt + step for step in range(new_tokens - 1)),
-    cases=[(7, 5, 100), (10, 1, 8), (10, 2, 8), (500, 20, 36864)],
+hidden_up_to = Exercise(
+    # batch x n x token / link = (weights + batch x n x token) / gpu, solved for n
+    reference=lambda weights, token, batch, gpu, link: weights * link // (batch * token * (gpu - link)),
+    cases=[
+        (1000, 3, 1, 100, 10),
+        (1000, 3, 4, 100, 10),
+        (500_000_000, 4096, 1, 1000, 25),
+        (500_000_000, 4096, 16, 1000, 500),
+        (1000, 10, 1, 30, 20),
+    ],
     mistakes={
-        "the last new token is never fed": lambda prompt, new_tokens, per_token: (
-            per_token * sum(prompt + step for step in range(new_tokens))
+        "the layer reads its keys and values too, not only its weights": lambda weights, token, batch, gpu, link: (
+            weights * link // (batch * token * gpu)
         ),
-        "a step brings up what was kept before: its own token is here already": lambda prompt, new_tokens, per_token: (
-            per_token * sum(prompt + step + 1 for step in range(new_tokens - 1))
+        "each text has keys and values of its own, and all share the weights": (
+            lambda weights, token, batch, gpu, link: weights * link // (token * (gpu - link))
         ),
-        "that is what goes down: each row once": lambda prompt, new_tokens, per_token: (
-            per_token * (prompt + new_tokens - 1)
+        "one token more is not hidden any more: round down": lambda weights, token, batch, gpu, link: (
+            -(-weights * link // (batch * token * (gpu - link)))
         ),
-        "all that is kept comes up at each step, the prompt too": lambda prompt, new_tokens, per_token: (
-            per_token * sum(range(new_tokens - 1))
+        "the loads come over the link, the work reads the GPU's own memory": (
+            lambda weights, token, batch, gpu, link: weights * gpu // (batch * token * abs(gpu - link))
         ),
     },
 )
@@ -75,7 +77,7 @@ mended = Exercise(
     reference=lambda file, first, rows: write(file, first, rows, first),
     cases=[
         ([], 0, [[1, 2], [3, 4]]),
-        ([1, 2, 3, 4], 2, [[5, 6]]),
+        ([1, 2, 3, 4, 5, 6], 3, [[7, 8]]),
         ([1, 2, 3, 4, 5, 6], 1, [[7, 8]]),
     ],
     mistakes={
@@ -84,6 +86,12 @@ mended = Exercise(
         ),
         "new rows are not always the last: after a crop they go over old ones": lambda file, first, rows: write(
             file, first, rows, len(file) // len(rows[0])
+        ),
+        "what stands behind the new rows must stay": lambda file, first, rows: (
+            file[: first * len(rows[0])] + [number for row in rows for number in row]
+        ),
+        "`first` counts rows, and a row is several numbers": lambda file, first, rows: (
+            file[:first] + [number for row in rows for number in row] + file[first + sum(map(len, rows)) :]
         ),
     },
 )

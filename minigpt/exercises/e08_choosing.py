@@ -3,54 +3,102 @@
 from minigpt.check import Exercise
 
 
-def texts(memory, weights, context, layers, kv_heads, head_size, itemsize):
-    return (memory - weights) // (2 * layers * kv_heads * head_size * itemsize * context)
+def up(number: int, size: int) -> int:
+    """How many of that size hold the number."""
+    return -(-number // size)
 
 
-tokens_as_large_as_weights = Exercise(
-    reference=lambda weights, token, texts: -(-weights // (texts * token)),
-    cases=[(1000, 100, 1), (1000, 300, 1), (1000, 100, 3), (500, 8, 4)],
+def text_nbytes(context, full_layers, window_layers, window, token):
+    return token * (full_layers * context + window_layers * min(window, context))
+
+
+def texts(memory, weights, *text):
+    return (memory - weights) // text_nbytes(*text)
+
+
+twice_as_long = Exercise(
+    # weights + n x text >= 2 x (weights + text), solved for n
+    reference=lambda weights, token, tokens: up(weights, token * tokens) + 2,
+    cases=[(1000, 1, 100), (1000, 3, 100), (1000, 3, 50), (247_000_000, 36_864, 500), (100, 10, 100)],
     mistakes={
-        "each text has keys and values of its own": lambda weights, token, texts: -(-weights // token),
-        "the texts share the weights: there is one set of these, whatever the batch": lambda weights, token, texts: (
-            -(-texts * weights // token)
+        "twice the step of one text, which reads a text's keys and values too, not twice the weights alone": (
+            lambda weights, token, tokens: up(weights, token * tokens)
         ),
-        "a token is whole: round up": lambda weights, token, texts: weights // (texts * token),
-        "one token too many where it divides evenly: as large is enough": lambda weights, token, texts: (
-            weights // (texts * token) + 1
+        "a text is whole: round up": lambda weights, token, tokens: weights // (token * tokens) + 2,
+        "the step of n texts reads n texts' keys and values: n, not n - 1, have to make up for the second half": (
+            lambda weights, token, tokens: up(weights, token * tokens) + 1
         ),
+        "the weights are read once for all texts": lambda weights, token, tokens: 2,
+        "every text has all of its tokens to be read": lambda weights, token, tokens: up(weights, token) + 2,
     },
 )
 
 texts_that_fit = Exercise(
     reference=texts,
     cases=[
-        (10000, 4000, 10, 2, 3, 4, 4),
-        (24 * 2**30, 16 * 2**30, 8192, 32, 8, 128, 2),
-        (24 * 2**30, 15 * 2**30, 10000, 32, 8, 128, 2),
-        (8000, 7500, 10, 2, 3, 4, 1),
+        (9800, 4000, 10, 3, 2, 4, 8),
+        (10_000, 4000, 10, 3, 2, 40, 8),
+        (24 * 2**30, 16 * 2**30, 32_768, 5, 29, 1024, 4096),
+        (3000, 2900, 10, 1, 1, 2, 5),
+        (9000, 8000, 10, 2, 0, 4, 27),
     ],
     mistakes={
-        "the weights take their part of the memory": lambda memory, weights, *sizes: texts(memory, 0, *sizes),
-        "keys and values: twice": lambda memory, weights, context, *sizes: texts(
-            2 * memory, 2 * weights, context, *sizes
+        "the weights take their part of the memory": lambda memory, weights, *text: texts(memory, 0, *text),
+        "a layer with a window keeps no more than its window": (
+            lambda memory, weights, context, full, windowed, window, token: texts(
+                memory, weights, context, full + windowed, 0, window, token
+            )
         ),
-        "each number has several bytes": lambda memory, weights, *sizes: texts(memory, weights, *sizes[:-1], 1),
-        "a text is `context` tokens, not one": lambda memory, weights, context, *sizes: texts(
-            memory, weights, 1, *sizes
+        "a text that is shorter than the window doesn't fill it": (
+            lambda memory, weights, context, full, windowed, window, token: (
+                (memory - weights) // (token * (full * context + windowed * window))
+            )
         ),
-        "a part of a text is none: round down": lambda *case: texts(*case) + 1,
+        "the layers with a window keep something too": lambda memory, weights, context, full, windowed, *others: texts(
+            memory, weights, context, full, 0, *others
+        ),
+        "a part of a text, even most of one, is no text: round down": lambda memory, weights, *text: round(
+            (memory - weights) / text_nbytes(*text)
+        ),
+        "one text too many: it would not fit whole": lambda memory, weights, *text: up(
+            memory - weights, text_nbytes(*text)
+        ),
     },
 )
 
-first_refused = Exercise(
-    reference=lambda prompt, capacity: capacity - prompt + 1,
-    cases=[(6, 16), (1, 2), (100, 512), (16, 16)],
+
+def pages_taken(lengths, shared, page):
+    return shared // page + sum(up(length - shared // page * page, page) for length in lengths)
+
+
+pages = Exercise(
+    reference=pages_taken,
+    cases=[
+        ([40, 50], 32, 16),
+        ([40, 50], 24, 16),
+        ([100, 101, 102], 37, 16),
+        ([20, 20], 20, 16),
+        ([5, 6, 7], 0, 4),
+    ],
     mistakes={
-        "the last new token is never fed: this one still goes through the broken cache": lambda prompt, capacity: (
-            capacity - prompt
+        "pages that are full of what all share are needed once": lambda lengths, shared, page: sum(
+            up(length, page) for length in lengths
         ),
-        "this fits neither of the two": lambda prompt, capacity: capacity - prompt + 2,
-        "the prompt takes slots too": lambda prompt, capacity: capacity + 1,
+        "a page that is only partly shared is needed once a text: what follows in it is not the same": (
+            lambda lengths, shared, page: (
+                up(shared, page) + sum(up(max(0, length - up(shared, page) * page), page) for length in lengths)
+            )
+        ),
+        "what a text has beyond the shared pages begins in the partly shared one, which it copies": (
+            lambda lengths, shared, page: shared // page + sum(up(length - shared, page) for length in lengths)
+        ),
+        "no page is given to two texts beyond what they share: round up for each text": (
+            lambda lengths, shared, page: (
+                shared // page + up(sum(length - shared // page * page for length in lengths), page)
+            )
+        ),
+        "a page is taken whole: round up": lambda lengths, shared, page: (
+            shared // page + sum((length - shared // page * page) // page for length in lengths)
+        ),
     },
 )

@@ -16,6 +16,26 @@ def back(held, text):
     return len(held) - min(shared(held, text), len(text) - 1)
 
 
+rounded = Exercise(
+    reference=lambda prompt, step, residual: prompt + (step - 1) // residual * residual,
+    cases=[(20, 1, 8), (20, 8, 8), (20, 12, 8), (20, 9, 8), (20, 33, 8), (3, 4, 1), (300, 5, 128)],
+    mistakes={
+        "a full residual is emptied all at once, not a token at a time": lambda prompt, step, residual: (
+            prompt + max(0, step - 1 - residual)
+        ),
+        "this is minigpt's rule: in transformers no token of the prompt stays exact": lambda prompt, step, residual: (
+            max(0, prompt + step - 1 - residual)
+        ),
+        "the residual is emptied after attention has read it: the next step is the first that sees it rounded": (
+            lambda prompt, step, residual: prompt + step // residual * residual
+        ),
+        "the residual is emptied whenever it is full, not only once": lambda prompt, step, residual: (
+            prompt + residual * (step > residual)
+        ),
+        "later tokens are rounded too, once the residual is full": lambda prompt, step, residual: prompt,
+    },
+)
+
 take_back = Exercise(
     reference=back,
     cases=[
@@ -51,5 +71,8 @@ mended = Exercise(
             -(old + len(new)) :
         ],
         "nothing was taken back": lambda buffer, old, new: torch.cat([buffer, new]),
+        "the buffer still has slots of tokens that were taken back": lambda buffer, old, new: torch.cat(
+            [buffer[:old], new, buffer[old + len(new) :]]
+        ),
     },
 )

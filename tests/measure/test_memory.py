@@ -1,5 +1,6 @@
 """Bytes of real models, right to the byte: published figures, real caches, and transformers' own reading of configs."""
 
+import contextlib
 import functools
 import itertools
 import json
@@ -17,8 +18,9 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from minigpt.cache import make_cache
 from minigpt.config import GPTConfig
+from minigpt.measure.counted.peak import Peak
 from minigpt.measure.forms import caches, memory, quantized
-from minigpt.measure.forms.architecture import Architecture
+from minigpt.measure.forms.architecture import Architecture, architecture_of
 from minigpt.measure.forms.config_json import MOST_LAYERS, Config, read
 from minigpt.measure.forms.config_types import LEFT_OUT
 from minigpt.measure.forms.forward_pass import ForwardPass
@@ -94,15 +96,18 @@ def as_config(shape):
     }
 
 
-def filled(name, config, tokens, batch, prompt, **options):
+def filled(name, config, tokens, batch, prompt, watch=None, **options):
     """A real cache in 16 bits that holds so many tokens: a prompt, then one after the other."""
-    cache = make_cache(name, config, batch_size=batch, dtype=torch.bfloat16, **options)
+    watch = watch or contextlib.nullcontext()
+    with watch:
+        cache = make_cache(name, config, batch_size=batch, dtype=torch.bfloat16, **options)
     start = 0
     for end in [*([prompt] if prompt else []), *range(prompt + 1, tokens + 1)]:
         rows = torch.ones(batch, end - start, config.n_kv_head, config.head_size, dtype=torch.bfloat16)
         cache.admit(torch.arange(start, end).expand(batch, -1))
         for layer in range(config.n_layer):
-            cache.update(rows, rows, layer)
+            with watch:
+                cache.update(rows, rows, layer)
         start = end
     return cache
 
@@ -133,6 +138,30 @@ def check_real_caches_hold_as_much():
         plans = memory.plans(read(as_config(shape), "a test"), batch=2)
         (plan,) = [plan for plan in plans if (plan.cache, plan.bits) == (name, bits)]
         assert (plan.here(tokens), plan.below(tokens)) == (here, below), (shape, tokens, name, bits)
+
+
+WIDE = {"vocab_size": 9, "context": 256, "n_layer": 4, "n_head": 2, "n_embd": 128}
+
+
+@functools.cache
+def really_held_at_the_peak() -> list:
+    """(config, tokens, cache, bytes held in the end, most bytes held at once), every release counted."""
+    held = []
+    for window, name, tokens in [
+        *itertools.product([None], ["concat", "dynamic", "static"], TOKENS),
+        *itertools.product([[WINDOW, None, WINDOW, None], WINDOW], ["sliding_window"], [WINDOW + 1, 12]),
+    ]:
+        config, peak = GPTConfig(window=window, **WIDE), Peak()
+        options = {"static": {"max_cache_len": tokens}, "sliding_window": {"chunk": 1}}.get(name, {})
+        cache = filled(name, config, tokens, 2, 0 if window else tokens - 1, peak, **options)
+        held.append((config, tokens, name, cache.nbytes, peak.most))
+    return held
+
+
+def check_real_caches_hold_as_much_at_their_peak():
+    for config, tokens, name, nbytes, most in really_held_at_the_peak():
+        (plan,) = [plan for plan in memory.plans(architecture_of(config), batch=2) if plan.cache == name]
+        assert (plan.here(tokens), plan.peak(tokens)) == (nbytes, most), (config.window, name, tokens)
 
 
 TYPES = {
@@ -236,6 +265,9 @@ MUTANTS = {
     "the new token is rounded": (quantized, "quantized", "past - residual_length", "past + 1 - residual_length"),
     "a group has no offset": (quantized, "quantized", "sharing * parameters", "sharing"),
     "bits are bytes": (quantized, "code_nbytes", "return numbers * bits // 8", "return numbers * bits"),
+    "the old layer goes before the new one comes": (memory.Plan, "peak", "cost.resident + (", "cost.resident + 0 * ("),
+    "the new token is there twice": (memory.Plan, "peak", "tokens - 1", "tokens"),
+    "a ring is copied": (memory.Plan, "peak", " and cost.copied > 0", ""),
     "dynamic is a token short": (memory, "held", "max(1, tokens - 1)", "max(1, tokens - 2)"),
     "one layer is here": (caches, "in_slower_memory", "min(2,", "min(1,"),
 }  # fmt: skip
@@ -266,13 +298,13 @@ def fails(check):
 )
 def test_the_longest_context_fits_and_one_token_more_does_not(name, nbytes, batch, data):
     plan = data.draw(st.sampled_from(memory.plans(load(name), batch)))
-    tokens = memory.longest(plan.here, nbytes)
+    tokens = memory.longest(plan.peak, nbytes)
     if tokens is None:
         assert name == "mistral-7b"
-        assert plan.here(10**15) <= nbytes
+        assert plan.peak(10**15) <= nbytes
         return
-    assert tokens == 0 or plan.here(tokens) <= nbytes
-    assert plan.here(tokens + 1) > nbytes
+    assert tokens == 0 or plan.peak(tokens) <= nbytes
+    assert plan.peak(tokens + 1) > nbytes
 
 
 def test_24_gib_hold_196_608_tokens_of_llama_3_8b_and_a_byte_less_does_not():
@@ -280,6 +312,15 @@ def test_24_gib_hold_196_608_tokens_of_llama_3_8b_and_a_byte_less_does_not():
     assert memory.longest(here, 24 * GIB) == 24 * GIB // 131_072 == 196_608
     assert memory.longest(here, 24 * GIB - 1) == 196_607
     assert memory.longest(here, 131_071) == 0
+
+
+def test_the_longest_context_fits_at_its_peak_too():
+    lines = memory.summary(load("llama-3-8b"), 8192, 1, (4,), 8 * GIB)["caches"]
+    longest = {line["cache"]: line["longest_context"] for line in lines}
+    token, layer = 131_072, 131_072 // 32  # bytes of a token in all layers, and in the one that is there twice
+    assert longest["static"] == 8 * GIB // token == 65_536
+    assert longest["concat"] == (8 * GIB + layer) // (token + layer) == 63_550
+    assert longest["dynamic"] == 8 * GIB // (2 * token + layer) + 1 == 32_264
 
 
 def test_a_model_that_sees_all_through_windows_has_no_longest_context():

@@ -88,11 +88,13 @@ def in_slower_memory(at: ForwardPass, slots: int, fetched_again: bool, **others:
 class Form:
     """cost: what a pass costs, from its sizes and the options that change them. keeps: whether the cache keeps any
     tokens (if not, every pass is fed the whole text). needs_window: whether at least one layer must have a window.
+    recopies: whether a layer that grows is copied into a new tensor, so that for a moment both are there.
     largest_chunk: the most tokens that it takes in at once, from model and options (None: no limit)."""
 
     cost: Callable[..., KVCost]
     keeps: bool = True
     needs_window: bool = False
+    recopies: bool = False
     largest_chunk: Callable[..., int] | None = None
 
     @property
@@ -102,10 +104,10 @@ class Form:
 
 FORMS = {
     "none": Form(none, keeps=False),
-    "concat": Form(concat),
-    "dynamic": Form(dynamic),
+    "concat": Form(concat, recopies=True),
+    "dynamic": Form(dynamic, recopies=True),
     "static": Form(static),
-    "sliding_window": Form(sliding_window, needs_window=True, largest_chunk=ring_chunk),
+    "sliding_window": Form(sliding_window, needs_window=True, recopies=True, largest_chunk=ring_chunk),
     "quantized": Form(quantized),
     "offloaded": Form(offloaded),
     "offloaded_static": Form(offloaded_static),

@@ -59,6 +59,13 @@ class Plan:
         """Bytes held for so many tokens in fast memory, where the model works."""
         return self.held(tokens).resident
 
+    def peak(self, tokens: int) -> int:
+        """The most that is held here at any moment while the last of so many tokens comes in. A layer that is copied
+        into a longer tensor is there twice, and the last such layer comes when all others are longer already."""
+        cost = self.held(tokens)
+        recopied = FORMS[self.cache].recopies and cost.copied > 0
+        return cost.resident + (recopied and self.batch * (tokens - 1) * self.model.numbers * EXACT)
+
     def below(self, tokens: int) -> int:
         """Bytes held for so many tokens in slower memory: 0, or all of them for a cache that moves its tokens there."""
         cost = self.held(tokens)
@@ -97,10 +104,11 @@ def summary(model: Architecture, tokens: int, batch: int, bits: tuple[int, ...],
         raise ValueError(f"a context and a batch of {MOST:,} at most can be counted, got {tokens:,} and {batch:,}")
     lines = []
     for plan in plans(model, batch, bits):
-        line = {"cache": plan.cache, "bits": plan.bits, "nbytes": plan.here(tokens), "nbytes_below": plan.below(tokens)}
+        line = {"cache": plan.cache, "bits": plan.bits, "nbytes": plan.here(tokens), "nbytes_peak": plan.peak(tokens)}
+        line["nbytes_below"] = plan.below(tokens)
         line["nbytes_of_next_token"] = plan.here(tokens + 1) - plan.here(tokens)
         if memory is not None:
-            line["longest_context"] = longest(plan.here, memory)
+            line["longest_context"] = longest(plan.peak, memory)
         lines.append(line)
     windows = [window for window in model.windows if window]
     return {

@@ -16,14 +16,15 @@ def report(result: dict, console: Console) -> None:
     console.print("\n".join(head(result)), markup=False, highlight=False, soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("cache", no_wrap=True)
-    headings = ["bits", "bytes", "", "next token\nadds", "in slower\nmemory"]
+    headings = ["bits", "bytes", "", "at its\npeak", "next token\nadds", "in slower\nmemory"]
     if result["memory"] is not None:
         headings.append(f"longest context\nin {words(result['memory'])}")
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for line in result["caches"]:
+        peak = words(line["nbytes_peak"]) if line["nbytes_peak"] > line["nbytes"] else ""
         below = words(line["nbytes_below"]) if line["nbytes_below"] else ""
-        cells = [f"{line['nbytes']:,}", words(line["nbytes"]), f"{line['nbytes_of_next_token']:,}", below]
+        cells = [f"{line['nbytes']:,}", words(line["nbytes"]), peak, f"{line['nbytes_of_next_token']:,}", below]
         if result["memory"] is not None:
             cells.append("any" if line["longest_context"] is None else f"{line['longest_context']:,}")
         table.add_row(line["cache"], str(line["bits"]), *cells)
@@ -56,9 +57,10 @@ def foot(result: dict) -> list[str]:
         str(each) for each in sorted({share_of_group(each["size"]) for each in result["kept"].values()})
     )
     lines = [
-        "Keys and values only; weights and activations come on top. Each cache"
-        f"{' but sliding_window' if result['window'] else ''} keeps all tokens",
-        "in all layers. dynamic: the most that it can hold, just doubled (after a prompt alone: as concat).",
+        "Keys and values only; on top come weights, activations, and the layer that quantized turns back into 16 bits.",
+        f"Each cache{' but sliding_window' if result['window'] else ''} keeps all tokens in all layers.",
+        "dynamic: the most that it can hold, just doubled (after a prompt alone: as concat).",
+        "At its peak: a layer that grows is copied into a longer tensor, so for a moment both are there.",
         f"quantized: groups of {groups} numbers share a scale and an offset of 16 bits each; the newest {RESIDUAL + 1} "
         "tokens are exact.",
         "offloaded: two layers are here, all layers in slower memory (CPU memory beside a GPU, else files).",
