@@ -78,13 +78,15 @@ tokenizer = load_tokenizer("recall")
 ids = torch.tensor([tokenizer.encode("HAMLET.\nTo be").ids])
 prompt, new = ids.shape[1], 8
 
+# %% tags=["on-slide"]
 text, read = ids, []
 with torch.no_grad():
     for _ in range(new):
-        logits = model(text)  # (1, T, V): the whole text, each time
+        logits = model(text)  # (1, T, V), of the whole text
         read.append(text.shape[1])
-        text = torch.cat([text, logits[:, -1].argmax(-1, keepdim=True)], dim=1)
+        text = torch.cat([text, logits[:, -1:].argmax(-1)], dim=1)
 
+# %%
 words = [tokenizer.decode([token]) for token in text[0].tolist()]
 print(words[:prompt], "+", words[prompt:])
 print("tokens read at each step:", read, "in all", sum(read))

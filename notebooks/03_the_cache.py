@@ -109,7 +109,7 @@ assert torch.equal(generate_cached(model, ids, 20), generate(model, ids, 20))
 # layer. `length` counts the new tokens already, and `text.new` is how many they are: `admit` has taken note of them before any layer
 # writes.)
 
-# %%
+# %% tags=["on-slide"]
 code(ConcatCache)
 code(Attention.forward)
 assert source_of(Attention.forward).count("cache.") == 1

@@ -113,7 +113,7 @@ assert torch.allclose(found["static"][1], found["dynamic"][1], atol=1e-12)
 #
 # The dynamic cache returns the slots that are filled, as a **view**: a part of a tensor without a copy. The static one could do so too. It returns all its slots instead:
 
-# %%
+# %% tags=["on-slide"]
 code(StaticCache.store)
 
 # %% [markdown]

@@ -38,14 +38,12 @@ def read(source: Path) -> NotebookNode:
     notebook = jupytext.read(source, fmt="py:percent")
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    ids, before = set(), None
+    ids = set()
     for cell in notebook.cells:
         cell.id = hashlib.sha256(cell.source.encode()).hexdigest()[:8]
         while cell.id in ids:  # the same text for the second time
             cell.id += "x"
         ids.add(cell.id)
-        cell.metadata.setdefault("slideshow", {"slide_type": slide_type(cell, before)})
-        before = cell
     fold(notebook.cells)
     return notebook
 
@@ -62,21 +60,6 @@ def fold(cells: list[NotebookNode]) -> None:
             cell.metadata["jupyter"] = {"source_hidden": True}
         elif predicting:
             cell.metadata["jupyter"] = {"outputs_hidden": True}
-
-
-def slide_type(cell: NotebookNode, before: NotebookNode | None) -> str:
-    """Where a cell stands in the lecture, unless its source says so itself. before: the cell before it.
-
-    What was to be predicted gets a page of its own, so that nobody sees it too soon.
-    """
-    tags = cell.metadata.get("tags", [])
-    if "check" in tags or "solution" in tags or cell.source.startswith("import sys"):
-        return "skip"
-    if cell.cell_type == "code":
-        return "subslide" if "**Predict.**" in before.source else "fragment"
-    if re.match("##? ", cell.source):
-        return "slide"
-    return "subslide" if cell.source.startswith("### ") else "-"
 
 
 def execute(notebook: NotebookNode) -> NotebookNode:

@@ -3,11 +3,12 @@
 They are for these tests only (`pip install minigpt-kv[peers]`): without one, its tests skip and say so.
 """
 
+import json
 import tempfile
 import warnings
 from dataclasses import replace
-from types import SimpleNamespace
 
+import axes
 import pytest
 import torch
 from helpers import random_ids, spread
@@ -24,17 +25,10 @@ B, K, T, D, GROUP = 2, 2, 48, 32, 16
 
 @pytest.fixture(scope="module")
 def quanto():
-    """With its codes taken out of their bytes as it packed them; the library itself would compile C++ for this."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         library = pytest.importorskip("optimum.quanto", reason="pip install minigpt-kv[peers]", exc_type=ImportError)
-    from optimum.quanto.library.extensions.cpp import ext
-
-    def unpack(packed, bits):
-        return torch.cat([packed >> place & 2**bits - 1 for place in range(0, 8, bits)])
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ext, "_lib", SimpleNamespace(unpack=unpack))
+    with axes.without_compiling():
         yield library
 
 
@@ -95,6 +89,15 @@ def test_groups_by_token_are_those_of_axis_1_of_hqq(hqq):
     codec = Codec(StopsEarly(4), group_shape("token", GROUP, K, D), (K, D), torch.float32)
     mine = codec.read(codec.write(x.transpose(1, 2))).transpose(1, 2)
     assert (mine - by_hqq(hqq, x, 4, 1)).abs().max() < 1e-5
+
+
+def test_what_notebook_06_shows_of_the_libraries_is_what_they_do(quanto, hqq):
+    pytest.importorskip("transformers")
+    found, recorded = axes.run(), json.loads(axes.FILE.read_text(encoding="utf-8"))
+    drifts, old_drifts = found.pop("drift"), recorded.pop("drift")
+    by = recorded.pop("versions")
+    assert found == recorded | {"versions": found["versions"]}, f"recorded by {by}; anew: python -m tests.axes"
+    assert {name: pytest.approx(drift, abs=0.002) for name, drift in old_drifts.items()} == drifts
 
 
 def test_our_fp8_is_that_of_transformers():

@@ -17,6 +17,7 @@ ROOMS = [
     "show",
     "check",
     "exercises",
+    "lecture",
     "commands",
     "__main__",
 ]

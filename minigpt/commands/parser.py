@@ -3,17 +3,19 @@
 import argparse
 
 from minigpt import __version__
-from minigpt.commands import bench, compare, figures, generate, memory, quality, recall, train
+from minigpt.commands import bench, compare, figures, generate, lecture, memory, quality, race, recall, train
 
 COMMANDS = {
     "compare": compare,
     "generate": generate,
+    "race": race,
     "recall": recall,
     "quality": quality,
     "bench": bench,
     "memory": memory,
     "train": train,
     "figures": figures,
+    "lecture": lecture,
 }
 
 

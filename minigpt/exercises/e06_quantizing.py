@@ -1,31 +1,33 @@
 """The exercises of notebook 06."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 
-from minigpt.cache.quantized.formats import MinMax, pack, positive
+from minigpt.cache.quantized.codec import NAMES, Codec, group_shape
+from minigpt.cache.quantized.formats import MinMax, pack
 from minigpt.check import Exercise
 
-
-def numbers(*shape):
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(sum(shape)))
+largest = Exercise(
+    reference=lambda low, bits, error: low + 2 * error * (2**bits - 1),
+    cases=[(-1.0, 4, 0.05), (0.0, 2, 0.5), (2.5, 8, 0.1)],
+    mistakes={
+        "a number may be off by half a scale: a scale of two errors will do": lambda low, bits, error: (
+            low + error * (2**bits - 1)
+        ),
+        "from the lowest code to the highest there is one step less than there are codes": lambda low, bits, error: (
+            low + 2 * error * 2**bits
+        ),
+        "that is how far the largest may lie above the smallest: add the smallest": lambda low, bits, error: (
+            2 * error * (2**bits - 1)
+        ),
+    },
+)
 
 
 def codes(count, bits):
     return torch.randint(2**bits, (count,), dtype=torch.uint8, generator=torch.Generator().manual_seed(count))
-
-
-def min_max(x, bits):
-    form = MinMax(bits)
-    return form.read(*form.round(x))
-
-
-def affine(x, low, scale, to_code=torch.round):
-    return to_code((x - low) / positive(scale)) * scale + low
-
-
-def span(x):
-    low, high = x.aminmax(dim=-1, keepdim=True)
-    return low, high - low
 
 
 def placed(codes, bits, step):
@@ -33,27 +35,6 @@ def placed(codes, bits, step):
     places = step * torch.arange(8 // bits, dtype=torch.uint8)
     return (codes.view(-1, 8 // bits) << places).sum(-1, dtype=torch.uint8)
 
-
-rounded = Exercise(
-    reference=min_max,
-    cases=[(numbers(3, 8), 4), (numbers(2, 16), 2), (torch.full((2, 4), 5.0, dtype=torch.float64), 4)],
-    axes="group number",
-    mistakes={
-        "from the lowest code to the highest there is one step less than there are codes": lambda x, bits: affine(
-            x, span(x)[0], span(x)[1] / 2**bits
-        ),
-        "codes are cut off, not rounded: errors of nearly a whole scale": lambda x, bits: affine(
-            x, span(x)[0], span(x)[1] / (2**bits - 1), torch.floor
-        ),
-        "one scale for everything: each group has its own": lambda x, bits: min_max(x.view(1, -1), bits).view(x.shape),
-        "the codes are returned: multiply by the scale and add the offset": lambda x, bits: (
-            (x - span(x)[0]) / positive(span(x)[1] / (2**bits - 1))
-        ).round(),
-        "a group of equal numbers has the scale 0, and 0 / 0 is NaN": lambda x, bits: torch.where(
-            span(x)[1] == 0, torch.nan, min_max(x, bits)
-        ),
-    },
-)
 
 packed = Exercise(
     reference=pack,
@@ -67,35 +48,88 @@ packed = Exercise(
         "the codes of a byte lie side by side: those half a row apart were taken": lambda codes, bits: pack(
             codes.view(8 // bits, -1).T.flatten(), bits
         ),
-    },
-)
-
-bits_a_number = Exercise(
-    reference=lambda nbits, numbers, float_bits: nbits + 2 * float_bits / numbers,
-    cases=[(4, 64, 16), (2, 32, 16), (8, 64, 32)],
-    mistakes={
-        "a group keeps two numbers beside its codes: the scale and the offset": lambda nbits, numbers, float_bits: (
-            nbits + float_bits / numbers
-        ),
-        "the scale and the offset belong to the group, and its numbers share them": lambda nbits, numbers, float_bits: (
-            float(nbits + 2 * float_bits)
+        "these are the right bytes, each kept in eight: `sum` makes int64 of uint8 unless told its dtype": (
+            lambda codes, bits: pack(codes, bits).long()
         ),
     },
 )
 
-leaving = Exercise(
-    reference=lambda exact, residual_length, group: max(0, exact - residual_length) // group * group,
-    cases=[(5, 8, 4), (8, 8, 4), (11, 8, 4), (12, 8, 4), (21, 8, 4)],
+
+@dataclass(frozen=True)
+class BlackBox:
+    """Rounds 8 tokens of 2 heads of 8 channels to 4 bits, and reads them back. It hides what shares a scale."""
+
+    _name: str
+
+    def __call__(self, x):
+        codec = Codec(MinMax(4), group_shape(self._name, 8, 2, 8), (2, 8), x.dtype)
+        return codec.read(codec.write(x[None]))[0]
+
+    def __repr__(self):
+        return "a black box"
+
+
+def spoilt(read: Callable):
+    """Which numbers come back wrong when the first is made large."""
+    x = torch.rand(8, 2, 8, generator=torch.Generator().manual_seed(0))
+    x[0, 0, 0] = 1000
+    return (read(x) - x).abs() > 0.1
+
+
+def grouping(read: Callable) -> str:
+    wrong = spoilt(read)
+    if wrong[:, 1].any():
+        return "tensor"
+    if wrong[0, 0].any() and wrong[1:, 0, 0].any():
+        return "head"
+    return "token" if wrong[0, 0].any() else "channel"
+
+
+shares = Exercise(
+    reference=grouping,
+    cases=[(BlackBox(name),) for name in NAMES],
     mistakes={
-        "this still does what the broken one does": lambda exact, residual_length, group: (
-            max(0, exact + 1 - residual_length) // group * group
+        "the other channels of the token are spoilt by head and by tensor as well: look at another token too": (
+            lambda read: "token" if spoilt(read)[0, 0].any() else "channel"
         ),
-        "only whole groups leave": lambda exact, residual_length, group: max(0, exact - residual_length),
-        "there may be fewer than the residual holds: a negative number leaves": lambda exact, residual_length, group: (
-            (exact - residual_length) // group * group
+        "the same channel of other tokens is spoilt by head and by tensor as well: look at other channels too": (
+            lambda read: "channel" if spoilt(read)[1:, 0, 0].any() else "token"
         ),
-        "everything is rounded, and no residual stays": lambda exact, residual_length, group: (
-            exact // group * group if exact > residual_length else 0
+        "by tensor the other head is spoilt too: look there": lambda read: (
+            "head" if grouping(read) == "tensor" else grouping(read)
         ),
+        "nothing looked spoilt? A group's smallest number comes back exactly: make the numbers differ": (
+            lambda read: "channel" if grouping(read) == "token" else "token"
+        ),
+    },
+)
+
+
+def rounded_before(chunks, residual_length, group, early=0):
+    """early: how many tokens before its time one leaves the residual."""
+    held = [sum(chunks[:at]) for at in range(len(chunks))]
+    return [max(0, each + early - residual_length) // group * group for each in held]
+
+
+reads_rounded = Exercise(
+    reference=rounded_before,
+    cases=[([11, 2, 3, 1, 1, 6], 8, 4), ([1] * 14, 8, 4), ([24, 24, 24], 0, 32), ([40], 8, 4)],
+    mistakes={
+        "a chunk reads itself exactly: count what is held when it comes, without it": lambda chunks, residual, group: (
+            rounded_before([*chunks, 0], residual, group)[1:]
+        ),
+        "only whole groups are rounded": lambda chunks, residual, group: rounded_before(chunks, residual, 1),
+        "the newest residual_length tokens stay exact": lambda chunks, residual, group: rounded_before(
+            chunks, 0, group
+        ),
+        "fewer may be held than the residual takes: then none is rounded": lambda chunks, residual, group: [
+            (sum(chunks[:at]) - residual) // group * group for at in range(len(chunks))
+        ],
+        "a token too early: one must have left the residual before it can be rounded": (
+            lambda chunks, residual, group: rounded_before(chunks, residual, group, early=1)
+        ),
+        "all chunks before this one are held, not the last one alone": lambda chunks, residual, group: [
+            max(0, each - residual) // group * group for each in [0, *chunks[:-1]]
+        ],
     },
 )

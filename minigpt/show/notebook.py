@@ -21,9 +21,12 @@ from pygments.style import Style
 from pygments.token import Comment, Keyword, Name, Number, Operator, String
 from torch import Tensor
 
+from minigpt.show.plots.style import SMALL
+
 DPI = 90  # of the page; a figure has SHARP times as many dots, for screens that do
 SHARP = 2
 COLOURS = 128
+WIDTH = 76  # columns of what is printed: as many as a slide has
 
 # Backgrounds of a diff's lines, translucent, so that they suit a dark page too.
 SHADES = {" ": "", "-": "background: rgba(213, 94, 0, .25)", "+": "background: rgba(0, 158, 115, .25)"}
@@ -65,7 +68,7 @@ def refused(kind: type[Exception]):
     try:
         yield
     except kind as error:
-        print("\n".join(textwrap.wrap(f"{type(error).__name__}: {error}", width=100)))
+        print("\n".join(textwrap.wrap(f"{type(error).__name__}: {error}", width=WIDTH)))
     else:
         raise AssertionError(f"nothing was refused, but a {kind.__name__} was expected")
 
@@ -99,7 +102,7 @@ def grid(
 ) -> Figure:
     """A table of numbers as squares, the darker the larger. A NaN is left white. digits: None writes no numbers."""
     R, C = numbers.shape
-    figure = Figure(figsize=(max(5, 0.62 * C + 1.6), 0.42 * R + 1.3), layout="constrained")
+    figure = Figure(figsize=(max(5, 0.75 * C + 1.9), 0.5 * R + 1.5), layout="constrained")
     panel = figure.subplots()
     low, high = 0, numbers.nan_to_num(0).amax().item() or 1
     panel.imshow(numbers.numpy(), cmap="Blues", vmin=low, vmax=1.4 * high, aspect="auto")
@@ -107,11 +110,11 @@ def grid(
         for row, column in torch.argwhere(~numbers.isnan()).tolist():
             ink = "white" if numbers[row, column] > 0.8 * high else "black"  # readable on any shade
             text = f"{numbers[row, column]:.{digits}f}"
-            panel.text(column, row, text, ha="center", va="center", fontsize=10, color=ink)
+            panel.text(column, row, text, ha="center", va="center", fontsize=SMALL, color=ink)
     panel.set_xticks(range(C), columns)
     panel.set_yticks(range(R), rows)
     panel.xaxis.tick_top()
-    panel.tick_params(length=0)
+    panel.tick_params(length=0, labelsize=SMALL)
     panel.spines[:].set_visible(False)
-    figure.suptitle(title)
+    figure.suptitle(title, fontsize=SMALL)
     return figure

@@ -187,20 +187,27 @@ def test_saved_and_loaded_it_is_the_same(recorded, tmp_path):
     assert (tmp_path / "new folder" / "again.json").read_bytes() == PATH.read_bytes()
 
 
-def test_record_measures_the_model_and_the_injected_one(model, recorded, monkeypatch):
+def test_record_measures_the_model_and_the_injected_one_and_in_float16_one_token_at_a_time(
+    model, recorded, monkeypatch
+):
     swept, marks = [], {}
 
-    def score_all(each, settings, questions, seed, on_score):
-        swept.append((each, settings, questions, seed))
+    def score_all(each, settings, questions, seed, on_score, chunk=CHUNK):
+        swept.append((each, settings, questions, seed, each.dtype, chunk))
         return recorded.scores[len(swept) :][:1]
 
     monkeypatch.setattr(recording_module, "score_all", score_all)
     monkeypatch.setattr(recording_module, "errors", lambda each, ids: marks.setdefault(id(each), recorded.errors[:1]))
     made = record("recall", model, 3, 9)
-    assert [(each is model, *how) for each, *how in swept] == [(True, SETTINGS, 3, 9), (False, INJECTED, 3, 9)]
+    assert [(each is model, *how) for each, *how in swept] == [
+        (True, SETTINGS, 3, 9, torch.float32, CHUNK),
+        (False, INJECTED, 3, 9, torch.float32, CHUNK),
+        (False, CHECKED, 3, 9, torch.float16, 1),
+    ]
     assert made.scores == recorded.scores[1:2]
     assert made.injected_scores == recorded.scores[2:3]
-    assert set(marks) == {id(each) for each, *_ in swept}
+    assert made.checked_scores == recorded.scores[3:4]
+    assert set(marks) == {id(each) for each, *_ in swept[:2]}
     assert (made.model, made.questions, made.seed, made.threads) == ("recall", 3, 9, 1)
 
 

@@ -44,7 +44,7 @@ def test_a_refusal_is_printed_in_short_lines(capsys):
         raise CacheError("word " * 40)
     printed = capsys.readouterr().out
     assert printed.startswith("CacheError: word word")
-    assert max(map(len, printed.splitlines())) <= 100
+    assert max(map(len, printed.splitlines())) <= 76
 
 
 def test_where_nothing_is_refused_the_cell_fails():

@@ -1,0 +1,74 @@
+"""The cells of a section as slides: its claim, what to predict, what was shown, the answer. Other prose is notes."""
+
+import re
+from dataclasses import dataclass, field
+
+from minigpt.lecture.markup import LINES, Piece, blocks, output, sentence, source
+from minigpt.lecture.notebook import Cell
+
+CODE_IS_THE_POINT = "on-slide"  # the tag of a code cell
+CLAIM, PREDICT, ANSWER = "**Claim.** ", "**Predict.** ", "**Answer.** "
+
+
+@dataclass
+class Slide:
+    """kind: its look. notes: the speaker's, in Markdown. where: what it was made of."""
+
+    kind: str
+    heading: str
+    body: list[Piece] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    where: str = ""
+
+    def has_room_for(self, piece: Piece) -> bool:
+        return self.kind == "shown" and sum(each.lines for each in self.body) + piece.lines <= LINES
+
+
+def slides_of(notebook: str, heading: str, cells: list[Cell]) -> list[Slide]:
+    """notebook: the name of its file, which begins with its number."""
+    claims = any(CLAIM in cell.text for cell in cells)
+    slides: list[Slide] = []
+
+    def add(kind: str, *body: Piece) -> None:
+        slides.append(Slide(kind, re.sub(r"^\d+\. ", "", heading), [*body], where=f"notebook {notebook[:2]}"))
+
+    def show(piece: Piece) -> None:
+        if not slides[-1].has_room_for(piece):
+            add("shown")
+        slides[-1].body.append(piece)
+        slides[-1].notes += [piece.words] if piece.words else []
+
+    add("claim")
+    for cell in cells:
+        for piece in pieces(cell) if cell.kind == "code" else []:
+            show(piece)
+        for block in blocks(cell.text) if cell.kind == "markdown" else []:
+            if block.startswith(CLAIM):
+                slides[0].body.append(sentence(block.removeprefix(CLAIM), "statement"))
+            elif block.startswith(PREDICT):
+                add("predict", sentence(block.removeprefix(PREDICT), "question"))
+            elif block.startswith(ANSWER):
+                show(sentence(block.removeprefix(ANSWER), "answer"))
+            elif len(slides) == 1 and (is_formula(block) or (not claims and stands_for_a_claim(block, slides[0]))):
+                slides[0].body.append(sentence(block, "formula" if is_formula(block) else "text"))
+            else:
+                slides[-1].notes.append(block)
+    return slides
+
+
+def pieces(cell: Cell) -> list[Piece]:
+    """What a code cell shows: what it printed and drew, and code where that is the point, be it the cell's own or what
+    it shows by `code()`."""
+    code = CODE_IS_THE_POINT in cell.tags
+    shows_code = any("text/markdown" in said for said in cell.outputs)
+    own = source(cell.text) if code and not shows_code else []
+    return own + [piece for said in cell.outputs for piece in output(said, code_too=code)]
+
+
+def is_formula(block: str) -> bool:
+    return block.startswith("`")
+
+
+def stands_for_a_claim(block: str, slide: Slide) -> bool:
+    """In a section without a claim: its first paragraph and its lists."""
+    return not slide.body or block.startswith("- ")
