@@ -622,7 +622,7 @@ print(f"\nquality as bytes are counted, in {recorded.kept} and fed singly:")
 for each in recorded.checked_scores:
     most = f"{each.most_nbytes / 1e3:.1f} kB at most"
     print(
-        f"{each.setting.name:38}{most}, recall {each.recall:6.1%}, prose {each.more_bits:+.3f}"
+        f"{each.setting.name:38} {most}, recall {each.recall:6.1%}, prose {each.more_bits:+.3f}"
     )
 once = {each.setting.name: each for each in recorded.checked_scores}
 assert (
