@@ -283,7 +283,7 @@ assert all(len(here) == 2 for here in log.here_now)
 # **Predict.** GPT-2 keeps 36,864 bytes a token. With 500 tokens held, how many megabytes come up for one new token? How many go down?
 
 # %%
-seen = moves(prompt=500, new=2)  # GPT-2's sizes, float16, zeros in place of numbers
+seen = moves(prompt=500, new=2)  # GPT-2's sizes, bfloat16, zeros in place of numbers
 picture = ladder(seen)
 show(picture, picture.alt)
 up = seen.up[-1] - seen.up[-13]  # of the last 12 updates: one step
@@ -296,7 +296,7 @@ assert 501 * 36864 < up < 502 * 36864
 
 # %% [markdown]
 # **Answer.** 18.5 MB come up, 500 tokens and a little of the next; 36,864 bytes go down, one token. The figure shows, above, which layers are at work (dark) and prefetched
-# (light), update by update; below, the bytes that are here, a flat line, and those that have moved. The prefill brings almost nothing up: there is nothing yet. From
+# (light), update by update; below, the bytes that are here, which step up once, where the room doubles, and those that have moved. The prefill brings almost nothing up: there is nothing yet. From
 # then on each step brings everything. The last line is nearly flat: a row goes down once.
 #
 # (What is held counts room for 1,000 tokens, since the dynamic cache inside has doubled. Empty slots are not moved.)

@@ -184,3 +184,10 @@ def test_each_setting_is_told_of_as_it_is_done(monkeypatch):
     assert [(each.setting, each.questions, each.right, each.nbytes) for each in scores] == [
         (setting, 2, [8], 3) for setting in SETTINGS[2:4]
     ]
+
+
+def test_read_one_token_at_a_time_prose_is_foreseen_worse_through_values_rounded_at_once(model, short):
+    """In chunks of 64 the newest numbers are exact, which prose needs most; the recording has it of the whole play."""
+    setting, exactly = rounding("quanto", 2, "channel", "token"), bits_per_byte(model, text=short)
+    singly, at_once = (bits_per_byte(model, setting.cache, short, chunk=n, **setting.options) for n in (1, 64))
+    assert singly - exactly > 3 * (at_once - exactly) > 0
