@@ -306,10 +306,7 @@ for dtype, (uncached, cached) in logits.items():
         (uncached - cached).abs().max().item(),
         (uncached.argmax(-1) != cached.argmax(-1)).sum(),
     )
-    print(
-        f"{dtype}: largest difference {difference:.1e}, "
-        f"another token chosen at {other} of 200 places"
-    )
+    print(f"{dtype}: off by up to {difference:.1e}; at {other} of 200 places another token")
 
 # %% [markdown]
 # **Answer.** About five. A number in float32 has some seven digits, and two of them stand before the point; what remains is off by
@@ -322,14 +319,20 @@ for dtype, (uncached, cached) in logits.items():
 # and the uncached run may take different ones; from there on they write different texts. In bfloat16 this happens by itself now and
 # then. Three prompts, each written on both ways:
 
+
 # %% tags=["timed"]
+def in_a_line(tokens):
+    return " / ".join(filter(None, tokenizer.decode(tokens).split("\n")))
+
+
 coarse = GPT.from_pretrained("recall", dtype=torch.bfloat16)
 for start in ("JULIET.\n", "To be, or not", "KING.\nMy lord"):
     begin = torch.tensor([tokenizer.encode(start).ids])
     for use_cache in (False, True):
         written = coarse.generate(begin, max_new_tokens=48, use_cache=use_cache)[0].tolist()
-        said = f"{'cached' if use_cache else 'uncached'}: {tokenizer.decode(written)}"
-        print(textwrap.fill(said, 90))
+        said = in_a_line(written)
+        name = "cached:   " if use_cache else "uncached: "
+        print(textwrap.fill(name + said, 76, subsequent_indent=10 * " "))
     print()
 
 # %% [markdown]
@@ -356,7 +359,7 @@ assert chosen[0] != chosen[1]
 for name, token in zip(("uncached", "cached"), chosen):
     on = torch.cat([story[:, : at + 1], torch.tensor([[token]])], dim=1)
     on = model.generate(on, max_new_tokens=20)[0, max(0, at - 8) :].tolist()
-    print(f"{name:8}", repr(tokenizer.decode(on)))
+    print(f"{name:8}", in_a_line(on))
 
 # %% [markdown]
 # Two texts, from a difference that is smaller than a thousandth. So "the same tokens" is no fair test of a cache in low precision, and

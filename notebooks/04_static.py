@@ -133,14 +133,15 @@ class Filled(StaticCache):
 for kind in (Filled, StaticCache):
     seen, logits = steps_of(kind(model.config, max_cache_len=16, dtype=model.dtype))
     print(
-        f"{kind.__name__:11} (B, S, heads, channels):", *seen.shapes[:2], "...", seen.shapes[-1]
-    )
+        f"{kind.__name__:11}", *seen.shapes[:2], "...", seen.shapes[-1]
+    )  # (B, S, heads, channels)
     assert len(set(seen.addresses)) == 1
     assert len(set(seen.shapes)) == {Filled: 8, StaticCache: 1}[kind]
     assert torch.allclose(logits, found["dynamic"][1], atol=1e-12)
 
 for k_pos in seen.k_pos[:3]:
-    print(*("NEVER" if position == NEVER else position for position in k_pos[0].tolist()))
+    first = ("NEVER" if position == NEVER else position for position in k_pos[0, :8].tolist())
+    print("positions of the slots:", *first, "...")
 assert [(k_pos != NEVER).sum() for k_pos in seen.k_pos] == list(range(1, 9))
 
 # %% [markdown]

@@ -250,7 +250,10 @@ for kind in (SlidingWindowCache, ShortRing):
     for count in (8, 11, 12, 100):
         cache = kind(windowed.config, chunk=4, dtype=model.dtype)
         right[count] = worst(cache, 4, count) < 1e-10
-    print(f"{kind.__name__:18} {cache.room} slots; right on the first so many tokens:", right)
+    print(f"{kind.__name__}, {cache.room} slots:")
+    print(
+        *(f"  {count} tokens {'right' if fine else 'WRONG'}" for count, fine in right.items())
+    )
     enough = kind is SlidingWindowCache
     assert [*right.values()] == [True, True, enough, enough]
 
