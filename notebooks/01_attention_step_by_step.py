@@ -300,7 +300,8 @@ assert torch.allclose(attend_as_matrices(Q, K, V, mask), out, atol=1e-12)
 
 # %% tags=["exercise"]
 def tree_mask(parents):
-    """A list of T parents -> (T, T), bool, True where the token of the row sees the token of the column."""
+    """A list of T parents -> (T, T), bool, True where the token of the row sees the token of
+    the column."""
     raise NotImplementedError
 
 
@@ -333,7 +334,8 @@ exercises.tree.check(tree_mask)
 
 # %%
 def attention_of(q, k, v):
-    """(T, D), (S, D), (S, D) -> what attention gives (T, D), and the logarithm of the sum (T,)"""
+    """(T, D), (S, D), (S, D) -> what attention gives (T, D), and the logarithm of the sum
+    (T,)"""
     scores = q @ k.T / math.sqrt(q.shape[-1])
     return scores.softmax(-1) @ v, scores.logsumexp(-1)
 
@@ -473,7 +475,8 @@ for q_pos in (torch.tensor([3]), torch.tensor([3, 4])):
 
 # %%
 def broken_heads(x, heads):
-    """(T, C) -> (heads, T, C / heads): the first head gets the first channels of each token, and so on."""
+    """(T, C) -> (heads, T, C / heads): the first head gets the first channels of each token,
+    and so on."""
     return x.view(heads, len(x), -1)
 
 
@@ -484,7 +487,8 @@ print(broken_heads(x, 2))
 
 # %% tags=["exercise"]
 def mended_heads(x, heads):
-    """(T, C) -> (heads, T, C / heads): the first head gets the first channels of each token, and so on."""
+    """(T, C) -> (heads, T, C / heads): the first head gets the first channels of each token,
+    and so on."""
     raise NotImplementedError
 
 

@@ -114,7 +114,8 @@ assert torch.equal(text, model.generate(ids, max_new_tokens=new, use_cache=False
 
 # %%
 class Recorder(NoCache):
-    """Keeps nothing, but writes down: steps[step][layer] is (k, v), each (B, T, heads, channels)."""
+    """Keeps nothing, but writes down: steps[step][layer] is (k, v), each (B, T, heads,
+    channels)."""
 
     def __init__(self):
         super().__init__()
@@ -474,7 +475,8 @@ gpt2 = GPTConfig(**GPT2)
 
 
 def work(tokens, attention):
-    """Of a whole generation without a cache, from one token on, with logits of the last token only."""
+    """Of a whole generation without a cache, from one token on, with logits of the last token
+    only."""
     return uncached_flops(gpt2, 1, tokens, attention=attention, logits="last")
 
 

@@ -404,7 +404,8 @@ def timed(step):
 
 @torch.no_grad()
 def one_step(length):
-    """Seconds of the step that reads token `length`, without and with a cache; the best of five."""
+    """Seconds of the step that reads token `length`, without and with a cache; the best of
+    five."""
     cache = make_cache("dynamic", model.config, dtype=model.dtype)
     model(many[:, : length - 6], cache=cache)
     model(many[:, length - 6 : length - 5], cache=cache)  # the room grows here, not below
@@ -627,7 +628,8 @@ assert torch.equal(text, model.generate(edited, max_new_tokens=1, use_cache=Fals
 
 # %% tags=["exercise"]
 def rows_of_a_chat(turns):
-    """A list of (asked, answered) -> (without a cache, with a new one in each turn, with a kept one)."""
+    """A list of (asked, answered) -> (without a cache, with a new one in each turn, with a kept
+    one)."""
     raise NotImplementedError
 
 

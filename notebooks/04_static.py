@@ -70,7 +70,8 @@ assert [line[0] for line in lines] == ["-"] * 4 + ["+"]
 
 # %%
 class Watched(Observer):
-    """Passes everything on, and writes down what layer 0 is given: the keys' shapes and addresses, the positions."""
+    """Passes everything on, and writes down what layer 0 is given: the keys' shapes and
+    addresses, the positions."""
 
     def __init__(self, cache):
         super().__init__(cache)

@@ -140,7 +140,8 @@ show(
 
 # %%
 class Shuffled(Observer):
-    """Passes everything on, but gives attention the slots in another order, a new one each time."""
+    """Passes everything on, but gives attention the slots in another order, a new one each
+    time."""
 
     def update(self, k, v, layer):
         k, v, k_pos = super().update(k, v, layer)

@@ -528,7 +528,8 @@ def fed(cache, text, chunks):
 
 @torch.no_grad()
 def oracle_of(cache, text, chunks):
-    """Those of the uncached model that reads the numbers which such a cache would have rounded."""
+    """Those of the uncached model that reads the numbers which such a cache would have
+    rounded."""
     positions = torch.arange(text.shape[1])[None]
     return logits_reading_rounded(model, cache, text, positions, chunks)
 

@@ -187,7 +187,8 @@ assert len(timeline(True)[-1]) == loads[0] + sum(works) == 14
 
 # %% tags=["exercise"]
 def finish(loads, works, room):
-    """loads, works: ticks of each layer. room: how many layers have room. The tick at which all is done, a float."""
+    """loads, works: ticks of each layer. room: how many layers have room. The tick at which all
+    is done, a float."""
     raise NotImplementedError
 
 
@@ -407,8 +408,9 @@ assert longest[1] > longest[4] > longest[16]
 
 # %% tags=["exercise"]
 def hidden_up_to(weights, token, batch, gpu, link):
-    """weights, token: bytes of a layer's weights, and of a token's keys and values in a layer. batch: texts.
-    gpu, link: bytes a second. Whole numbers all. The most tokens of each text, a whole number."""
+    """weights, token: bytes of a layer's weights, and of a token's keys and values in a layer.
+    batch: texts. gpu, link: bytes a second. Whole numbers all. The most tokens of each text, a
+    whole number."""
     raise NotImplementedError
 
 

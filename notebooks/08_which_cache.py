@@ -345,7 +345,8 @@ for texts in (1, 64):
 
 # %% tags=["exercise"]
 def twice_as_long(weights, token, tokens):
-    """weights, token: bytes of all weights, and of a token's keys and values. The least whole number of texts."""
+    """weights, token: bytes of all weights, and of a token's keys and values. The least whole
+    number of texts."""
     raise NotImplementedError
 
 
@@ -439,7 +440,8 @@ assert dynamic.here(32_769) == MEMORY < dynamic.peak(32_769)
 
 # %% tags=["exercise"]
 def pages(lengths, shared, page):
-    """lengths: of all texts, in tokens, each at least `shared`. page: tokens of a page. A whole number of pages."""
+    """lengths: of all texts, in tokens, each at least `shared`. page: tokens of a page. A whole
+    number of pages."""
     raise NotImplementedError
 
 
@@ -532,7 +534,8 @@ show(picture, picture.alt)
 
 # %% tags=["exercise"]
 def texts_that_fit(memory, weights, context, full_layers, window_layers, window, token):
-    """memory, weights: bytes; the weights fit. token: bytes of a token in one layer. A whole number of texts."""
+    """memory, weights: bytes; the weights fit. token: bytes of a token in one layer. A whole
+    number of texts."""
     raise NotImplementedError
 
 

@@ -200,7 +200,8 @@ assert torch.allclose(cached, exact, rtol=0, atol=1e-12)
 
 # %% tags=["exercise"]
 def pairs_with_gradient(count, size):
-    """Of a text of `count` tokens, read in pieces of `size` tokens (the last may be shorter)."""
+    """Of a text of `count` tokens, read in pieces of `size` tokens (the last may be
+    shorter)."""
     raise NotImplementedError
 
 
