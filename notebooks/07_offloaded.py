@@ -36,6 +36,7 @@ sys.path.insert(0, "..")  # minigpt is in the folder above
 import errno
 import gc
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 from unittest import mock
@@ -51,7 +52,7 @@ from minigpt.exercises import e07_offloading as exercises
 from minigpt.measure.counted.observer import Observer
 from minigpt.measure.forms.memory import nbytes
 from minigpt.measure.forms.real_models import load
-from minigpt.show.notebook import code, refused, show
+from minigpt.show.notebook import WIDTH, code, refused, show
 from minigpt.show.plots.ladder import ladder, moves
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
@@ -167,6 +168,7 @@ def timeline(prefetch):
     return rows
 
 
+print("- loading, # working")
 for prefetch in (False, True):
     rows = timeline(prefetch)
     print(f"{'with' if prefetch else 'without'} a prefetch: {len(rows[-1])} ticks")
@@ -234,9 +236,9 @@ code(Offloaded.tensors)
 code(Offloaded.store)
 
 # %% [markdown]
-# **Claim.** Each layer is asked for before the one ahead of it attends, and layer 0 at the end of the step before. At each moment two layers are **resident**, that is here.
+# **Claim.** No layer is asked for only when it is needed. At each moment two layers are **resident**, that is here.
 #
-# **Predict.** 3 layers. Write down the order of `read` and `attend` for one decode step, before you look.
+# **Predict.** 3 layers. Write down the order of `read` and `attend` for one decode step, before you look. Does it begin with `read 0`?
 
 
 # %%
@@ -273,13 +275,13 @@ assert log.events[2 * L + 1 : 4 * L + 1] == [
 assert all(len(here) == 2 for here in log.here_now)
 
 # %% [markdown]
-# **Answer.** Read 1, attend 0, read 2, attend 1, read 0, attend 2: layer 0 is here already, and the last read is for the next step. This is an order, not a
+# **Answer.** No: read 1, attend 0, read 2, attend 1, read 0, attend 2. Layer 0 is here already, and the last read is for the next step. This is an order, not a
 # time: on any machine the next layer is on its way before this one attends.
 
 # %% [markdown]
 # ## 5. Here and moved, layer by layer
 #
-# **Claim.** Two of GPT-2's 12 layers are here at a time. Each decoded token brings all of the cache up once, and takes down its own rows only.
+# **Claim.** Two of GPT-2's 12 layers are here at a time. For each decoded token much more comes up than goes down.
 #
 # **Predict.** GPT-2 keeps 36,864 bytes a token. With 500 tokens held, how many megabytes come up for one new token? How many go down?
 
@@ -305,7 +307,7 @@ assert 501 * 36864 < up < 502 * 36864
 # %% [markdown]
 # ## 6. Bytes up, bytes down
 #
-# **Claim.** Down: each row once. Up: at every decode step all the rows before it. The sum grows with the square of the text.
+# **Claim.** The rows that go down grow with the text, those that come up with its square.
 #
 # **Predict.** Prompt 50, then 10 tokens are fed. How many rows come up, how many go down?
 
@@ -389,7 +391,7 @@ for batch in (1, 4, 16):
     working = (weights + nbytes(llama, 8192, batch)) / gpu
     print(
         f"{batch:2} texts: hidden up to {longest[batch]:5,} tokens of each; "
-        f"a step at 8,192 tokens: the loads take {loading:.3f} s, the work {working:.3f} s"
+        f"at 8,192 loading takes {loading:.3f} s, working {working:.3f}"
     )
     assert loading > working
 assert longest[1] > longest[4] > longest[16]
@@ -487,7 +489,7 @@ code(PinnedLayers.read)
 # %% [markdown]
 # ## 8. Offloaded static
 #
-# **Claim.** The same in front of the static cache of notebook 04: attention is given all slots, so shapes stay; two layers of the full room are here; and still only filled slots move.
+# **Claim.** In front of the static cache of notebook 04 it is the same, and that cache keeps its rules: attention is given all slots, so shapes stay, and what doesn't fit is refused.
 #
 # **Predict.** 60 slots, 50 filled, and one token is fed. Does the static kind have more bytes here than the dynamic one? Do more come up?
 
@@ -508,8 +510,9 @@ for name, options in {"offloaded": {}, "offloaded_static": {"max_cache_len": 60}
         model(ids[:, 50:51], cache=cache)
     rows_up = (cache.moved[0] - before) / row
     print(
-        f"{name:16} room {cache.room:3} slots, held {cache.nbytes:7,} bytes, here {cache.resident_nbytes:7,}, "
-        f"up for one token: {rows_up:.1f} rows, given to attention: {cache.slots} slots"
+        f"{name:16} room {cache.room:3} slots, "
+        f"held {cache.nbytes:7,} bytes, here {cache.resident_nbytes:7,}\n"
+        f"{'':16} up for one token: {rows_up:.1f} rows, given to attention: {cache.slots} slots"
     )
     assert cache.resident_nbytes * L == cache.nbytes * 2
     assert cache.slots == options.get("max_cache_len", 51)
@@ -520,7 +523,7 @@ with refused(CacheFull):
     )
 
 # %% [markdown]
-# **Answer.** No to both: here 245,760 bytes against 409,600, and 50.3 rows up against 67.0. The dynamic one had just doubled its room, and layer 0, prefetched at the old size, was
+# **Answer.** No to both: here 245,760 bytes against 409,600, and 50.3 rows up against 67.0. Of all the slots only the filled ones move. And the dynamic one had just doubled its room, and layer 0, prefetched at the old size, was
 # fetched again. Of the two things that the static cache of notebook 04 fixes, shapes stay, but addresses are given up: each layer comes into a new buffer. And an offloaded cache
 # keeps the rules of its kind: what doesn't fit is refused.
 
@@ -529,9 +532,9 @@ with refused(CacheFull):
 #
 # On a machine with a GPU, transformers' offloaded caches use the CPU's memory; without one they stop with an error. Ours takes a step down even there: the layers wait in files, in the `folder` that you name.
 #
-# **Claim.** The files leave nothing behind, and two caches in one folder never meet.
+# **Claim.** Two caches in one folder never meet, and they leave nothing behind.
 #
-# **Predict.** While the cache lives, what is to be seen in its folder? And after it is gone?
+# **Predict.** While two caches of 3 layers keep theirs in one folder, how many files are to be seen in it?
 
 # %%
 place = tempfile.TemporaryDirectory()
@@ -540,11 +543,8 @@ folder.mkdir()
 
 
 def say(error):
-    print(
-        f"{type(error).__name__}: {str(error).replace(str(folder.resolve()), 'FOLDER')}".replace(
-            "\\", "/"
-        )
-    )
+    said = f"{type(error).__name__}: {error}".replace(str(folder.resolve()), "FOLDER")
+    print(textwrap.fill(said.replace("\\", "/"), WIDTH))
 
 
 options = {"max_cache_len": 60, "dtype": torch.float64, "folder": folder}
@@ -559,7 +559,7 @@ print("left in the end:   ", list(folder.iterdir()))
 assert not list(folder.iterdir())
 
 # %% [markdown]
-# **Answer.** Nothing, both times. The files have no names (where the system wants one, as Windows does, it goes with the cache): no other cache can open them, and whatever ends the program, the
+# **Answer.** None, and none is left in the end. The files have no names (where the system wants one, as Windows does, it goes with the cache): no other cache can open them, and whatever ends the program, the
 # system takes their bytes back.
 #
 # One thing to know when measuring: what was just written to a file is usually still in the system's memory, so a small cache never

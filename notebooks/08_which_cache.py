@@ -40,6 +40,7 @@ sys.path.insert(0, "..")  # minigpt is in the folder above
 import dataclasses
 import itertools
 import statistics
+import textwrap
 
 import torch
 
@@ -72,7 +73,7 @@ from minigpt.measure.forms.roofline import (
 )
 from minigpt.measure.forms.weights import weights
 from minigpt.recall.corpus import held_out
-from minigpt.show.notebook import refused, show
+from minigpt.show.notebook import WIDTH, refused, show
 from minigpt.show.plots.flops import flops, work
 from minigpt.show.plots.memory_chart import memory_chart
 from minigpt.show.plots.quality import quality_against_bytes
@@ -135,7 +136,7 @@ for name, each in counted.items():
     if name == "sliding_window":  # the prompt comes in chunks
         how["prefill_chunk_size"] = config.window
     assert form(config, PROMPT, NEW, **how).total == each["flops"], name
-print("counted and closed form: equal for", ", ".join(counted))
+print(textwrap.fill(f"counted and closed form: equal for {', '.join(counted)}", WIDTH))
 
 # %% [markdown]
 # **Answer.** Fewer FLOPs: only the window, 357 MFLOP in place of 385, since it looks at fewer tokens; the static ones take more, since their attention is given empty slots too. Fewer bytes:
@@ -172,13 +173,14 @@ for prompt, attention, logits in itertools.product(
         form(gpt2, prompt, 512, **how).total for form in (uncached_flops, cached_flops)
     )
     times[prompt, attention, logits] = without / cached
+print("512 new tokens")
 for prompt in (1, 128, 512):
     ways = ", ".join(
         f"{attention} {logits} {times[prompt, attention, logits]:.4g}"
         for attention in ("causal", "dense")
         for logits in ("last", "all")
     )
-    print(f"512 new tokens after {prompt:3}: {ways} times fewer")
+    print(f"after {prompt:3}: {ways} times fewer")
 
 for tokens in (128, 400, 639):  # a pass over all, and a decode step: counted without numbers
     assert (
@@ -202,9 +204,9 @@ print(f"after 128: {headline:.0f} times by the causal count, {executed:.0f} as e
 #
 # The first new token comes out of the **prefill**, which reads the whole prompt. Each later one comes out of a **decode** step, which reads one token.
 #
-# **Claim.** A fresh cache spares the prefill nothing: it takes hundreds of times the FLOPs of a decode step. A cache kept from an earlier call spares it all that the two prompts share.
+# **Claim.** A fresh cache spares the prefill nothing; one that is kept from an earlier call can spare it nearly all.
 #
-# **Predict.** A prompt of 400 tokens: how many times the FLOPs of a decode step? And how many times the seconds? And what is left of it, if a cache holds its first 390 tokens from an earlier call?
+# **Predict.** A prompt of 400 tokens: how many times the FLOPs of a decode step? As many times the seconds, or more, or fewer? And how many times fewer FLOPs, if a cache holds its first 390 tokens from an earlier call?
 
 # %%
 first, second = trace(model, prose, 2, "dynamic").passes
@@ -241,8 +243,8 @@ assert prefill > 2 * decode
 assert prefill / decode < first.flops.total / second.flops.total
 
 # %% [markdown]
-# **Answer.** 349 times the FLOPs (as executed: dense, logits of the last token), but far fewer times the seconds. Of the prompt whose first 390 tokens are kept, 10 rows of 400 are
-# computed. So the cache that makes the *first* token quick is the one that is not thrown away: a system prompt, a document, the conversation so far.
+# **Answer.** 349 times the FLOPs (as executed: dense, logits of the last token), but far fewer times the seconds. Of the prompt whose first 390 tokens are kept, only what the two prompts don't share is
+# computed, 10 rows of 400, with 39 times fewer FLOPs. So the cache that makes the *first* token quick is the one that is not thrown away: a system prompt, a document, the conversation so far.
 #
 # A decode step has few FLOPs and is not as quick as that would allow. On our tiny model much of a step is Python that starts operations. On a large model it is something else: reading the weights.
 
@@ -466,9 +468,9 @@ exercises.pages.check(pages)
 # What the model's makers chose counts for as much as the cache. Several query heads may share a key/value head. Some layers may have a window and the others none: a **hybrid** model. And **multi-head latent attention** (MLA, DeepSeek-V2,
 # arXiv 2405.04434) keeps neither keys nor values, but one short **latent** vector a token and layer, from which every head makes its own, and a small rotary key that all heads share.
 #
-# **Claim.** A larger model may keep less of a token than a smaller one.
+# **Claim.** What a model keeps of a token doesn't follow from its size.
 #
-# **Predict.** DeepSeek-V3 has 61 layers of 128 heads, Llama 3 8B 32 layers of 32. Which keeps more bytes of a token?
+# **Predict.** DeepSeek-V3 has 61 layers of 128 heads, Llama 3 8B 32 layers of 32. Which keeps more bytes of a token? And how many times as much would each keep with keys and values of every head?
 
 # %%
 print(f"{'':13}{'a token':>9}{'a later':>9}{'32,768 tokens':>15}   layers and what each keeps")
@@ -505,7 +507,7 @@ for name, (each, all_kept) in unshared.items():
 assert nbytes(deepseek, 1) < nbytes(llama, 1)
 
 # %% [markdown]
-# **Answer.** Llama: 131,072 bytes against 70,272. With keys and values of all its heads DeepSeek-V3 would keep 71 times as much, Llama 3 8B 4 times. In a hybrid the few layers without a window are what
+# **Answer.** Llama, the much smaller model: 131,072 bytes against 70,272. With keys and values of all its heads DeepSeek-V3 would keep 71 times as much, Llama 3 8B 4 times. In a hybrid the few layers without a window are what
 # still grows: past its windows gemma-3-27b adds 81,920 bytes a token in place of 507,904. (*A later* token is one that comes when all windows are full.)
 #
 # Other hybrids have layers that keep a state of fixed size, whatever the length. What these keep is not counted here, and `memory` says so:
@@ -596,9 +598,9 @@ with refused(CacheFull):
 # Bytes are easy to save if nobody looks at what is lost. **Recall** is the share of memory questions that the model answers right: a fact, much prose, then a question about the fact.
 # Measuring it takes minutes, so these numbers are not of this run: the project recorded them, 25 questions at each of 8 distances (`python -m minigpt quality` makes them again).
 #
-# **Claim.** Exact caches lose nothing. In the bytes of a window, few bits keep more.
+# **Claim.** Exact caches lose nothing. Where every token is kept in few bits, more is remembered than by a window of as many bytes.
 #
-# **Predict.** A window of so few tokens that it takes as many bytes as all tokens in 2 bits: which of the two remembers more?
+# **Predict.** From 4 bits to 2, and from 2 to 1: is less remembered at each step, or at one of them? And what share of its questions does the window answer?
 
 # %%
 recorded = recorded_quality()
@@ -607,8 +609,9 @@ scores = {each.setting.name: each for each in recorded.scores}
 two_bits = scores["int2, keys by channel, values by token"]
 narrow = as_large(recorded.scores)
 print(
-    f"bytes: of {recorded.prompt_tokens} tokens fed singly, {recorded.kept} where not rounded; "
-    f"quality: of the {recorded.dtype} model, fed {recorded.chunk} at a time"
+    f"bytes: of {recorded.prompt_tokens} tokens fed singly, {recorded.kept} where not rounded\n"
+    f"quality: of the {recorded.dtype} model, fed {recorded.chunk} at a time\n"
+    f"prose: bits a byte more than exact\n"
 )
 for name in (
     "concat",
@@ -618,8 +621,8 @@ for name in (
     each = scores[name]
     low, high = each.recall_interval
     print(
-        f"{name:38}{each.nbytes / 1e3:7,.1f} kB, recall {each.recall:6.1%} "
-        f"(95%: {low:.0%} to {high:.0%}), prose {round(each.more_bits, 3) + 0.0:+.3f} bits a byte"
+        f"{name:38}{each.nbytes / 1e3:6,.1f} kB, recall {each.recall:6.1%} "
+        f"(95%: {low:.0%} to {high:.0%}), prose {round(each.more_bits, 3) + 0.0:+.3f}"
     )
 print(f"\nquality as bytes are counted, in {recorded.kept} and fed singly:")
 for each in recorded.checked_scores:
@@ -642,10 +645,10 @@ picture = quality_against_bytes(recorded)
 show(picture, picture.alt)
 
 # %% [markdown]
-# **Answer.** All tokens in 2 bits: they answer all questions right, and a window of about as many bytes 17.5% of them. On the way 2 bits hold a little more, 149.6 kB, since the tokens of a group stay exact until it is whole.
+# **Answer.** At one, the last: all tokens in 2 bits answer all questions right, as in 4, and in 1 bit 2.5% of them. A window of about as many bytes as the 2 bits answers 17.5%. On the way 2 bits hold a little more, 149.6 kB, since the tokens of a group stay exact until it is whole.
 # Fed singly, 2 bits cost more in prose than in chunks, whose own tokens are exact while they are read; all questions are still answered.
 #
-# The figure shows each recorded setting by the bytes that it holds: on the left the questions answered right, on the right how much worse prose is foreseen. A window is not a worse way to store
+# The figure shows each recorded setting by the bytes that it holds: on the left the questions answered right, on the right how much worse prose is foreseen. The faint triangles are other groupings, *rounded otherwise*; the exact caches hold nearly the same bytes, so their marks lie over each other. A window is not a worse way to store
 # the same thing: it is another rule of who sees whom, and this model was not trained with it. One that was would lose less. And our model is tiny; what 2 bits do to yours, measure on yours.
 
 # %% [markdown]

@@ -91,8 +91,9 @@ MINE = SNIPPET.replace(THEIRS, OURS)
 assert MINE != SNIPPET
 
 # %% tags=["timed"]
+print("transformers:")
 for name, how in HOW.items():
-    print(f"transformers {name:8}", repr(run(SNIPPET, how | {"pad_token_id": 0})[1]))
+    print(f"{name:16}", repr(run(SNIPPET, how | {"pad_token_id": 0})[1]))
 
 # %% tags=["timed"]
 others = {
@@ -104,9 +105,10 @@ others["sliding_window"] = {
     "cache_implementation": "sliding_window",
     "cache_config": {"window": 512},
 }
+print("minigpt:")
 for name, how in {"none": HOW["none"], **others}.items():
     out, text = run(MINE, how)
-    print(f"minigpt {name:16}", repr(text))
+    print(f"{name:16}", repr(text))
     assert out.shape == (1, 13 + 20)
     assert text.startswith("A list of colors: red, blue")
 
@@ -117,7 +119,7 @@ for name, how in {"none": HOW["none"], **others}.items():
 # %% [markdown]
 # ## 2. The same tokens
 #
-# **Claim.** In float64, where rounding decides nothing, both libraries choose the same tokens.
+# **Claim.** In float64 rounding decides nothing. What still differs there is computed differently.
 #
 # **Predict.** Three ways (no cache, dynamic, static), two libraries. How many different texts?
 
@@ -152,9 +154,9 @@ assert all(torch.equal(out, first) for out in exact.values())
 # A **backend** is a library that turns numbers into few bits and back. transformers knows **quanto** (the package optimum-quanto; the smallest and the largest number of a group set its scale) and **hqq**
 # (half-quadratic quantization, which then moves the zero-point to make the error smaller). Ours has both methods built in: notebook 06.
 #
-# **Claim.** All of ours give the tokens of `use_cache=False` in float64, but for the quantized one, which promises only to be close.
+# **Claim.** In float64 an exact cache gives the tokens of `use_cache=False`. Two of ours don't promise it: the quantized one, which rounds, and the window, which forgets.
 #
-# **Predict.** Does a window of 512 change anything for this text?
+# **Predict.** A window of 512, and this text: the same tokens, or others?
 
 # %%
 for name, how in others.items():
@@ -164,17 +166,16 @@ for name, how in others.items():
         assert torch.equal(out, first)
 
 # %% [markdown]
-# **Answer.** No: the window is longer than the text, so nothing is forgotten.
+# **Answer.** The same: the window is longer than the text, so nothing is forgotten.
 
 # %% [markdown]
 # ## 4. Quantized: one name, two moments
 #
 # A quantized cache rounds old tokens and keeps the newest exact: these are its **residual**, 128 tokens by default in both libraries. The snippet's text has 33.
 #
-# **Claim.** Ours rounds a token when it leaves the residual. transformers rounds the whole prompt as soon as it has been read, whatever the residual, and later tokens all at once,
-# when the residual is full.
+# **Claim.** Ours rounds a token when it leaves the residual. transformers has another moment, so the same options need not give the same text.
 #
-# **Predict.** 2 bits, and the default residual: does ours write what the exact cache writes? Does transformers? And with a residual of 0?
+# **Predict.** 2 bits, and the default residual: does ours write what the exact cache writes? Does transformers? And do the two agree, with a residual of 0?
 
 # %% tags=["timed"]
 inputs = tokenizer("A list of colors: red, blue", return_tensors="pt")
@@ -208,7 +209,7 @@ for residual in (128, 0):
 # (Saved with optimum-quanto installed. Without it, the lines of transformers say so when you run the cell; the next cell needs no backend.)
 #
 # To see the moments, here is transformers' own `QuantizedLayer` with a backend that just drops the digits behind the point, beside our cache. Both get the same
-# numbers, a prompt of 20 and then a token at a time, with a residual of 8. Which of the keys that attention is given are not what was fed?
+# numbers, a prompt of 20 and then a token at a time, with a residual of 8. Which of the keys that attention is given are not what was fed (`#`), and which are (`.`)?
 
 
 # %% tags=["timed"]
@@ -227,6 +228,7 @@ one_layer = GPTConfig(vocab_size=2, context=40, n_layer=1, n_head=1, n_embd=64)
 their_layer = DropDigits(residual_length=8)
 our_cache = make_cache("quantized", one_layer, residual_length=8)
 keys = torch.randn(1, 40, 1, 64, generator=torch.Generator().manual_seed(0))
+print("tokens, and how they are read")
 for end in (20, *range(21, 34)):
     new = keys[:, our_cache.length : end]
     theirs_given, _ = their_layer.update(new.transpose(1, 2), new.transpose(1, 2))
@@ -236,7 +238,7 @@ for end in (20, *range(21, 34)):
         "".join(".#"[bool(differs)] for differs in (given != keys[:, :end]).any(-1).flatten())
         for given in (theirs_given.transpose(1, 2), ours_given)
     ]
-    print(f"{end:2} tokens: transformers {marks[0]:34} minigpt {marks[1]}")
+    print(f"{end:2}: transformers {marks[0]:33} minigpt {marks[1]}")
     assert marks[1].count("#") == (end - 1 - 8 if end > 20 else 0)
 print("transformers rounds so many keys at a time:", their_layer.rounded[::2])  # then values
 
@@ -244,7 +246,7 @@ print("transformers rounds so many keys at a time:", their_layer.rounded[::2])  
 # **Answer.** With the default residual ours writes the exact text, since nothing has left it; that proves nothing about rounding. transformers has rounded the prompt (`#`) and writes something else. With a
 # residual of 0 both round every old token, and with the same 2 bits both write the same other text.
 #
-# The picture shows why. In the prefill both attend to exact numbers. Then transformers reads the whole prompt rounded, and empties its residual all at once every 8 tokens;
+# The picture shows why. In the prefill both attend to exact numbers. Then transformers reads the whole prompt rounded, whatever the residual, and empties its residual all at once every 8 tokens;
 # ours lets one token leave at a time. And when transformers empties it, it rounds all old tokens again, those of the prompt too; ours rounds each once.
 
 # %% [markdown]
@@ -338,7 +340,7 @@ exercises.take_back.check(take_back)
 #
 # **Claim.** Given a cache of another text, or of all the prompt, ours refuses. What transformers does depends on its version, so look at the output.
 #
-# **Predict.** Ben says that Romeo gets a lantern, and asks what Romeo gets. What does he read, if the cache is Ann's?
+# **Predict.** Ben says that Romeo gets a lantern, and asks what Romeo gets. What does transformers write for him, if the cache is Ann's: his lantern, her ruby, or an error?
 
 # %% tags=["timed"]
 theirs = transformers.AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float64)

@@ -1,7 +1,6 @@
 """The exercises of notebook 06."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 
@@ -55,25 +54,25 @@ packed = Exercise(
 )
 
 
-@dataclass(frozen=True)
-class BlackBox:
+def black_box(name: str):
     """Rounds 8 tokens of 2 heads of 8 channels to 4 bits, and reads them back. It hides what shares a scale."""
 
-    _name: str
+    class BlackBox:
+        def __call__(self, x):
+            codec = Codec(MinMax(4), group_shape(name, 8, 2, 8), (2, 8), x.dtype)
+            return codec.read(codec.write(x[None]))[0]
 
-    def __call__(self, x):
-        codec = Codec(MinMax(4), group_shape(self._name, 8, 2, 8), (2, 8), x.dtype)
-        return codec.read(codec.write(x[None]))[0]
+        def __repr__(self):
+            return "a black box"
 
-    def __repr__(self):
-        return "a black box"
+    return BlackBox()
 
 
-def spoilt(read: Callable):
-    """Which numbers come back wrong when the first is made large."""
+def spoilt(read: Callable, by: float = 0.1):
+    """Which numbers come back wrong, by more than that, when the first is made large."""
     x = torch.rand(8, 2, 8, generator=torch.Generator().manual_seed(0))
     x[0, 0, 0] = 1000
-    return (read(x) - x).abs() > 0.1
+    return (read(x) - x).abs() > by
 
 
 def grouping(read: Callable) -> str:
@@ -87,8 +86,11 @@ def grouping(read: Callable) -> str:
 
 shares = Exercise(
     reference=grouping,
-    cases=[(BlackBox(name),) for name in NAMES],
+    cases=[(black_box(name),) for name in NAMES],
     mistakes={
+        "every number comes back a little off, spoilt or not: count only those that are off by much": (
+            lambda read: "tensor" if spoilt(read, by=0)[:, 1].any() else grouping(read)
+        ),
         "the other channels of the token are spoilt by head and by tensor as well: look at another token too": (
             lambda read: "token" if spoilt(read)[0, 0].any() else "channel"
         ),

@@ -13,12 +13,15 @@ def finished_at(loads: list[float], works: list[float], room: int) -> float:
     return float(done[-1])
 
 
-def write(file: list[int], first: int, rows: list[list[int]], slot: int) -> list[int]:
+def write(file: list[int], rows: list[list[int]], slot: int) -> list[int]:
     """A file with the rows written from that slot on."""
+    return put(file, slot * len(rows[0]), rows)
+
+
+def put(file: list[int], at: int, rows: list[list[int]], over: int | None = None) -> list[int]:
+    """A file with the rows from its number `at` on, in place of `over` numbers (None: of as many as there are)."""
     new = [number for row in rows for number in row]
-    at = slot * len(rows[0])
-    filled = file + [0] * (at - len(file))
-    return filled[:at] + new + filled[at + len(new) :]
+    return file[:at] + new + file[at + (len(new) if over is None else over) :]
 
 
 finish = Exercise(
@@ -29,8 +32,12 @@ finish = Exercise(
         ([1.0, 1.0, 9.0, 1.0], [5.0, 5.0, 1.0, 1.0], 2),
         ([1.0, 1.0, 9.0, 1.0], [5.0, 5.0, 1.0, 1.0], 3),
         ([1.0, 9.0, 1.0, 1.0], [5.0, 1.0, 5.0, 5.0], 1),
+        ([0.5, 1.25, 0.5], [1.0, 0.75, 2.25], 2),
     ],
     mistakes={
+        "a time need not be a whole number of ticks: keep the fraction": lambda loads, works, room: int(
+            finished_at(loads, works, room)
+        ),
         "nothing overlaps: the next layer comes while this one works": lambda loads, works, room: finished_at(
             loads, works, 1
         ),
@@ -74,24 +81,29 @@ hidden_up_to = Exercise(
 )
 
 mended = Exercise(
-    reference=lambda file, first, rows: write(file, first, rows, first),
+    reference=lambda file, first, rows: write(file, rows, first),
     cases=[
         ([], 0, [[1, 2], [3, 4]]),
         ([1, 2, 3, 4, 5, 6], 3, [[7, 8]]),
         ([1, 2, 3, 4, 5, 6], 1, [[7, 8]]),
+        ([*range(1, 13)], 1, [[21, 22, 23], [24, 25, 26]]),
     ],
     mistakes={
-        "this still does what the broken one does": lambda file, first, rows: write(
-            file, first, rows, max(first - 1, 0)
+        "this still does what the broken one does": lambda file, first, rows: write(file, rows, max(first - 1, 0)),
+        "all rows are to be written, not the first alone": lambda file, first, rows: write(file, rows[:1], first),
+        "new rows are not always the last: after a crop they go over old ones": lambda file, first, rows: put(
+            file, len(file), rows
         ),
-        "new rows are not always the last: after a crop they go over old ones": lambda file, first, rows: write(
-            file, first, rows, len(file) // len(rows[0])
+        "new rows go over old ones, nothing is pushed back": lambda file, first, rows: put(
+            file, first * len(rows[0]), rows, over=0
         ),
-        "what stands behind the new rows must stay": lambda file, first, rows: (
-            file[: first * len(rows[0])] + [number for row in rows for number in row]
+        "what stands behind the new rows must stay": lambda file, first, rows: put(
+            file, first * len(rows[0]), rows, over=len(file)
         ),
-        "`first` counts rows, and a row is several numbers": lambda file, first, rows: (
-            file[:first] + [number for row in rows for number in row] + file[first + sum(map(len, rows)) :]
+        "`first` counts rows, and a row is several numbers": lambda file, first, rows: put(file, first, rows),
+        "a row has as many numbers as it has, not always two": lambda file, first, rows: put(file, 2 * first, rows),
+        "all the new rows go over old ones: the rest begins behind the last of them": lambda file, first, rows: put(
+            file, first * len(rows[0]), rows, over=len(rows[0])
         ),
     },
 )

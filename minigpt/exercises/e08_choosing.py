@@ -79,8 +79,12 @@ pages = Exercise(
         ([100, 101, 102], 37, 16),
         ([20, 20], 20, 16),
         ([5, 6, 7], 0, 4),
+        ([32, 48], 16, 16),
     ],
     mistakes={
+        "a page that is just full needs no other: round up, don't add one": lambda lengths, shared, page: (
+            shared // page + sum((length - shared // page * page) // page + 1 for length in lengths)
+        ),
         "pages that are full of what all share are needed once": lambda lengths, shared, page: sum(
             up(length, page) for length in lengths
         ),

@@ -37,8 +37,8 @@ class MinMax:
 
     def round(self, x: Float[Tensor, "*G n"]) -> tuple[UInt8[Tensor, "*G n"], Parameters]:
         low, high = upcast(x).aminmax(dim=-1, keepdim=True)
-        scale = ((high - low) / self.top).clamp(max=torch.finfo(x.dtype).max).to(x.dtype)  # as it will be read
-        scale = positive(scale)
+        scale = ((high - low) / self.top).clamp(max=torch.finfo(x.dtype).max)
+        scale = positive(scale.to(x.dtype))  # as it will be read
         codes = ((upcast(x) - low) / upcast(scale)).round().clamp(0, self.top)
         return codes.to(torch.uint8), [scale[..., 0], low[..., 0].to(x.dtype)]
 

@@ -24,7 +24,11 @@ def shared(read_back: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Int
     return groups.view(shape)
 
 
-def spoilt_by(place: int, x: Float[Tensor, "N ..."], read_back: Callable[[Tensor], Tensor]) -> Bool[Tensor, "..."]:
+def spoilt_by(
+    place: int,
+    x: Float[Tensor, "N ..."],
+    read_back: Callable[[Tensor], Tensor],
+) -> Bool[Tensor, "..."]:
     """Which numbers are read back wrong, in some of the N draws, once an outlier stands in that place."""
     wrong = torch.zeros_like(x[0], dtype=torch.bool)
     for outlier in (1000, -1000):
