@@ -89,7 +89,7 @@ shares = Exercise(
     cases=[(black_box(name),) for name in NAMES],
     mistakes={
         "every number comes back a little off, spoilt or not: count only those that are off by much": (
-            lambda read: "tensor" if spoilt(read, by=0)[:, 1].any() else grouping(read)
+            lambda read: "tensor" if spoilt(read, by=0.0)[:, 1].any() else grouping(read)
         ),
         "the other channels of the token are spoilt by head and by tensor as well: look at another token too": (
             lambda read: "token" if spoilt(read)[0, 0].any() else "channel"
