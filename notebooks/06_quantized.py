@@ -732,10 +732,10 @@ for name, options in {"dynamic": {}, "quantized": {"residual_length": 0}}.items(
 assert took["quantized"] > took["dynamic"]
 
 # %% [markdown]
-# **Answer.** It holds 28.3%: 4.5 bits a number in place of 16, the codes and a scale and an offset for each 64 of them; and the newest token, which is exact. Attention receives 100%.
+# **Answer.** It holds 28.3%: 4.5 bits a number in place of 16, the codes and a scale and an offset for each 64 of them; and the newest token, which is exact. A step is slower, not quicker, since attention still receives 100%.
 #
-# Before each attention all codes are **dequantized**: made into numbers again, of which attention reads every one. What is saved is memory: more tokens or more texts fit. A step becomes slower, not faster, unless a fused
-# kernel reads the codes themselves, which neither transformers' cache nor ours has.
+# Before each attention all codes are **dequantized**: made into numbers again, of which attention reads every one. What is saved is memory: more tokens or more texts fit. A step could gain only by a fused
+# kernel that reads the codes themselves, which neither transformers' cache nor ours has.
 
 # %% [markdown]
 # ## What to take away

@@ -236,7 +236,7 @@ code(Offloaded.tensors)
 code(Offloaded.store)
 
 # %% [markdown]
-# **Claim.** No layer is asked for only when it is needed. At each moment two layers are **resident**, that is here.
+# **Claim.** Every layer is asked for before it is needed. So at each moment two layers are **resident**, that is here.
 #
 # **Predict.** 3 layers. Write down the order of `read` and `attend` for one decode step, before you look. Does it begin with `read 0`?
 
@@ -523,7 +523,7 @@ with refused(CacheFull):
     )
 
 # %% [markdown]
-# **Answer.** No to both: here 245,760 bytes against 409,600, and 50.3 rows up against 67.0. Of all the slots only the filled ones move. And the dynamic one had just doubled its room, and layer 0, prefetched at the old size, was
+# **Answer.** No to both: here 245,760 bytes against 409,600, and 50.3 rows up against 67.0. Only filled slots move; but the dynamic one had just doubled its room, and layer 0, prefetched at the old size, was
 # fetched again. Of the two things that the static cache of notebook 04 fixes, shapes stay, but addresses are given up: each layer comes into a new buffer. And an offloaded cache
 # keeps the rules of its kind: what doesn't fit is refused.
 

@@ -119,7 +119,7 @@ for name, how in {"none": HOW["none"], **others}.items():
 # %% [markdown]
 # ## 2. The same tokens
 #
-# **Claim.** In float64 rounding decides nothing. What still differs there is computed differently.
+# **Claim.** In float64 rounding decides nothing. Where texts still differ, the libraries compute different things.
 #
 # **Predict.** Three ways (no cache, dynamic, static), two libraries. How many different texts?
 
@@ -422,7 +422,7 @@ for what, ids in turns.items():
         assert torch.equal(cache.ids, ann)  # untouched
 
 # %% [markdown]
-# **Answer.** With ours nothing: the cache compares its tokens with the prompt, and refuses. With transformers, in the version that this was saved with, Ann's ruby.
+# **Answer.** In the version that this was saved with, her ruby. Ours writes nothing: the cache compares its tokens with the prompt, and refuses.
 
 # %% [markdown]
 # ### Exercise 3: find the bug
