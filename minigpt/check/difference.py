@@ -1,7 +1,6 @@
 """Where an answer first differs from what was wanted."""
 
 import math
-import sys
 
 import numpy
 import torch
@@ -35,12 +34,15 @@ def equal(got, want, tolerance: float) -> bool:
     """The same value, whatever its type; a float may be off by the tolerance."""
     if isinstance(got, Tensor):
         got = got.item() if got.numel() == 1 else None
-    if isinstance(want, float):
-        if type(got) not in (int, float) or abs(got) > sys.float_info.max:
-            return got == want if isinstance(got, float) else False
-        return math.isclose(got, want, rel_tol=tolerance, abs_tol=tolerance * 1e-6) or (got != got and want != want)
-    same_kind = isinstance(got, bool) == isinstance(want, bool) and isinstance(got, int | float | str | None)
-    return same_kind and got == want
+    if isinstance(want, float) and type(got) in (int, float):
+        if math.isnan(want):
+            return math.isnan(got)
+        try:
+            return math.isclose(got, want, rel_tol=tolerance, abs_tol=tolerance * 1e-6)
+        except OverflowError:  # a whole number that no float reaches
+            return False
+    plain = isinstance(got, int | float | str | None)  # others may not compare as one
+    return plain and isinstance(got, bool) == isinstance(want, bool) and got == want
 
 
 def entries_differ(got: dict, want: dict, axes, tolerance):
