@@ -126,6 +126,8 @@ def test_a_ring_holds_what_a_query_sees_and_the_title_counts_what_it_misses():
         seen = {position for position in range(step + 1) if position > step - 5 or position < 2}
         assert seen <= set(there.tolist()) - {NEVER}
     assert "it forgets 7 of 14 tokens, and none that a query should see" in ring(found).words
+    names = [label.get_text() for label in ring(found).axes[0].get_yticklabels()]
+    assert names == ["sink 0", "sink 1", "slot 0", "slot 1", "slot 2", "slot 3", "slot 4"]
     found.held[13, 4] = NEVER
     assert "and 1 that a query should see" in ring(found).words
 
@@ -201,7 +203,7 @@ def test_recorded_times_name_their_machine_and_are_read_back(tmp_path):
 def test_a_time_is_the_median_of_its_rounds():
     rounds = {"none": {"8": [9.0, 1.0, 2.0]}, "dynamic": {"8": [0.1, 0.4, 0.2]}}
     times = TimePerToken({"processor": "P", "threads": 1, "torch": "T"}, SMALL, 1e12, 1e12, rounds)
-    assert "takes 2.0 s without a cache, 0.200 s with one: 10 times less" in time_a_token(times).words
+    assert "takes 2.00 s without a cache, 0.200 s with one: 10 times less" in time_a_token(times).words
 
 
 def test_the_least_time_is_work_over_speed():
