@@ -570,7 +570,7 @@ assert not list(folder.iterdir())
 #
 # Disks fail in the middle of a step, when some layers have been written and others not.
 #
-# **Claim.** Whatever fails, the error says so, the cache is as it was before the step, and it goes on rightly when the trouble is over.
+# **Claim.** Whatever fails, the error says so, and no wrong number comes out. A write that fails leaves the cache as it was before the step, and it goes on rightly when the trouble is over.
 #
 # **Predict.** The disk is full when the *second* layer writes its new row. The first layer's row is in its file already. What must be done about it?
 #

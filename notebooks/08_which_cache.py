@@ -425,9 +425,21 @@ for tokens in (32_264, 32_769):
     print(f"llama-3-8b, {tokens:,} tokens: held {gib[0]:.3f} GiB, at the peak {gib[1]:.3f}")
 assert dynamic.here(32_769) == MEMORY < dynamic.peak(32_769)
 
+rounding = make_cache("quantized", model.config, nbits=2, residual_length=0)
+with torch.no_grad():
+    for piece in prose[:, :193].split([192, 1], dim=1):
+        model(piece, cache=rounding)
+        print(f"quantized, {rounding.length} tokens: {rounding.nbytes:,} bytes")
+        if rounding.length == 192:
+            whole = rounding.nbytes
+assert whole == 192 * kv_nbytes(model.config, itemsize=4) > 8 * rounding.nbytes
+
 # %% [markdown]
 # 32,769 tokens are held in 8 GiB, and yet don't fit, because the last layer could not grow. (`concat`, as transformers' own dynamic cache, has such a moment at every step. An allocator that can't use the freed
 # pieces again may need more than this.)
+#
+# Of the rounding cache the table counts what it holds once its tokens are rounded. A prompt that is fed whole stands there exactly until the next token comes, as the last lines show, and takes as much as in any other cache. So
+# feed it in chunks: only the newest chunk is exact.
 #
 # ### Pages
 #
