@@ -88,8 +88,9 @@ with torch.no_grad():
 
 # %%
 words = [tokenizer.decode([token]) for token in text[0].tolist()]
-print(words[:prompt], "+", words[prompt:])
-print("tokens read at each step:", read, "in all", sum(read))
+print("the prompt:", words[:prompt])
+print("new tokens:", words[prompt:])
+print("tokens read at each step:", *read, "in all:", sum(read))
 assert torch.equal(text, model.generate(ids, max_new_tokens=new, use_cache=False))
 
 # %% [markdown]
