@@ -17,8 +17,8 @@ class Block(nn.Module):
         self.ln_1, self.ln_2 = nn.LayerNorm(C), nn.LayerNorm(C)
 
     def forward(self, x, cache, layer):  # (B, T, C): the new tokens
-        heads = self.qkv(self.ln_1(x)).unflatten(-1, (3, HEADS, -1))  # of q, k and v
-        heads = heads.permute(2, 0, 3, 1, 4)  # (3, B, H, T, D)
+        # queries, keys and values: (B, T, 3 C) -> (3, B, H, T, D)
+        heads = self.qkv(self.ln_1(x)).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
         k, v = cache[layer] = torch.cat([cache[layer], heads[1:]], dim=3)  # THE CACHE: old, new
         T, S = x.shape[1], k.shape[2]
         mask = torch.ones(T, S, dtype=torch.bool).tril(S - T)  # a token looks only backwards
