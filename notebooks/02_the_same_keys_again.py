@@ -88,8 +88,9 @@ with torch.no_grad():
 
 # %%
 words = [tokenizer.decode([token]) for token in text[0].tolist()]
-print(words[:prompt], "+", words[prompt:])
-print("tokens read at each step:", read, "in all", sum(read))
+print("the prompt:", words[:prompt])
+print("new tokens:", words[prompt:])
+print("tokens read at each step:", *read, "in all:", sum(read))
 assert torch.equal(text, model.generate(ids, max_new_tokens=new, use_cache=False))
 
 # %% [markdown]
@@ -378,8 +379,8 @@ assert (least[1:, 1:] > 1e-6).all()
 #
 # **Claim.** For a new row, the old queries are of no use.
 #
-# **Predict.** In a text of 15 tokens we replace the query of token 5 by noise. Which rows of attention change? Which ones do if it is its
-# key, or its value?
+# **Predict.** In a text of 15 tokens we replace the query of token 5 by noise. Which rows of attention change? And if we
+# replace its key instead, or its value?
 
 # %%
 torch.manual_seed(0)

@@ -48,6 +48,7 @@ sys.path.insert(0, "..")  # minigpt is in the folder above
 import math
 import textwrap
 import time
+from itertools import zip_longest
 
 import torch
 import torch.nn.functional as F
@@ -328,10 +329,10 @@ def in_a_line(tokens):
 
 
 def compare(uncached, cached):
-    """Print the words that two texts have in common, up to 20, and how each goes on."""
+    """Print the words that two texts have in common, up to 30, and how each goes on."""
     one, other = (in_a_line(tokens).split() for tokens in (uncached, cached))
-    same = next((n for n, (a, b) in enumerate(zip(one, other)) if a != b), None)
-    start = max(0, (same or 0) - 20)
+    same = next((n for n, (a, b) in enumerate(zip_longest(one, other)) if a != b), None)
+    start = max(0, (same or 0) - 30)
     lines = {"both:    ": "... " * (start > 0) + " ".join(one[start:same])}
     if same is None:
         lines["both:    "] += " (the same to the end)"

@@ -61,7 +61,7 @@ def rows(texts, kept):
 
 prefill = Exercise(
     reference=in_pieces,
-    observe=lambda logits, model, ids, size: (f"fed {' + '.join(map(str, model.fed))} tokens", logits),
+    observe=lambda logits, model, ids, size: {"tokens fed each time": str(model.fed), "the logits": logits},
     cases=[prompt(1, 8, 4), prompt(1, 8, 3), prompt(2, 5, 1), prompt(1, 5, 9)],
     axes="text token vocabulary",
     mistakes={
