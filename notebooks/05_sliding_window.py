@@ -488,7 +488,6 @@ others = told(said["window 128"], far.prompts).sum().item()
 print(
     f"Of all {count} far ones, window 128 answers {others} with a value told of someone else."
 )
-assert right["window 128"][200] == 0
 assert 12 < others < 28
 
 # %% [markdown]
