@@ -33,7 +33,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T C"], positions: Int[Tensor, "B T"], cache: KVCache):
         q, k, v = self.qkv(x)
-        k, v, k_pos = cache.update(k, v, self.layer)  # (B, S, K, D) twice, (B, S): a layer touches a cache here alone
+        k, v, k_pos = cache.update(k, v, self.layer)  # a layer touches a cache here alone
         mask = sees(positions, k_pos, self.window, self.sinks)  # None where it hides nothing
         return self.c_proj(attend(q, k, v, mask).flatten(2))
 

@@ -78,9 +78,9 @@ torch.set_num_threads(1)  # small numbers: more threads would only wait for each
 # article that this course grows from, on KV caching in transformers, explains attention by the same three tokens, and leaves the root
 # out. So do many texts; the models don't.
 #
-# **Claim.** Whatever the query and the key of token 1 are, its attention is its value.
+# **Claim.** The attention of token 1 doesn't depend on its query, nor on its key.
 #
-# **Predict.** What is the softmax of a single score? Say it before you run the cell.
+# **Predict.** Then what is it? Say it before you run the cell. (What is the softmax of a single score?)
 
 # %%
 q = [[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]]  # of tokens 1, 2 and 3
@@ -100,7 +100,8 @@ print(f"score {score:.3f}, weight {weight}, attention {attention_1}")
 assert attention_1 == v[0]
 
 # %% [markdown]
-# **Answer.** 1, whatever the score is: a single weight that adds up to one is one. So the attention of token 1 is `v₁`.
+# **Answer.** It is `v₁`, the value of token 1. The softmax of a single score is 1, whatever the score is: a single weight that adds up
+# to one is one.
 
 # %% [markdown]
 # ## 2. Token 2: two keys, two weights
@@ -135,15 +136,15 @@ assert row(0)[0] == attention_1
 #
 # `Attn₃ = s₁ v₁ + s₂ v₂ + s₃ v₃`, with `s₁, s₂, s₃ = softmax(q₃ k₁ᵀ / √D, q₃ k₂ᵀ / √D, q₃ k₃ᵀ / √D)`
 #
-# **Claim.** To go from two tokens to three, one query, one key and one value are new. Everything else was there before.
+# **Claim.** A new token adds a row, and changes none of those above it.
 #
-# **Predict.** Of the numbers that `row(2)` reads, which were read by `row(1)` too?
+# **Predict.** The attention of token 3 reads keys and values. Which of them did token 2's read too? Which old queries does it read?
 
 # %%
 attention_3, weights_3 = row(2)
 by_hand = [attention_1, attention_2, attention_3]
 for number, line in enumerate(by_hand, start=1):
-    print(f"token {number}:", "  ".join(f"{x:.3f}" for x in line))
+    print(f"attention of token {number}:", "  ".join(f"{x:.3f}" for x in line))
 
 k_before, v_before = [list(key) for key in k], [list(value) for value in v]
 k[2], v[2] = [9.0, -9.0], [7.0, 7.0]  # another third token ...
@@ -152,8 +153,8 @@ assert row(2)[0] != by_hand[2]
 k, v = k_before, v_before
 
 # %% [markdown]
-# **Answer.** The keys and values of tokens 1 and 2: `row(1)` read them, and `row(2)` reads them again. Its query is new, and it
-# asks for no old one. Remember two sentences:
+# **Answer.** The keys and values of tokens 1 and 2: the attention of token 2 read them, and that of token 3 reads them again. It reads
+# no old query, only its own. Remember two sentences:
 #
 # - Rows 1 and 2 don't ask what token 3 is. That is why a cache is *allowed*.
 # - Row 3 asks for the *keys and values* of tokens 1 and 2, but not for their *queries*. That is why it keeps K and V only.
@@ -408,7 +409,7 @@ assert torch.equal(alone[:, :, 0], want[:, :, 3])
 # %% [markdown]
 # ## 8. Measure: the same numbers, not the same time
 #
-# **Claim.** Python loops are more than ten times slower than one call with matrices.
+# **Claim.** The same numbers can take very different times: Python loops are far slower than one call with matrices.
 #
 # **Predict.** By what factor, for 32 tokens? Ten, a hundred, a thousand?
 
@@ -442,7 +443,7 @@ assert seconds[attend_by_hand] > 10 * seconds[attend_as_matrices]
 # Here is a mask that looks right. It was seen in public code: someone thought of decoding, where one token is new, and
 # took the *last* position of all that are fed.
 #
-# **Claim.** With one token at a time nobody notices. With two it lets a token see its own future.
+# **Claim.** With one token at a time nobody notices. With two it is wrong.
 #
 # **Predict.** For the new tokens 3 and 4, which places of the mask are wrong?
 

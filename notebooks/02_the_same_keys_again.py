@@ -70,7 +70,7 @@ tokenizer = load_tokenizer("recall")
 # of the vocabulary, the higher the likelier it comes next. **Greedy decoding** takes the highest, adds it to the text, and
 # asks again. That is all of **generation**.
 #
-# **Claim.** Five lines are enough, and give the text that the package's own `generate` gives.
+# **Claim.** A loop of a few lines gives the text that the package's own `generate` gives.
 #
 # **Predict.** The prompt has 7 tokens, and we want 8 more. How many tokens does the model read, over all steps?
 
@@ -107,9 +107,9 @@ assert torch.equal(text, model.generate(ids, max_new_tokens=new, use_cache=False
 # cache, by `cache.update(k, v, layer)`, and goes on with what comes back: keys, values, and the position of each, from which `sees` makes the mask.
 # So whoever stands in for the cache can see them all. This one keeps nothing for the model, and writes everything down for us.
 #
-# **Claim.** The key of the first token is computed at every step, and is the same each time.
+# **Claim.** A key that is computed again comes out the same.
 #
-# **Predict.** There are 8 steps. How often is the key of the *last* token of the prompt computed?
+# **Predict.** There are 8 steps. How often is the key of the *first* token of the prompt computed? And that of its *last* token?
 
 
 # %%
@@ -156,12 +156,13 @@ for layers in steps:
         assert torch.allclose(v[:, :prompt], v_first, atol=1e-12)
 
 # %% [markdown]
-# **Answer.** 8 times, once a step, as the key of every other token of the prompt. In every layer, and the same numbers each time.
+# **Answer.** Both 8 times, once a step, as that of every other token of the prompt. So it is in every layer, and the numbers are the same
+# each time.
 
 # %% [markdown]
 # ## 3. Count them
 #
-# **Claim.** With a cache each row is computed once. Without one, the first token's row is computed as often as there are steps.
+# **Claim.** With a cache each row is computed once. Without one, most rows are computed many times.
 #
 # **Predict.** Which tokens' rows are computed only once even without a cache?
 #
@@ -341,9 +342,9 @@ exercises.reusable.check(reusable)
 # A **bidirectional model** such as BERT lets each token see those after it too. We can make one of ours in two lines: a key is
 # hidden from a query when its position is later. So report all keys as standing at position zero, and none is hidden.
 #
-# **Claim.** In such a model, from the second layer on, *every* key changes with each token that is added.
+# **Claim.** In such a model old keys change with each token that is added.
 #
-# **Predict.** And in the first layer?
+# **Predict.** In which layers: in all of them? And how many of the old keys: some, or all?
 
 
 # %%
@@ -369,32 +370,34 @@ assert (least[0] < 1e-12).all()
 assert (least[1:, 1:] > 1e-6).all()
 
 # %% [markdown]
-# **Answer.** In the first layer none: a key is made there before any token has looked at another. Above it not one stays. A KV cache
+# **Answer.** In all but the first, where a key is made before any token has looked at another. Above it not one key stays. A KV cache
 # of such a model would serve old numbers. So the cache is no trick of attention as such; it is allowed by causality.
 
 # %% [markdown]
 # ## 6. Why there is no Q cache
 #
-# **Claim.** A row of attention reads its own query and no other.
+# **Claim.** For a new row, the old queries are of no use.
 #
-# **Predict.** We replace the queries of all tokens but the last by noise. What happens to the last row? What if we do it to the keys?
+# **Predict.** In a text of 15 tokens we replace the query of token 5 by noise. Which rows of attention change? Which ones do if it is its
+# key, or its value?
 
 # %%
 torch.manual_seed(0)
 q, k, v = torch.randn(3, 1, 15, 2, 64, dtype=torch.float64)
 positions = torch.arange(15)[None]
 mask = sees(positions, positions)
-last_row = attend(q, k, v, mask)[:, -1]
-for name in ("queries", "keys", "values"):
-    noise = {"queries": q.clone(), "keys": k.clone(), "values": v.clone()}
-    noise[name][:, :-1] = torch.randn(1, 14, 2, 64, dtype=torch.float64)
-    difference = (attend(*noise.values(), mask)[:, -1] - last_row).abs().max().item()
-    print(f"other {name:7} for the old tokens: the last row changes: {difference > 1e-12}")
-    assert (difference > 1e-12) == (name != "queries")
+rows = attend(q, k, v, mask)
+for place, name in enumerate(("query", "key", "value")):
+    noisy = [x.clone() for x in (q, k, v)]
+    noisy[place][:, 5] = torch.randn(2, 64, dtype=torch.float64)
+    change = (attend(*noisy, mask) - rows).abs().amax((0, 2, 3))  # of each row
+    others = (change > 1e-12).nonzero().flatten().tolist()
+    print(f"another {name:5} of token 5 changes the rows", *others)
+    assert others == ([5] if name == "query" else [*range(5, 15)])
 
 # %% [markdown]
-# **Answer.** Other queries change nothing in the last row; other keys do, and other values. An old query did its work when its own
-# row was computed. That row went on to the next layer, became a key and a value there, and these are kept. Nobody will ask
+# **Answer.** Another query changes row 5 alone, its own; another key or value also changes every row after it. An old query did its work
+# when its own row was computed. That row went on to the next layer, became a key and a value there, and these are kept. Nobody will ask
 # the query again.
 
 # %% [markdown]
@@ -403,7 +406,7 @@ for name in ("queries", "keys", "values"):
 # The article that this course grows from (notebook 01) is right that something is computed again and again. It says that it is
 # the product `K_iᵀ V_i`.
 #
-# **Claim.** Softmax attention never forms that product. It would be right only without the softmax.
+# **Claim.** The attention of our models never forms that product.
 #
 # **Predict.** Matrix products can be grouped as one likes: `(Q Kᵀ) V = Q (Kᵀ V)`. What stands in the way here?
 
@@ -504,9 +507,9 @@ assert [round(share) for share in shares] == [7, 42, 88]
 # A popular way to generate past the end of a model's context is to feed the last so many tokens only, and to count their positions from
 # zero again. It works without a cache.
 #
-# **Claim.** When the text is cropped on the left, every key changes, even in the first layer. There is nothing left to keep.
+# **Claim.** When the text is cropped on the left, there is nothing left to keep.
 #
-# **Predict.** Why even in the first layer, which looks at no other token?
+# **Predict.** The first layer looks at no other token. Do its keys change too? Why?
 
 # %%
 whole, cropped = record(model, text, [12])[0], record(model, text[:, 1:], [11])[0]
@@ -517,7 +520,7 @@ for layer, ((k0, _), (k1, _)) in enumerate(zip(whole, cropped)):
     assert change > 0.1
 
 # %% [markdown]
-# **Answer.** Each token stands at another position, and the position is part of what a key is made of. A cache must leave every
+# **Answer.** They do, in every layer: each token stands at another position, and the position is part of what a key is made of. A cache must leave every
 # token where it is. What to do about long texts instead is the subject of notebook 05.
 
 # %% [markdown]

@@ -74,7 +74,8 @@ ids = torch.tensor([tokenizer.encode("HAMLET.\nTo be").ids])
 # %% [markdown]
 # ## 1. Keep them
 #
-# **Claim.** Add one line to the loop of notebook 02 and change another, and each token is read once.
+# **Claim.** Add one line to the loop of notebook 02 and change another, and each token is read once. (The third change below is the new
+# name.)
 #
 # **Predict.** Which part of the text must the model be fed at the first step? Which at the second?
 
@@ -105,9 +106,10 @@ assert torch.equal(generate_cached(model, ids, 20), generate(model, ids, 20))
 # **Answer.** At first the whole prompt: `cache.length`, the number of tokens that the cache has taken in, is zero. That is
 # **prefill**. From then on one token at each step, the newest: **decode**.
 #
-# Here is all that is special to this cache, and the line of the model that calls it. (`kv[layer]` are the keys and values of a
-# layer. `length` counts the new tokens already, and `text.new` is how many they are: `admit` has taken note of them before any layer
-# writes.)
+# Here is all that is special to this cache, and the line of the model that calls it. Before any layer writes, `admit` has
+# taken note of the new tokens: `text.new` is how many they are, and `length` counts them already. So `old` is how many were there before.
+# `kv[layer]` holds the keys and values of a layer; `[:, :old]` takes the first `old` of them, which is all unless some were taken
+# back (`crop`, section 9).
 
 # %% tags=["on-slide"]
 code(ConcatCache)
@@ -121,9 +123,10 @@ assert source_of(Attention.forward).count("cache.") == 1
 # %% [markdown]
 # ## 2. Why only one token is fed
 #
-# **Claim.** What you feed to a model with a cache is taken for *new* tokens. Feed the whole text again, and the model reads it twice.
+# **Claim.** What you feed to a model with a cache is taken for *new* tokens.
 #
-# **Predict.** The cache holds 7 tokens. We feed all 8 tokens of the text. How many does it hold then?
+# **Predict.** The cache holds 7 tokens. We feed all 8 tokens of the text. How many does it hold then? Does anything
+# crash?
 
 # %%
 text = generate(model, ids, 1)  # 8 tokens
@@ -140,9 +143,8 @@ with torch.no_grad():
 
 print("one token fed: equal to the uncached logits:", torch.allclose(once, right, atol=1e-12))
 print("all fed again: equal to the uncached logits:", torch.allclose(twice, right, atol=1e-12))
-print(
-    "the cache now holds", cache.length, "tokens, at the positions", cache.positions[0].tolist()
-)
+print("the cache now holds", cache.length, "tokens, at the positions:")
+print(*cache.positions[0].tolist())
 assert torch.allclose(once, right, atol=1e-12)
 assert not torch.allclose(twice, right, atol=0.1)
 assert cache.length == 15
@@ -317,7 +319,7 @@ for dtype, (uncached, cached) in logits.items():
 #
 # Greedy decoding takes the highest logit. When the two highest are closer together than the rounding error, a **near tie**, the cached
 # and the uncached run may take different ones; from there on they write different texts. In bfloat16 this happens by itself now and
-# then. Three prompts, each written on both ways:
+# then. Three prompts, each continued both ways:
 
 
 # %% tags=["timed"]
@@ -325,20 +327,36 @@ def in_a_line(tokens):
     return " / ".join(filter(None, tokenizer.decode(tokens).split("\n")))
 
 
+def compare(uncached, cached):
+    """Print the words that two texts have in common, up to 20, and how each goes on."""
+    one, other = (in_a_line(tokens).split() for tokens in (uncached, cached))
+    same = next((n for n, (a, b) in enumerate(zip(one, other)) if a != b), None)
+    start = max(0, (same or 0) - 20)
+    lines = {"both:    ": "... " * (start > 0) + " ".join(one[start:same])}
+    if same is None:
+        lines["both:    "] += " (the same to the end)"
+    else:
+        lines["uncached:"] = " ".join(["...", *one[same:]])
+        lines["cached:  "] = " ".join(["...", *other[same:]])
+    for name, said in lines.items():
+        print(textwrap.fill(f"{name} {said}", 76, subsequent_indent=10 * " "))
+    print()
+
+
 coarse = GPT.from_pretrained("recall", dtype=torch.bfloat16)
 for start in ("JULIET.\n", "To be, or not", "KING.\nMy lord"):
     begin = torch.tensor([tokenizer.encode(start).ids])
-    for use_cache in (False, True):
-        written = coarse.generate(begin, max_new_tokens=48, use_cache=use_cache)[0].tolist()
-        said = in_a_line(written)
-        name = "cached:   " if use_cache else "uncached: "
-        print(textwrap.fill(name + said, 76, subsequent_indent=10 * " "))
-    print()
+    compare(
+        *(
+            coarse.generate(begin, max_new_tokens=48, use_cache=use_cache)[0].tolist()
+            for use_cache in (False, True)
+        )
+    )
 
 # %% [markdown]
-# Where the two texts of a prompt differ, a rounding error chose. Whether and where this happens depends on the machine. In float32 it is
-# rare, and we must help: we look for the place where rounding moved the gap between the two highest logits most, and take a number between
-# the two gaps off the highest, as a penalty for repetition might.
+# Where two texts part, a rounding error chose. Whether and where this happens depends on the machine. In float32 it is rare, and we
+# must help. We look for the place where rounding moved the gap between the two highest logits most. There we lower the highest logit by a
+# number that lies between the two gaps, as a penalty for repetition might: then one run keeps it and the other doesn't.
 
 # %% tags=["timed"]
 uncached, cached = logits[torch.float32]
@@ -356,10 +374,8 @@ chosen = [
 assert abs(gap[at] - gap_cached[at]) < 0.001  # the gap moved by no more than that
 assert chosen[0] != chosen[1]
 
-for name, token in zip(("uncached", "cached"), chosen):
-    on = torch.cat([story[:, : at + 1], torch.tensor([[token]])], dim=1)
-    on = model.generate(on, max_new_tokens=20)[0, max(0, at - 8) :].tolist()
-    print(f"{name:8}", in_a_line(on))
+begun = [torch.cat([story[:, : at + 1], torch.tensor([[token]])], dim=1) for token in chosen]
+compare(*(model.generate(text, max_new_tokens=20)[0].tolist() for text in begun))
 
 # %% [markdown]
 # Two texts, from a difference that is smaller than a thousandth. So "the same tokens" is no fair test of a cache in low precision, and
@@ -391,7 +407,7 @@ assert cache.nbytes == 400 * 2 * config.n_layer * config.n_kv_head * config.head
 # are fewer of them than query heads, and the cache is smaller.
 #
 # Every one of these bytes is read for each new token: its query meets all keys, its weights all values. So a step with a cache
-# still takes longer on a longer text; on our small model and short texts that is hardly to be measured, beside what is saved.
+# still takes longer on a longer text; on our small model and short texts that is little, beside what is saved.
 # The time of one step, both ways:
 
 
@@ -414,6 +430,7 @@ def one_step(length):
     return min(uncached), min(cached)
 
 
+print("one step, our model, float64")
 for length in (50, 100, 200, 400):
     uncached, cached = one_step(length)
     print(
@@ -429,6 +446,8 @@ picture = time_a_token(recorded_times())
 show(picture, picture.alt)
 
 # %% [markdown]
+# The lines are the least time that this machine's arithmetic and memory allow; notebook 08 derives them.
+#
 # A new cache does not help the first token at all: prefill computes the whole prompt, cache or no cache. One that is kept from an
 # earlier call does, as section 8 shows. Notebook 08 counts all of this.
 
@@ -438,11 +457,11 @@ show(picture, picture.alt)
 # Texts of a batch have different lengths, and a tensor has one. The short ones are filled up on the left, **left padding**, so that all
 # end together, where the new tokens come. An **attention mask** says which tokens are real.
 #
-# Two things follow. Each row has its own **positions**: its first *real* token stands at zero. And no one may see the padding.
+# Two things follow. Each text has **positions** of its own. And no one may see the padding.
 # The package does both at once: a pad stands at the position `NEVER`, a number that no text is long enough to reach; it lies in everyone's future, and
 # causality hides it.
 #
-# **Claim.** A row of a padded batch gives what it gives alone.
+# **Claim.** A text of a padded batch gives what it gives alone.
 #
 # **Predict.** The second text is 3 tokens shorter. What is the position of its first real token? What goes wrong if we say 3?
 
@@ -454,8 +473,8 @@ pads = len(long) - len(short)
 batch = torch.tensor([long, [0] * pads + short])
 mask = torch.tensor([[1] * len(long), [0] * pads + [1] * len(short)])
 positions = plan(model, batch, mask, max_new_tokens=1)[1][:, :-1]  # as `generate` makes them
-for row in positions.tolist():
-    print(*(f"{'NEVER' if position == NEVER else position:>6}" for position in row))
+for places in positions.tolist():
+    print(*(f"{'NEVER' if position == NEVER else position:>6}" for position in places))
 
 together = model.generate(batch, mask, max_new_tokens=12)
 alone = model.generate(torch.tensor([short]), max_new_tokens=12)
@@ -465,14 +484,14 @@ assert pads == 3
 with torch.no_grad():
     right = model(torch.tensor([short]))[0, -1]
     ours = model(batch, positions)[1, -1]
-    naive = model(batch)[1, -1]  # positions 0, 1, 2, ... for every row, padding and all
+    naive = model(batch)[1, -1]  # positions 0, 1, 2, ... for each text, padding and all
 print("with its own positions: equal to alone:", torch.allclose(ours, right, atol=1e-12))
 print("counted from the padding on:            ", torch.allclose(naive, right, atol=1e-12))
 assert torch.allclose(ours, right, atol=1e-12)
 assert not torch.allclose(naive, right, atol=0.1)
 
 # %% [markdown]
-# **Answer.** 0. If we say 3, the row is wrong twice: it stands 3 positions too far right, and it sees 3 tokens that are not there.
+# **Answer.** 0. If we say 3, the text is wrong twice: it stands 3 positions too far right, and it sees 3 tokens that are not there.
 #
 # Our model adds a learned vector for each position to the token, before the first layer. Many models have **rotary positions**
 # instead (RoPE, arXiv 2104.09864): each layer turns its queries and keys by angles that grow with the position. Their keys are kept
@@ -482,7 +501,7 @@ assert not torch.allclose(naive, right, atol=0.1)
 # %% [markdown]
 # ### Exercise 3: the next positions
 #
-# A padded batch has been read, `mask` says which of its tokens were real. Now each row gets `new` tokens more. At which positions do they
+# A padded batch has been read, `mask` says which of its tokens were real. Now each text gets `new` tokens more. At which positions do they
 # stand?
 
 
@@ -503,15 +522,15 @@ exercises.next_positions.check(next_positions)
 #     return mask.sum(1, keepdim=True) + torch.arange(new)
 # ```
 #
-# Positions begin at 0, so the next one is the number of real tokens so far: not the number of slots that the row takes in the cache, and
-# not the same in every row.
+# Positions begin at 0, so the next one is the number of real tokens so far: not the number of slots that the text takes in the cache,
+# and not the same for every text.
 #
 # </details>
 
 # %% [markdown]
 # ## 7. Break it: the mask of several new tokens
 #
-# When one token is decoded it sees everything, and the mask hides nothing. When several are fed at once behind a filled cache
+# When one token is decoded it sees everything (padding apart), and the mask hides nothing. When several are fed at once behind a filled cache
 # (a chunk of a prompt, the next turn of a chat), each must see all old tokens, and of the new ones those up to itself.
 #
 # **Claim.** The triangle of the mask ends in the lower *right* corner. PyTorch's `is_causal=True` puts it into the upper *left*.
@@ -561,8 +580,7 @@ interact(picture, held=(0, 5), new=(1, 4))
 # A new cache spares the prefill nothing: there is no row that it could have kept. But a cache need not be thrown away after a
 # call. The next text often begins as the last one did: a chat goes on, or a long document stays and the question changes.
 #
-# **Claim.** With a cache that is kept, the first token takes only the rows that the cache lacks. This is the cache that shortens the wait
-# for the first token, and the logits are the same.
+# **Claim.** A cache that is kept shortens the wait for the first token, and the logits are the same.
 #
 # **Predict.** A prompt of 400 tokens begins with 390 that an earlier call has read. How many rows does each layer compute for the first
 # new token, with a new cache, and with the kept one?
@@ -667,7 +685,8 @@ exercises.chat.check(rows_of_a_chat)
 # **Predict.** A draft of 4 tokens is checked. The model would have chosen its first 2 too, but not the third. How many tokens has the
 # text gained after this one pass?
 #
-# As the cheap model we take ours itself, when it sees no more than the last 8 tokens.
+# As the cheap model we take ours itself, when it sees no more than the last 8 tokens. (It is no cheaper here: only the passes of the real
+# model are counted.)
 
 # %%
 draft_model = model.with_window(8)
@@ -708,15 +727,15 @@ assert passes < gained
 # pass.) Even a bad draft gains one token, as an ordinary step does. And each pass saved is one time less that the weights and the
 # cache are read.
 #
-# `select(rows)` makes row i of the cache what row `rows[i]` was. **Beam search** needs it: it writes several texts at once, here two, and after each
-# step goes on with the two likeliest of all their continuations. Both may come from the same text; then its row is doubled, and the
-# other's is dropped.
+# `select(rows)` makes text i of a cache's batch what text `rows[i]` was. **Beam search** needs it: it writes several texts at once, here two, and after each
+# step goes on with the two likeliest of all their continuations. Both may come from the same text; then the cache must hold
+# that one twice, and the other no more.
 
 # %%
 with torch.no_grad():
     cache = make_cache("dynamic", model.config, dtype=model.dtype)
     scores, tokens = model(ids, cache=cache)[0, -1].log_softmax(-1).topk(2)
-    cache.select([0, 0])  # one row becomes two
+    cache.select([0, 0])  # one text becomes two
     beams = torch.cat([ids.expand(2, -1), tokens[:, None]], dim=1)
     parents = []
     for _ in range(10):
@@ -728,11 +747,11 @@ with torch.no_grad():
         cache.select(rows)
         beams = torch.cat([beams[rows], tokens[:, None]], dim=1)
         parents.append(rows.tolist())
-print("rows chosen at each step:", *parents)
+print("texts chosen at each step:", *parents)
 for beam in beams:
     print(repr(tokenizer.decode(beam.tolist())))
 assert not (beams == model.generate(ids, max_new_tokens=11)).all(1).any()
-assert [0, 0] in parents  # a row was doubled, the other dropped
+assert [0, 0] in parents  # a text was doubled, the other dropped
 assert [1, 0] in parents  # they changed places
 
 # %% [markdown]
@@ -745,7 +764,7 @@ assert [1, 0] in parents  # they changed places
 # A model that translates, or writes down speech, has two parts. An **encoder** reads the given text, which is all there from the start; the decoder
 # writes another one, and in **cross-attention** its queries look at keys and values of the *encoder's* text.
 #
-# **Claim.** These are computed once. They never grow, and no mask is needed.
+# **Claim.** These are computed once. They never grow, and no causal mask is needed.
 #
 # **Predict.** A text of 6 tokens is translated into 20. How many K/V rows does a layer's cross-attention compute, without a cache and
 # with one?

@@ -1,7 +1,7 @@
 """What transformers' quantized cache does on top of the real optimum-quanto and hqq: seen from outside, written down.
 
-`python -m tests.axes` (after `pip install minigpt-kv[peers,test]`) writes figures/data/axes.json, which notebook 06
-shows; test_peers.py holds a fresh run to it.
+`python -m tests.axes` (after `pip install ".[peers,test]"`) writes figures/data/axes.json, which notebooks 06 and
+09 show; test_peers.py holds a fresh run to it.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import torch
 
 from minigpt.measure.quality.sharing import shared
+from minigpt.pretrained import model_folder
 
 FILE = Path(__file__).parents[1] / "figures" / "data" / "axes.json"
 AXES = [("quanto", 0), ("hqq", 1), ("quanto", -1), ("hqq", 0)]
@@ -85,6 +86,22 @@ def drift(backend: str, **options) -> list[float]:
     return [round(each, 3) for each in found]
 
 
+def texts() -> dict[str, str]:
+    """How the bundled model goes on after the article's prompt in transformers, greedily, in 2 bits by quanto: by the
+    residual."""
+    import transformers
+
+    folder = str(model_folder("recall"))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    inputs, found = tokenizer("A list of colors: red, blue", return_tensors="pt"), {}
+    for residual in (128, 0):
+        how = {"cache_implementation": "quantized", "cache_config": {"nbits": 2, "residual_length": residual}}
+        out = model.generate(**inputs, max_new_tokens=20, do_sample=False, pad_token_id=0, **how)
+        found[str(residual)] = tokenizer.decode(out[0, inputs.input_ids.shape[1] :])
+    return found
+
+
 def run() -> dict:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the libraries
@@ -104,6 +121,7 @@ def run() -> dict:
                 "bits": bits | {"fp8": {"left out": taken("fp8"), "8": taken("fp8", nbits=8)}},
                 "groups": [groups(*each) for each in ASKED],
                 "drift": drifts,
+                "texts": texts(),
             }
 
 

@@ -1,7 +1,9 @@
 """The graders: a right answer gets one line, a wrong one the first place where it differs and what there is to see."""
 
+import functools
 import math
 
+import numpy
 import pytest
 import torch
 
@@ -80,8 +82,8 @@ HINTS = {
     "every number is 2 times": (2 * RIGHT, RIGHT),
     "the sign is wrong": (-RIGHT, RIGHT),
     "every number is off by 3": (RIGHT + 3, RIGHT),
-    "4 numbers are NaN": (RIGHT.where(RIGHT > -1, math.nan), RIGHT),
-    "4 numbers are infinite": (RIGHT.where(RIGHT > -1, math.inf), RIGHT),
+    "4 of 25 numbers are NaN": (RIGHT.where(RIGHT > -1, math.nan), RIGHT),
+    "4 of 25 numbers are infinite": (RIGHT.where(RIGHT > -1, math.inf), RIGHT),
     "True and False are swapped": (~CAUSAL, CAUSAL),
     "differs on the diagonal alone": (CAUSAL.tril(-1), CAUSAL),
     "queries see what they may not, up to 2 keys too many": (CAUSAL | CAUSAL.roll(2, 1), CAUSAL),
@@ -104,8 +106,29 @@ def test_numbers_that_look_like_nothing_get_no_hint():
     assert "\n" not in message(noise, RIGHT)
 
 
-def test_a_whole_number_will_do_where_a_float_is_wanted():
-    check(lambda: [2, 0.5], lambda: [2.0, 0.5], ())
+def test_a_number_will_do_whatever_library_made_it():
+    check(lambda: [2, numpy.float64(0.5), math.nan], lambda: [2.0, 0.5, math.nan], ())
+    check(lambda: [numpy.int64(2), numpy.bool_(True)], lambda: [2, True], ())
+    check(lambda: range(3), lambda: [0, 1, 2], ())
+
+
+@pytest.mark.parametrize("answer", [functools.partial(max), max, len, int, dict], ids=repr)
+def test_any_callable_can_be_an_answer(answer):
+    with pytest.raises(WrongAnswer):
+        check(answer, lambda x: "another", (5,))
+    with pytest.raises(WrongAnswer):
+        check(answer, lambda x: "another", ([5, 6],))
+
+
+def test_a_value_is_no_answer():
+    with pytest.raises(WrongAnswer, match="got 5, wanted a function: hand in its name, without calling it"):
+        check(5, lambda: 5, ())
+
+
+def test_what_torch_has_not_implemented_is_not_an_exercise_that_is_not_written():
+    mask = torch.eye(2, dtype=torch.bool)
+    with pytest.raises(WrongAnswer, match=r"NotImplementedError: .*not implemented for 'Bool'"):
+        check(lambda mask: mask @ mask, lambda mask: mask, (mask,))
 
 
 def test_what_an_answer_did_to_its_arguments_is_looked_at_and_not_what_it_says_of_it():
@@ -150,7 +173,7 @@ def test_a_known_mistake_is_told_by_its_own_sentence():
         (torch.tensor(3), 3, "the number is right, but it is a Tensor, and a whole number is wanted"),
         (1, True, "got 1, wanted True"),
         ([True], [1], "at [0], got True, wanted 1"),
-        ([1, 2], [1, 2, 3], "got 2 things, wanted 3"),
+        ([1, 2], [1, 2, 3], "got a list of 2, wanted one of 3"),
         (torch.tensor([1, 5]), torch.tensor([1, NEVER]), "got 5, wanted NEVER"),
         (
             torch.tensor([1, 5]),
@@ -158,6 +181,11 @@ def test_a_known_mistake_is_told_by_its_own_sentence():
             "numbers are right, but they are int64, and uint8 is wanted",
         ),
         (RIGHT, RIGHT.double(), "the numbers are right, but they are float32, and float64 is wanted"),
+        (RIGHT + 1j, RIGHT, "got complex64 (5, 5), wanted float32 (5, 5)"),
+        (3 + 0j, 3.0, "got (3+0j), wanted 3.0"),
+        (10**400, 3.0, "wanted 3.0"),
+        (numpy.ones(3), 3.0, "wanted 3.0"),
+        ({"text": 1, "mode": True}, {"text": 1, "mode": False}, "mode: got True, wanted False"),
         (CAUSAL.T, CAUSAL, "at i 0, j 1, got True, wanted False (20 of 25 differ)"),
     ],
     ids=str,

@@ -117,7 +117,8 @@ def on_a_terminal(*arguments, until=None):
     """All that the command writes on a terminal of 100 x 30, and its exit code. until: then it is interrupted."""
     pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "minigpt", "race", *arguments]
+    code = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # whatever the tests' was
+    command = [sys.executable, "-c", code + "from minigpt.__main__ import run\nrun()", "race", *arguments]
     ends = dict.fromkeys(["stdin", "stdout", "stderr"], theirs)
     here = os.environ | {"COLUMNS": "100", "LINES": "30", "TERM": "xterm-256color"}
     with subprocess.Popen(command, env=here, **ends) as process:

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy
 import torch
 from torch import Tensor
 
@@ -13,6 +14,10 @@ def difference(got, want, axes: list[str], tolerance: float) -> tuple[str, str |
     """Where got first differs from want, and what there is to see in it, if anything. None if they are the same."""
     if got is None and want is not None:
         return f"it returned None, wanted {say(want)}", "there is no `return`"
+    if isinstance(got, numpy.generic):
+        got = got.item()
+    if isinstance(want, dict):
+        return entries_differ(got, want, axes, tolerance)
     if isinstance(want, Tensor):
         return tensors_differ(got, want, axes, tolerance)
     if isinstance(want, list | tuple):
@@ -30,28 +35,45 @@ def equal(got, want, tolerance: float) -> bool:
     if isinstance(got, Tensor):
         got = got.item() if got.numel() == 1 else None
     if isinstance(want, float) and type(got) in (int, float):
-        return math.isclose(got, want, rel_tol=tolerance, abs_tol=tolerance * 1e-6)
-    return isinstance(got, bool) == isinstance(want, bool) and got == want
+        if math.isnan(want):
+            return math.isnan(got)
+        try:
+            return math.isclose(got, want, rel_tol=tolerance, abs_tol=tolerance * 1e-6)
+        except OverflowError:  # a whole number that no float reaches
+            return False
+    plain = isinstance(got, int | float | str | None)  # others may not compare as one
+    return plain and isinstance(got, bool) == isinstance(want, bool) and got == want
+
+
+def entries_differ(got: dict, want: dict, axes, tolerance):
+    """What an exercise observes: got and want have the same keys."""
+    for name, wanted in want.items():
+        found = difference(got[name], wanted, axes, tolerance)
+        if found is not None:
+            return f"{name}: {found[0]}", found[1]
+    return None
 
 
 def sequences_differ(got, want, axes, tolerance):
+    if isinstance(got, range):
+        got = [*got]
     if not isinstance(got, list | tuple):
         return f"got {say(got)}, wanted a list of {len(want)}", None
     for place, pair in enumerate(zip(got, want, strict=False)):
         found = difference(*pair, axes, tolerance)
         if found is not None:
             return f"at [{place}], {found[0]}", found[1]
-    return None if len(got) == len(want) else (f"got {len(got)} things, wanted {len(want)}", None)
+    return None if len(got) == len(want) else (f"got a list of {len(got)}, wanted one of {len(want)}", None)
 
 
 def tensors_differ(got, want, axes, tolerance):
     if not isinstance(got, Tensor):
         return f"got {say(got)}, wanted {say(want)}", None
-    axes = axes if len(axes) == want.ndim else [*"ijklmn"[: want.ndim]]
+    axes = axes if len(axes) == want.ndim else [*"ijklmnop"[: want.ndim]]
     if got.shape != want.shape:
         where = f"got shape {tuple(got.shape)}, wanted {tuple(want.shape)}"
         return where, next(shape_hints(got, want, axes), None)
-    if (got.dtype == torch.bool) != (want.dtype == torch.bool):
+    if kind_of(got) != kind_of(want):
         return f"got {say(got)}, wanted {say(want)}", None
     differs = apart(got, want, tolerance)
     if differs.any():
@@ -67,11 +89,19 @@ def tensors_differ(got, want, axes, tolerance):
     return None
 
 
+def kind_of(tensor: Tensor) -> str:
+    """No other kind of numbers is ever right where these are wanted."""
+    if tensor.dtype == torch.bool or tensor.is_complex():
+        return str(tensor.dtype)
+    return "numbers"
+
+
 def apart(got: Tensor, want: Tensor, tolerance: float) -> Tensor:
     """True where they differ: whole numbers by anything, others by more than tolerance times the largest number."""
+    got, want = got.detach().cpu(), want.detach().cpu()
     if not want.is_floating_point() or not want.numel():
         return got != want
-    got, want = got.detach().double().cpu(), want.detach().double().cpu()
+    got, want = got.double(), want.double()
     largest = want[want.isfinite()].abs().amax().item() if want.isfinite().any() else 0
     return ~torch.isclose(got, want, rtol=0, atol=tolerance * largest, equal_nan=True)
 

@@ -34,7 +34,7 @@ def number_hints(got: Tensor, want: Tensor, axes: list[str], tolerance: float) -
     got, want = got.detach().double().cpu(), want.detach().double().cpu()
     for name, odd in (("NaN", torch.isnan), ("infinite", torch.isinf)):
         if (odd(got) & ~odd(want)).any():
-            yield f"{int((odd(got) & ~odd(want)).sum())} numbers are {name}"
+            yield f"{int((odd(got) & ~odd(want)).sum())} of {got.numel()} numbers are {name}"
     for one, other in itertools.combinations(range(want.ndim), 2):
         if want.shape[one] == want.shape[other] > 1 and close(got.transpose(one, other), want, tolerance):
             yield f"it is the right answer with {axes[one]} and {axes[other]} swapped"

@@ -121,6 +121,9 @@ joined = Exercise(
         "exp of a large number overflows: take the larger logarithm off both first": lambda one, p, other, r: in_shares(
             one, p.exp() / (p.exp() + r.exp()), other
         ),
+        "exp overflows, and inf / inf is NaN: take the larger logarithm off both first": lambda one, p, other, r: (
+            (p.exp()[:, None] * one + r.exp()[:, None] * other) / (p.exp() + r.exp())[:, None]
+        ),
     },
 )
 

@@ -44,6 +44,10 @@ pairs = Exercise(
         "the last new token is never fed: nothing is asked of it": lambda prompt, new_tokens: pairs_of(
             texts(prompt, new_tokens + 1), prompt + new_tokens
         ),
+        "with a cache, the last new token is not fed either": lambda prompt, new_tokens: (
+            pairs_of(texts(prompt, new_tokens), 0)[0],
+            triangle(prompt + new_tokens),
+        ),
         "these are rows: each takes as many pairs as it sees keys": lambda prompt, new_tokens: (
             sum(texts(prompt, new_tokens)),
             prompt + new_tokens - 1,
@@ -110,8 +114,8 @@ reusable = Exercise(
             by_chance(old, new), new.shape[1] - 1
         ),
         "the last token must be read all the same, or there are no logits": lambda old, new: min(each_row(old, new)),
-        "only the first row was looked at": lambda old, new: min(each_row(old, new)[0], new.shape[1] - 1),
-        "one row keeps fewer, and all rows are cropped alike": lambda old, new: min(
+        "only the first text was looked at": lambda old, new: min(each_row(old, new)[0], new.shape[1] - 1),
+        "one text keeps fewer, and all are cropped alike": lambda old, new: min(
             max(each_row(old, new)), new.shape[1] - 1
         ),
     },

@@ -63,7 +63,7 @@ prefill = Exercise(
     reference=in_pieces,
     observe=lambda logits, model, ids, size: (f"fed {' + '.join(map(str, model.fed))} tokens", logits),
     cases=[prompt(1, 8, 4), prompt(1, 8, 3), prompt(2, 5, 1), prompt(1, 5, 9)],
-    axes="row token vocabulary",
+    axes="text token vocabulary",
     mistakes={
         "one token at a time gives the right logits, but the prompt was to be fed `size` tokens at a time": (
             lambda model, ids, size: in_pieces(model, ids, 1)
@@ -99,7 +99,7 @@ next_positions = Exercise(
         (torch.tensor([[0, 1, 1, 1, 1], [0, 0, 0, 0, 1]]), 3),
         (torch.ones(1, 4, dtype=torch.int64), 2),
     ],
-    axes="row token",
+    axes="text token",
     mistakes={
         "padding is counted as if it were tokens": lambda mask, new: (
             mask.shape[1] + torch.arange(new).expand(len(mask), new)
@@ -110,7 +110,7 @@ next_positions = Exercise(
         "each new token stands one further than the one before it": lambda mask, new: mask.sum(1, keepdim=True).expand(
             len(mask), new
         ),
-        "each row goes on where it stands itself, not where the longest does": lambda mask, new: (
+        "each text goes on where it stands itself, not where the longest does": lambda mask, new: (
             mask.sum(1).max() + torch.arange(new).expand(len(mask), new)
         ),
     },

@@ -41,6 +41,7 @@ def test_the_slots_are_those_of_a_cache_that_doubles():
     ]
     said = [word.text for word in drawn_words(slots(steps))]
     assert [said.count(word) for word in ("new", "kept", "free")] == [9, 7 + 8, 6 + 5]
+    assert [said.count(f"layer {layer}") for layer in range(4)] == [3, 3, 3, 0]
 
 
 @pytest.mark.parametrize(("held", "new"), [(5, 3), (5, 1), (0, 3)])

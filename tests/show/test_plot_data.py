@@ -126,6 +126,8 @@ def test_a_ring_holds_what_a_query_sees_and_the_title_counts_what_it_misses():
         seen = {position for position in range(step + 1) if position > step - 5 or position < 2}
         assert seen <= set(there.tolist()) - {NEVER}
     assert "it forgets 7 of 14 tokens, and none that a query should see" in ring(found).words
+    names = [label.get_text() for label in ring(found).axes[0].get_yticklabels()]
+    assert names == ["sink 0", "sink 1", "slot 0", "slot 1", "slot 2", "slot 3", "slot 4"]
     found.held[13, 4] = NEVER
     assert "and 1 that a query should see" in ring(found).words
 

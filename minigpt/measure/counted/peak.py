@@ -21,7 +21,7 @@ class Peak(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         given = {memory(each) for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)}
         for made in tree_leaves(out):
-            if isinstance(made, Tensor) and made.is_floating_point() and memory(made) not in given:  # else it is a view
+            if isinstance(made, Tensor) and takes_memory(made) and memory(made) not in given:  # else it is a view
                 storage = made.untyped_storage()
                 self.count(storage.nbytes())
                 weakref.finalize(storage, self.count, -storage.nbytes())
@@ -30,3 +30,8 @@ class Peak(TorchDispatchMode):
     def count(self, nbytes: int) -> None:
         self.now += nbytes
         self.most = max(self.most, self.now)
+
+
+def takes_memory(tensor: Tensor) -> bool:
+    """A tensor of the device "meta" has a shape and nothing more."""
+    return tensor.is_floating_point() and tensor.device.type != "meta"

@@ -61,7 +61,10 @@ class Plan:
 
     def peak(self, tokens: int) -> int:
         """The most that is held here at any moment while the last of so many tokens comes in. A layer that is copied
-        into a longer tensor is there twice, and the last such layer comes when all others are longer already."""
+        into a longer tensor is there twice, and the last such layer comes when all others are longer already.
+
+        Of a cache that rounds it is what is held in the end: before, it depends on how the text was fed, since a chunk
+        stands there exactly until the next one comes."""
         cost = self.held(tokens)
         recopied = FORMS[self.cache].recopies and cost.copied > 0
         return cost.resident + (recopied and self.batch * (tokens - 1) * self.model.numbers * EXACT)
@@ -104,7 +107,8 @@ def summary(model: Architecture, tokens: int, batch: int, bits: tuple[int, ...],
         raise ValueError(f"a context and a batch of {MOST:,} at most can be counted, got {tokens:,} and {batch:,}")
     lines = []
     for plan in plans(model, batch, bits):
-        line = {"cache": plan.cache, "bits": plan.bits, "nbytes": plan.here(tokens), "nbytes_peak": plan.peak(tokens)}
+        line = {"cache": plan.cache, "bits": plan.bits, "nbytes": plan.here(tokens)}
+        line["nbytes_peak"] = None if plan.bits < 8 * EXACT else plan.peak(tokens)
         line["nbytes_below"] = plan.below(tokens)
         line["nbytes_of_next_token"] = plan.here(tokens + 1) - plan.here(tokens)
         if memory is not None:

@@ -67,7 +67,7 @@ def ring(turns: Turns, theme: Theme) -> Picture:
         panel.text(step + 1, slot + 1, str(position), color=ink, ha="center", va="center_baseline", fontsize=16)
     for step, slot in (held == NEVER).nonzero().tolist():
         panel.add_patch(Rectangle((step + 0.53, slot + 0.53), 0.94, 0.94, facecolor=empty, linewidth=0))
-    names = [f"sink {slot + 1}" for slot in range(sinks)] + [f"slot {slot + 1}" for slot in range(slots - sinks)]
+    names = [f"sink {slot}" for slot in range(sinks)] + [f"slot {slot}" for slot in range(slots - sinks)]
     panel.set(xlim=(0.5, steps + 0.5), ylim=(slots + 0.5, 0.5), xlabel="step: the token fed, by its position")
     panel.set_xticks(range(1, steps + 1), map(str, range(steps)))
     panel.set_yticks(range(1, slots + 1), names)

@@ -63,7 +63,7 @@ def slots(steps: list[Step], theme: Theme) -> Picture:
             panel.text(slot, (layers - 1) / 2, word, color=ink, ha="center", va="center")
         panel.set_title(said(step), loc="left")
         panel.set_xticks(range(held), step.tokens)
-        panel.set_yticks([0, layers - 1], ["layer 0", f"layer {layers - 1}"])
+        panel.set_yticks(range(layers), [f"layer {layer}" for layer in range(layers)])
         panel.tick_params(length=0)
         panel.spines[:].set_visible(False)
     return picture

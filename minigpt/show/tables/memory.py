@@ -16,13 +16,13 @@ def report(result: dict, console: Console) -> None:
     console.print("\n".join(head(result)), markup=False, highlight=False, soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("cache", no_wrap=True)
-    headings = ["bits", "bytes", "", "at its\npeak", "next token\nadds", "in slower\nmemory"]
+    headings = ["bits", "bytes", "", "more at\nits peak", "a longer\ncontext adds", "in slower\nmemory"]
     if result["memory"] is not None:
         headings.append(f"longest context\nin {words(result['memory'])}")
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for line in result["caches"]:
-        peak = words(line["nbytes_peak"]) if line["nbytes_peak"] > line["nbytes"] else ""
+        peak = more(line["nbytes_peak"], line["nbytes"])
         below = words(line["nbytes_below"]) if line["nbytes_below"] else ""
         cells = [f"{line['nbytes']:,}", words(line["nbytes"]), peak, f"{line['nbytes_of_next_token']:,}", below]
         if result["memory"] is not None:
@@ -30,6 +30,13 @@ def report(result: dict, console: Console) -> None:
         table.add_row(line["cache"], str(line["bits"]), *cells)
     console.print(table)
     console.print("\n" + "\n".join(foot(result)), markup=False, highlight=False, soft_wrap=True)
+
+
+def more(peak: int | None, nbytes: int) -> str:
+    """How much more than in the end is held for a moment."""
+    if peak is None:
+        return "*"
+    return words(peak - nbytes) if peak > nbytes else ""
 
 
 def head(result: dict) -> list[str]:
@@ -61,8 +68,10 @@ def foot(result: dict) -> list[str]:
         f"Each cache{' but sliding_window' if result['window'] else ''} keeps all tokens in all layers.",
         "dynamic: the most that it can hold, just doubled (after a prompt alone: as concat).",
         "At its peak: a layer that grows is copied into a longer tensor, so for a moment both are there.",
-        f"quantized: groups of {groups} numbers share a scale and an offset of 16 bits each; the newest {RESIDUAL + 1} "
-        "tokens are exact.",
+        f"quantized: groups of {groups} numbers share a scale and an offset of 16 bits each; the newest {RESIDUAL} "
+        "tokens, and the one that just came, are exact.",
+        "* A prompt stays exact until the next token comes, and takes as much as in concat: feed it in chunks.",
+        "A longer context adds: one token more, fed in the same way.",
         "offloaded: two layers are here, all layers in slower memory (CPU memory beside a GPU, else files).",
     ]
     if result["window"]:
