@@ -120,7 +120,7 @@ sample = Exercise(
         (watched(True), torch.tensor([[3, 1, 4]]), 5),
         (watched(False), torch.tensor([[1, 5, 9]]), 4),
     ],
-    observe=lambda *seen: [*traces(*seen).values()],
+    observe=traces,
     axes="row token",
     mistakes={
         "the model is left in eval mode: where there is dropout, training would go on without it": then(
