@@ -449,7 +449,7 @@ exercises.remembered_starts.check(remembered_starts)
 #
 # **Claim.** A model remembers as far as its window reaches. Sinks don't change that.
 #
-# **Predict.** 40 facts were told 51 to 100 tokens ago, 40 were told 151 to 200 ago. How many of each does a window of 128 answer? (A guess gets 7.)
+# **Predict.** 40 facts were told 51 to 100 tokens ago, 40 were told 151 to 200 ago. How many of each does a window of 128 get right? (A guess gets 7.)
 
 # %%
 bins, count = [(51, 100), (151, 200)], 40
@@ -491,13 +491,13 @@ print(
 assert 12 < others < 28
 
 # %% [markdown]
-# **Answer.** All 40 near ones, and none of the far ones. Sinks do not help: they keep the start of the text, and these facts stand in its middle. Some wrong answers look as good as a right one. (It is
+# **Answer.** All 40 near ones, and none of the far ones. Sinks do not help: they keep the start of the text, and these facts stand in its middle. Some wrong answers look as good as a right one. (Recall is
 # below chance, because nothing makes the model choose among the values.)
 #
 # Here is the same for more distances, as it was recorded once, beside caches that keep *all* tokens in fewer bits (notebook 06):
 
 # %%
-picture = recall_by_distance(recorded_quality())
+picture = recall_by_distance(recorded_quality())  # with 95% intervals
 show(picture, picture.alt)
 
 # %% [markdown]
@@ -520,7 +520,7 @@ print("the last token that notices:", reach)
 assert reach == model.config.n_layer * (8 - 1)
 
 # %% [markdown]
-# **Answer.** Token 21: news travels up to layers x (window - 1) tokens. It never sees token 0, but tokens that saw tokens that saw it. That it *can* notice is no promise that it remembers: see section 6.
+# **Answer.** Token 21. It never sees token 0, but tokens that saw tokens that saw it: news travels up to layers x (window - 1) tokens. That it *can* notice is no promise that it remembers: see section 6.
 
 # %% [markdown]
 # ## 8. Past the context

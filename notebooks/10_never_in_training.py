@@ -228,7 +228,7 @@ exercises.pairs_with_gradient.check(pairs_with_gradient)
 #
 # **Claim.** As long as an appending cache lives, so does the whole graph of all that it has read. A detached cache holds none of it.
 #
-# **Predict.** Four pieces are read through the appending cache. After each we throw its logits away and keep the cache alone. The graph that is then in memory is how many times the bytes of the keys and values?
+# **Predict.** Four pieces are read through the appending cache. After each we throw its logits away and keep the cache alone. How large is the graph that is still in memory, in multiples of the bytes of the keys and values?
 
 
 # %%
@@ -388,7 +388,7 @@ assert at_once == singly == run_singly
 assert run_at_once.attention > 1.9 * run_singly.attention
 
 # %% [markdown]
-# **Answer.** All at once, about twice as many: 5.53 MFLOP against 2.81. The kernel does not leave out the pairs that the mask hides; if only those that see each other were counted, the work would be the same. That is a small part of
+# **Answer.** All at once, about twice as many: 5.53 MFLOP against 2.81. The kernel does not leave out the pairs that the mask hides; if only those that see each other are counted, the work is the same. What is thrown away is a small part of
 # the whole, and buys one pass of wide products in place of 60 narrow ones that each read all the weights. A cache has no row to save here. It repairs what *generating* breaks: there the text comes a token at a time, and without a cache each step
 # begins from the first token again.
 
