@@ -6,7 +6,9 @@ import os
 
 def add_model(command):
     command.add_argument(
-        "--model", default="recall", help="a folder in Hugging Face's GPT-2 format, or a name (%(default)s)"
+        "--model",
+        default="recall",
+        help="a folder in Hugging Face's GPT-2 format, or a name: %(default)s, or one of the hub, as gpt2",
     )
     types = ["float32", "float64", "bfloat16", "float16"]
     command.add_argument("--dtype", choices=types, default="float32", help="of weights and cache (%(default)s)")

@@ -203,7 +203,7 @@ def test_recorded_times_name_their_machine_and_are_read_back(tmp_path):
 def test_a_time_is_the_median_of_its_rounds():
     rounds = {"none": {"8": [9.0, 1.0, 2.0]}, "dynamic": {"8": [0.1, 0.4, 0.2]}}
     times = TimePerToken({"processor": "P", "threads": 1, "torch": "T"}, SMALL, 1e12, 1e12, rounds)
-    assert "takes 2.0 s without a cache, 0.200 s with one: 10 times less" in time_a_token(times).words
+    assert "takes 2.00 s without a cache, 0.200 s with one: 10 times less" in time_a_token(times).words
 
 
 def test_the_least_time_is_work_over_speed():

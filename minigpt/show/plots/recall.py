@@ -31,6 +31,9 @@ def recall_by_distance(recording: Recording, theme: Theme) -> Picture:
         ),
         theme,
     )
+    picture.note(
+        f"{recording.questions} questions a bin, whiskers: 95% intervals; windows with {window.setting.sinks} sinks"
+    )
     (panel,), ends, lines = picture.panels(), [], {}
     for name, score in named.items():
         lines.setdefault(tuple(score.right), []).append(name)

@@ -28,7 +28,7 @@ def time_a_token(times: TimePerToken, theme: Theme) -> Picture:
     count = len(rounds["none"][tokens[-1]])
     speed, reading = f"{times.flops_per_second / 1e9:.0f} GFLOP/s", f"{times.bytes_per_second / 1e9:.0f} GB/s"
     picture = Picture(
-        f"After {tokens[-1]:,} tokens one more takes {slow:.1f} s without a cache,\n"
+        f"After {tokens[-1]:,} tokens one more takes {slow:.2f} s without a cache,\n"
         f"{fast:.3f} s with one: {slow / fast:.0f} times less",
         f"Seconds for one more token of GPT-2 in float32 against tokens so far, on log axes, medians of {count} rounds "
         f"on {where}: after {tokens[-1]} tokens {slow:.2f} without a cache and {fast:.3f} with one, above lines of the "

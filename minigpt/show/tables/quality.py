@@ -14,7 +14,7 @@ def report(
     """Print the share of memory questions answered right by distance, and the bits per byte of the held-out play."""
     console.print(f"cache {cache}: {questions} memory questions at each distance", highlight=False)
     table = Table()
-    for heading in ("tokens from fact\nto answer", "right", "by chance"):
+    for heading in ("tokens from fact\nto answer", "right", "by a guess among\nthe values in view"):
         table.add_column(heading, justify="right")
     low = 1
     for high, share in shares.items():
