@@ -61,7 +61,7 @@ ids = torch.tensor([load_tokenizer("recall").encode("To be, or not to be, that i
 #
 # **Claim.** The static cache needs no line that makes room, and no key or value ever moves.
 #
-# **Predict.** The dynamic cache says in `place` where the new tokens go, and makes room there. What is left of it when nothing may grow?
+# **Predict.** 8 tokens, fed one at a time. How often do the keys move if each step concatenates, and if the room doubles whenever it is full?
 
 # %%
 lines = changed(DynamicCache.place, StaticCache.place)
@@ -106,8 +106,8 @@ assert [moves_of(watched.addresses) for watched, _ in found.values()] == [7, 3, 
 assert torch.allclose(found["static"][1], found["dynamic"][1], atol=1e-12)
 
 # %% [markdown]
-# **Answer.** The index of the slots, and no more. It is a tensor, `at`, made once a pass; section 5 says why. In 8 steps the keys moved 7 times where each step concatenates, 3 times where the room
-# doubles, and never where it was there from the start.
+# **Answer.** 7 times if each step concatenates, 3 times if the room doubles; and never if all of it was there from the start. Of `place`, which says where the new tokens go, the
+# index alone is left. It is a tensor, `at`, made once a pass; section 5 says why.
 
 # %% [markdown]
 # ## 2. A fixed address is not a fixed shape
@@ -146,8 +146,10 @@ for k_pos in seen.k_pos[:3]:
 assert [(k_pos != NEVER).sum() for k_pos in seen.k_pos] == list(range(1, 9))
 
 # %% [markdown]
-# **Answer.** Their positions do. An empty slot is reported to stand at `NEVER`, in everyone's future, as padding was in notebook 03; so causality hides it, and there is no rule
-# of its own for it. transformers' static cache returns all slots too.
+# **Answer.** Their positions do. An empty slot is reported to stand at `NEVER`, in everyone's future; so causality hides it, and there is no rule
+# of its own for it.
+#
+# Padding was hidden in the same way in notebook 03. transformers' static cache returns all slots, too.
 
 # %% [markdown]
 # ### Exercise 1: what the slots hold
@@ -224,7 +226,8 @@ show(
         "Filled slots are seen, empty ones are hidden",
         digits=0,
     ),
-    "Five steps downwards, eight slots across. Ones from the left up to the token's own slot, zeros in all empty slots after it.",
+    "Five steps downwards, eight slots across. Ones from the left up to the token's own slot, "
+    "zeros in all empty slots after it.",
 )
 assert mask.sum(-1).tolist() == [1, 2, 3, 4, 5]
 
@@ -234,19 +237,20 @@ assert mask.sum(-1).tolist() == [1, 2, 3, 4, 5]
 # %% [markdown]
 # ## 4. Hidden is not harmless
 #
-# **Claim.** A hidden slot still spoils everything if it holds NaN ("not a number"). So preallocate zeros, never `torch.empty`.
+# **Claim.** It matters what stands in a hidden slot. So preallocate zeros, never `torch.empty`.
 #
-# **Predict.** A hidden slot has weight 0. What is 0 times NaN?
+# **Predict.** A hidden slot has weight 0. What could it hold that spoils the sum all the same?
 
 # %%
 spoiled = v.clone()
 spoiled[:, 5] = math.nan  # an empty slot that was never written
 out = attend(q, k, spoiled, sees(torch.tensor([[2]]), positions))
-print("0 * nan =", 0 * math.nan, "  the row of attention is NaN:", bool(out.isnan().all()))
+print("0 * nan =", 0 * math.nan, "  0 * inf =", 0 * math.inf)
+print("the row of attention is NaN:", bool(out.isnan().all()))
 assert out.isnan().all()
 
 # %% [markdown]
-# **Answer.** NaN, so the whole sum is. `torch.empty` gives whatever stood in that memory before, and that can be NaN.
+# **Answer.** NaN ("not a number"): 0 times NaN is NaN, and so is the whole sum. Infinity would do it, too. `torch.empty` gives whatever stood in that memory before, and that can be either.
 
 # %% [markdown]
 # ## 5. Why fixed shapes compile
@@ -254,9 +258,9 @@ assert out.isnan().all()
 # A **compiler** (`torch.compile`) records the operations of a step as a **graph**, and makes fast code of it. The graph holds for the shapes that were
 # seen. New shapes, new graph. We need no fast code to count them: this backend only counts.
 #
-# **Claim.** All slots and their positions: one graph, whatever the text. Filled slots only: a graph for each length.
+# **Claim.** A cache that returns all its slots needs one graph, whatever the text.
 #
-# **Predict.** 6 steps. How many graphs each way? And if the compiler is allowed to leave a length open, as it does by default?
+# **Predict.** Now the filled slots only, and 6 steps. How many graphs, if the compiler may leave a length open, as it does by default?
 
 
 # %%
@@ -290,7 +294,7 @@ assert counts[Filled][0] == 6
 assert 1 < counts[Filled][1] < 6
 
 # %% [markdown]
-# **Answer.** One graph, against 6, or 3 if lengths are left open. So "static compiles once" is right, and "dynamic compiles at each step" is only half right: a compiler may notice
+# **Answer.** 3; and 6, one for each length, if it must leave nothing open. All slots need one either way. So "static compiles once" is right, and "dynamic compiles at each step" is only half right: a compiler may notice
 # that a length changes, and leave it open.
 
 # %% [markdown]
@@ -299,9 +303,9 @@ assert 1 < counts[Filled][1] < 6
 # On a GPU one goes further: a CUDA graph is a recording of a step's operations, with the addresses they worked on, and is replayed without any Python. A recording can leave nothing open. We have no
 # GPU here, but `make_fx` records operations just so: what was a tensor is read anew in each replay, what was a Python number stays as it was.
 #
-# **Claim.** A write by a tensor index survives the replay; a write by a Python slice doesn't, and raises nothing.
+# **Claim.** Whether a write survives the replay depends on what tells it the slot. The one that doesn't raises no error.
 #
-# **Predict.** Both steps are recorded for token 0, which goes to slot 0, and replayed for tokens 0, 1 and 2. Which slots are filled, each way?
+# **Predict.** Both writes below are recorded for token 0, which goes to slot 0, and replayed for tokens 0, 1 and 2. Which token stands in which slot then, each way?
 
 
 # %%
@@ -369,9 +373,9 @@ exercises.write.check(exercises.replayed(write))
 # %% [markdown]
 # ## 6. What fixed shapes cost
 #
-# **Claim.** With all slots, each step computes and reads the whole capacity, even for the second token.
+# **Claim.** What the mask hides is computed and read all the same.
 #
-# **Predict.** 8 tokens, fed one at a time, 16 slots. How many slots does a layer read, with all slots, and with the filled ones only?
+# **Predict.** 8 tokens, fed one at a time, and 16 slots. How many times as much does a layer read as with the filled slots only: twice, or more?
 
 # %%
 read, flops, nbytes = {}, {}, {}
@@ -389,8 +393,8 @@ for counted in (flops, nbytes):
     assert counted["static"] * read["dynamic"] == counted["dynamic"] * read["static"]
 
 # %% [markdown]
-# **Answer.** 128 against 36, and the multiplications and the bytes that attention takes grow by just as much: what the mask hides is computed all the same. A capacity chosen far
-# too large is paid for at each step. Only attention pays it: the other parts of a step see the new token alone.
+# **Answer.** More than three times as much: 128 slots against 36. The multiplications and the bytes that attention takes grow by just as much. Each step pays for the whole
+# capacity, even that of the second token. Only attention pays it: the other parts of a step see the new token alone.
 
 # %% [markdown]
 # ### Exercise 3: how large a capacity pays
@@ -437,9 +441,9 @@ assert min(costs, key=costs.get) == 100
 # %% [markdown]
 # ## 7. Break it: overflow
 #
-# **Claim.** Without a check, one token too many is lost without an error, or the pass breaks off in the middle. With it, the call is refused and the cache is as it was.
+# **Claim.** Our cache refuses one token too many before anything is written: it stays as it was.
 #
-# **Predict.** 4 slots, all filled. What does `keys[:, 4:5] = k` do? And with a tensor for an index, as in our static cache?
+# **Predict.** And if nobody checked? There are 4 slots, all filled. What does `keys[:, 4:5] = k` do?
 
 # %%
 keys, k = torch.zeros(1, 4, 1, 2), torch.ones(1, 1, 1, 2)
@@ -459,8 +463,8 @@ assert cache.length == 4
 assert torch.equal(cache.kv[0][0], before)
 
 # %% [markdown]
-# **Answer.** The slice writes into nothing, and raises nothing: the token is lost. The tensor index raises, but in the middle of a pass, when something may have been written. Ours is checked
-# before anything is written, in `admit`, so that nothing is half done.
+# **Answer.** It writes into nothing, and raises nothing: the token is lost. A tensor for an index raises, but in the middle of a pass, when something may have been written. Ours is checked
+# before, in `admit`, so that nothing is half done.
 
 # %% [markdown]
 # ## 8. Allocated against live

@@ -75,7 +75,7 @@ def loss_of(logits, targets):
 # In **training** the weights are changed so that the **loss** falls, which is how badly the next tokens were foreseen. **Inference** uses the
 # model as it is. Training asks for the **gradient**, which is how the loss changes with each weight; PyTorch keeps what it needs for that unless told not to.
 #
-# **Claim.** A model in training mode is refused before anything is computed. So is a model in eval mode while gradients are on.
+# **Claim.** A model in training mode is refused before anything is computed.
 #
 # **Predict.** You load a model and call `model.eval()`. Is the next call with a cache served?
 
@@ -93,8 +93,9 @@ with torch.no_grad():
 assert cache.length == ids.shape[1]
 
 # %% [markdown]
-# **Answer.** No: both words are needed. `eval` turns dropout off in models that have it; `no_grad` says that nobody will ask for a gradient. (`generate` says it by
-# itself.) Now we take the door off its hinges, to see what it keeps out.
+# **Answer.** No: a model in eval mode is refused, too, while gradients are on. Both words are needed. `eval` turns dropout off in models that have it; `no_grad` says that nobody will ask for a gradient.
+#
+# Now we take the door off its hinges, to see what it keeps out.
 
 # %% [markdown]
 # ## 2. Three ways to keep a row, and what becomes of the gradient
@@ -107,7 +108,7 @@ assert cache.length == ids.shape[1]
 #
 # **Claim.** Read in two halves, the second half has the loss of the uncached model in all three, to rounding. The gradient is exact in one, wrong in one, and none in one.
 #
-# **Predict.** Which is which? And which of them is the dangerous one?
+# **Predict.** Which is which?
 
 
 # %%
@@ -146,7 +147,7 @@ for kind in (Appending, Detached, InPlace):
     try:
         found = gradient(loss)
     except RuntimeError as refusal:
-        print("RuntimeError:", str(refusal).split(":")[0])
+        print("RuntimeError:", str(refusal).split(":")[0], sep="\n")
         assert kind is InPlace
         continue
     error = ((found - right).norm() / right.norm()).item()
@@ -227,7 +228,7 @@ exercises.pairs_with_gradient.check(pairs_with_gradient)
 #
 # **Claim.** As long as an appending cache lives, so does the whole graph of all that it has read. A detached cache holds none of it.
 #
-# **Predict.** Four pieces are read. After each we throw its logits away and keep the cache alone. How much of the graph is still in memory?
+# **Predict.** Four pieces are read through the appending cache. After each we throw its logits away and keep the cache alone. How large is the graph that is still in memory, in multiples of the bytes of the keys and values?
 
 
 # %%
@@ -260,7 +261,7 @@ for kind in (Appending, Detached):
     assert (held == [0] * 4) if kind is Detached else (min(held) > 4)
 
 # %% [markdown]
-# **Answer.** All of it, or nothing. The appending cache keeps the graph of every piece that it has read, in the end 7 times the bytes of the keys and values themselves. The uncached pass needs a graph too, but only until its step is done. So a cache that
+# **Answer.** 7 times in the end: the appending cache keeps the graph of every piece that it has read. The detached one keeps nothing of it. The uncached pass needs a graph too, but only until its step is done. So a cache that
 # keeps the record saves no memory, and one that drops it gives the wrong gradient. That is why the door is shut.
 
 # %% [markdown]
@@ -303,7 +304,7 @@ exercises.exact_names.check(exact_names)
 #
 # **Claim.** After one step the cached logits differ from the uncached ones of the new weights.
 #
-# **Predict.** Would it help to change only the weights of the last layer? Which cached rows would still be right?
+# **Predict.** Only the weights of the last layer are changed. In which layers are the cached rows still right?
 
 # %%
 for trained in ("all layers", "the last layer"):
@@ -325,8 +326,8 @@ for trained in ("all layers", "the last layer"):
     assert apart > 0.01
 
 # %% [markdown]
-# **Answer.** It would help the layers below: their rows don't depend on the last layer, and stay right. The last layer's own rows are stale, since its
-# weights make them. Again no error. The cache knows which model filled it, and this is the same model; that its weights have changed it can't know. So a cache never outlives a step.
+# **Answer.** In the layers below: their rows don't depend on the last layer. The last layer's own rows are stale, since its
+# weights make them. Again no error. The cache knows which model filled it, and this is the same model; that its weights have changed it can't know. So a cache must never outlive a step.
 
 # %% [markdown]
 # ## 5. The same batch again: the answers are in the cache
@@ -353,19 +354,18 @@ assert losses[1] < losses[0] - 0.5
 #
 # In training the whole true text is fed at once (**teacher forcing**): the next token need not be generated, it is known.
 #
-# **Claim.** One causal pass over a text computes each key and value once, just as a cache does that is fed token by token. If only the pairs that see each other are counted,
-# the work is the same, too.
+# **Claim.** One causal pass over a text computes each key and value once, just as a cache does that is fed token by token.
 #
-# **Predict.** How often is the row of the first token computed in one pass? And does the kernel leave out the pairs that the mask hides?
+# **Predict.** 60 tokens at once, or one by one through a cache: which of the two takes more FLOPs in attention, and how many times as many?
 
 # %%
 meter = Meter(NoCache(), model.config)
 with torch.no_grad(), counting() as counter:
     model(ids, cache=meter)
 run_at_once = flops_of(counter)
-computed = meter.times[:, : ids.shape[1]]
-print("each row was computed", computed.unique().tolist(), "time in a pass over the whole text")
-assert (computed == 1).all()
+(times,) = meter.times[:, : ids.shape[1]].unique().tolist()
+print("how often each row was computed in a pass over the whole text:", times)
+assert times == 1
 
 cache = make_cache("dynamic", model.config, dtype=model.dtype)
 with torch.no_grad(), counting() as counter:
@@ -388,7 +388,7 @@ assert at_once == singly == run_singly
 assert run_at_once.attention > 1.9 * run_singly.attention
 
 # %% [markdown]
-# **Answer.** Once; and it does not. What runs is dense: with 60 tokens at once attention takes 5.53 MFLOP instead of 2.81, of which the mask throws about half away. That is a small part of
+# **Answer.** All at once, about twice as many: 5.53 MFLOP against 2.81. The kernel does not leave out the pairs that the mask hides; if only those that see each other are counted, the work is the same. What is thrown away is a small part of
 # the whole, and buys one pass of wide products in place of 60 narrow ones that each read all the weights. A cache has no row to save here. It repairs what *generating* breaks: there the text comes a token at a time, and without a cache each step
 # begins from the first token again.
 
@@ -430,14 +430,20 @@ with refused(CacheError):
     out.sum().backward()
 assert cache.kv[0][0].shape[1] == ids.shape[1]
 
+theirs, rows = transformers.DynamicCache(), torch.ones(1, 2, 10, 64)
+for _ in range(2):
+    theirs.update(rows, rows, 0)  # the same 10 tokens
+print("transformers' cache, given 10 tokens twice, holds", theirs.get_seq_length())
+assert theirs.get_seq_length() == 20
+
 # %% [markdown]
-# **Answer.** It would hold every token twice. Ours refuses the second call, since it comes out of turn.
+# **Answer.** That of transformers holds every token twice. Ours refuses the second call, since it comes out of turn.
 
 # %% [markdown]
 # ## 8. A look in the middle of training
 #
 # You want to see what the model writes while it is trained. That is inference, so make it so: eval mode, no gradients, and a fresh cache that
-# does not outlive the call. `generate` makes the cache, uses it, and drops it, and turns gradients off by itself.
+# does not outlive the call. `generate` makes the cache, uses it, and drops it.
 #
 # **Claim.** Generating in the middle of a training step changes nothing in the training.
 #
@@ -457,13 +463,14 @@ print("the model wrote:", repr(tokenizer.decode(text[0, 10:].tolist())))
 assert torch.equal(without, between)
 
 # %% [markdown]
-# **Answer.** The mode. `generate` turns gradients off for itself only; `eval()` stays until someone calls `train()`.
+# **Answer.** The mode. `generate` turns gradients off by itself, and for itself only; `eval()` stays until someone calls `train()`. (Ours has no dropout; in a model that has, a forgotten `train()` would
+# show only as worse training.)
 
 # %% [markdown]
 # ### Exercise 3: look, and leave no trace
 #
-# Write the function that generates, in eval mode, in the middle of a training, and leaves the model in the mode in which it was. Return the tokens that `generate` returns, the
-# prompt among them, and nothing else. (The grader looks at the model itself.)
+# Write the function that generates (greedily, as `generate` does by default), in eval mode, in the middle of a training, and leaves the model, its gradients and torch as they were. Return the tokens that
+# `generate` returns, the prompt among them, and nothing else. (The grader looks at the model itself.)
 
 
 # %% tags=["exercise"]
@@ -528,10 +535,8 @@ for step in range(16):
     (-(reward - reward.mean()) * read.sum(1)).mean().backward()
     optimiser.step()
     if step % 5 == 0:
-        print(
-            f"step {step:2}, mean reward {reward.mean():4.1f}:",
-            tokenizer.decode(text[0].tolist()),
-        )
+        words = tokenizer.decode(text[0].tolist()).replace("\n", " / ")
+        print(f"step {step:2}, mean reward {reward.mean():4.1f}: {words}")
 assert reward.mean() > 8
 
 # %% [markdown]

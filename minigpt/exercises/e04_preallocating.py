@@ -39,7 +39,7 @@ def replayed(write):
         keys, count = torch.zeros(slots, 2), torch.tensor([0])
         for token in range(tokens):
             recording(keys, torch.full((1, 2), token + 1.0), count)
-        return keys, count
+        return {"the slots": keys, "the count": count}
 
     signature = inspect.signature(replays)  # for the message, which should also have the student's line
     functools.update_wrapper(replays, write).__signature__ = signature
@@ -54,6 +54,11 @@ def counts(keys, k, count):
 def makes_a_new_count(keys, k, count):
     keys[count % len(keys)] = k
     count = count + 1
+
+
+def wraps_the_count(keys, k, count):
+    keys[count] = k
+    count.add_(1).remainder_(len(keys))
 
 
 def makes_new_keys(keys, k, count):
@@ -78,9 +83,9 @@ write = Exercise(
     cases=[(4, 3), (4, 4), (3, 8)],
     axes="slot channel",
     mistakes={
-        "the count makes a new tensor: a replay finds the old one, and begins at the first slot again": (
-            replayed(makes_a_new_count)
-        ),
+        "the count stays as it was, so each replay begins at the first slot: change it in place (`count = count + 1` "
+        "makes a new tensor)": replayed(makes_a_new_count),
+        "count says how many have come: it goes on past the slots": replayed(wraps_the_count),
         "this makes new keys: the slots that are there stay empty": replayed(makes_new_keys),
         "the first token goes to slot 0: write, then count": replayed(counts_first),
         "a slot that is used again still holds its old token: write over it": replayed(adds),

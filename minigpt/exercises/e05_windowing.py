@@ -24,10 +24,11 @@ def first_moved(order, length):
     return next(step for step, slot in enumerate(turn) if order[slot] != slot)
 
 
-def starts(length, window, sinks, first, last):
-    """Where a fact may start if its tokens first ... last must all be seen at the end of the text."""
+def starts(length, window, sinks, first, last, end=2):
+    """Where a fact may start if its tokens first ... last must all be seen at the end of the text, and it must stop
+    short of the last `end` tokens."""
     seen = {*range(sinks), *range(length - window, length)}
-    return [start for start in range(length - 5) if seen.issuperset(range(start + first, start + last + 1))]
+    return [start for start in range(length - end - 3) if seen.issuperset(range(start + first, start + last + 1))]
 
 
 window_mask = Exercise(
@@ -65,7 +66,7 @@ right_tokens = Exercise(
 
 remembered_starts = Exercise(
     reference=lambda length, window, sinks: starts(length, window, sinks, 2, 2),
-    cases=[(20, 8, 4), (30, 10, 0), (40, 12, 6)],
+    cases=[(20, 8, 4), (30, 10, 0), (40, 12, 6), (14, 9, 8), (10, 16, 0)],
     mistakes={
         "the whole fact need not be seen: the value's row has seen the name": lambda length, window, sinks: starts(
             length, window, sinks, 0, 3
@@ -75,6 +76,12 @@ remembered_starts = Exercise(
         ),
         "the value is the third token of the fact": lambda length, window, sinks: starts(length, window, sinks, 1, 1),
         "what stands in the sinks is seen, too": lambda length, window, sinks: starts(length, window, 0, 2, 2),
+        "the fact must end before the question: this one begins so late that they overlap": (
+            lambda length, window, sinks: starts(length, window, sinks, 2, 2, end=1)
+        ),
+        "each place counts once, where sinks and window overlap, too; and none is before the text": (
+            lambda length, window, sinks: [*range(sinks - 2), *range(length - window - 2, length - 5)]
+        ),
     },
 )
 
@@ -83,6 +90,7 @@ first_failure = Exercise(
     cases=[(4, 3), (4, 1), (8, 3), (8, 4), (9, 4), (2, 5)],
     mistakes={
         "a text of that length still fits into the ring": lambda window, chunk: window + chunk - 2,
+        "only full chunks are fed: round up to a multiple of `chunk`": lambda window, chunk: window + chunk - 1,
         "the first chunk that begins after the window is not the first that shows it": lambda window, chunk: (
             shortest(window, chunk, window + chunk - 2) + chunk
         ),

@@ -11,31 +11,81 @@ from minigpt.model import GPT
 TINY = GPTConfig(vocab_size=17, context=24, n_layer=1, n_head=1, n_embd=8)
 
 
+def mode(training: bool) -> str:
+    return "training" if training else "eval"
+
+
 class Watched(GPT):
-    """Remembers whether it has computed anything in training mode."""
+    """Remembers whether it has computed anything in training mode. Its weights have gradients, all ones."""
 
     trained = False
+
+    def __repr__(self):
+        return f"a model in {mode(self.training)} mode"
+
+    def __deepcopy__(self, memo):
+        return watched(self.training)  # a copy of a weight would have no gradient
 
     def hidden(self, *arguments):
         self.trained |= self.training
         return super().hidden(*arguments)
 
 
-def tiny(training: bool) -> GPT:
-    torch.manual_seed(0)
-    return Watched(TINY).double().train(training)
+def watched(training: bool) -> Watched:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Watched(TINY).double().train(training)
+    for weight in model.parameters():
+        weight.grad = torch.ones_like(weight)
+    return model
 
 
-def then(mode):
-    """An answer that generates in eval mode, then sets training to what `mode` makes of it."""
+def traces(text, model, *_):
+    """The text, and how the model and torch were left. Turns gradients on again."""
+    gradients_on = torch.is_grad_enabled()
+    torch.set_grad_enabled(True)
+    weights = [*model.parameters()]
+    modes = {mode(each.training) for each in model.modules()}
+    return {
+        "the text": text,
+        "the mode in which it computed": mode(model.trained),
+        "the mode in which it was left": " and ".join(sorted(modes)),
+        "gradients are on": gradients_on,
+        "its weights ask for gradients": all(weight.requires_grad for weight in weights),
+        "its gradients are as they were": all(
+            weight.grad is not None and bool((weight.grad == 1).all()) for weight in weights
+        ),
+    }
+
+
+def then(training):
+    """An answer that generates in eval mode, then sets training to what `training` makes of it."""
 
     def answer(model, ids, new_tokens):
         before = model.training
         text = model.eval().generate(ids, max_new_tokens=new_tokens)
-        model.train(mode(before))
+        model.train(training(before))
         return text
 
     return answer
+
+
+def leaving(trace):
+    """An answer that generates as it should, then leaves a trace."""
+
+    def answer(model, ids, new_tokens):
+        text = then(lambda before: before)(model, ids, new_tokens)
+        trace(model)
+        return text
+
+    return answer
+
+
+def mends_the_top_alone(model, ids, new_tokens):
+    before = model.training
+    text = model.eval().generate(ids, max_new_tokens=new_tokens)
+    model.training = before
+    return text
 
 
 def new_alone(model, ids, new_tokens):
@@ -66,20 +116,35 @@ def of_the_last_layer(*parts: str, others: tuple[str, ...] = ("ln_f",)):
 
 sample = Exercise(
     reference=then(lambda before: before),
-    cases=[(tiny(True), torch.tensor([[3, 1, 4]]), 5), (tiny(False), torch.tensor([[1, 5, 9]]), 4)],
-    observe=lambda text, model, *_: (text, {"training": model.training, "computed in training mode": model.trained}),
+    cases=[
+        (watched(True), torch.tensor([[3, 1, 4]]), 5),
+        (watched(False), torch.tensor([[1, 5, 9]]), 4),
+    ],
+    observe=traces,
     axes="row token",
     mistakes={
-        "the model is left in eval mode: training would go on without dropout": then(lambda before: False),
+        "the model is left in eval mode: where there is dropout, training would go on without it": then(
+            lambda before: False
+        ),
         "a model that was in eval mode is left in training mode": then(lambda before: True),
+        "`model.training = ...` sets the flag of the model alone: `model.train(...)` sets those of all its modules": (
+            mends_the_top_alone
+        ),
         "these are the new tokens alone: the prompt belongs to the text": new_alone,
-        "it generated in training mode, where dropout spoils the text": without_eval,
+        "it generated in training mode: in a model with dropout that would spoil the text": without_eval,
+        "torch is left with its gradients off: `generate` needs no help, it turns them off for itself": leaving(
+            lambda model: torch.set_grad_enabled(False)
+        ),
+        "the weights no longer ask for gradients: the training could not go on": leaving(
+            lambda model: model.requires_grad_(False)
+        ),
+        "the gradients that the training has gathered are gone": leaving(lambda model: model.zero_grad()),
     },
 )
 
 pairs_with_gradient = Exercise(
     reference=lambda count, size: sum(n * (n + 1) // 2 for n in pieces(count, size)),
-    cases=[(9, 4), (8, 4), (6, 6), (6, 1)],
+    cases=[(9, 4), (8, 4), (6, 6), (6, 1), (3, 5)],
     mistakes={
         "all pairs that see each other: those with a kept key pass no gradient back to it": lambda count, size: (
             count * (count + 1) // 2
@@ -98,6 +163,8 @@ exact_names = Exercise(
     mistakes={
         "the last layer makes keys and values, too: what it makes them with gets part of its gradient through kept "
         "rows": of_the_last_layer(""),
+        "the whole last layer is too much, since it makes keys and values, too; and ln_f, which is behind all layers, "
+        "is missing": of_the_last_layer("", others=()),
         "what comes before the keys and values, ln_1, makes them, too": of_the_last_layer(
             "ln_1", "attn.c_proj", "ln_2", "mlp"
         ),
