@@ -18,7 +18,7 @@ from pygments.lexers import PythonLexer
 COLUMNS = 76
 LINES = 16
 WIDTH, LINE = 1168, 32  # pixels of a slide's body, and of a line
-FRAME = 1  # lines that the label or the frame of a piece takes
+FRAME, GAP = 1, 0.5  # lines that the label or the frame of a piece takes, and the space below it
 
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 for link in ("link_open", "link_close"):  # to other notebooks, which are not on the page
@@ -105,8 +105,7 @@ def output(said: dict[str, str], code_too: bool) -> list[Piece]:
 
 
 def figure(image: str, shape: float, words: str) -> Piece:
-    """shape: its width over its height. It is as wide as the slide; one too high to be so, and to share it, has a slide to
-    itself."""
+    """shape: its width over its height. It is as wide as the slide; one too high for that has a slide to itself."""
     lines = min(LINES, math.ceil(WIDTH / shape / LINE))
     return Piece(f'<figure style="--shape: {shape:.3f}">{image}</figure>', lines, words)
 

@@ -6,7 +6,7 @@ Other prose is notes.
 import re
 from dataclasses import dataclass, field
 
-from minigpt.lecture.markup import LINES, Piece, blocks, output, sentence, source
+from minigpt.lecture.markup import GAP, LINES, Piece, blocks, output, sentence, source
 from minigpt.lecture.notebook import Cell
 
 CODE_IS_THE_POINT = "on-slide"  # the tag of a code cell
@@ -25,7 +25,7 @@ class Slide:
     where: str = ""
 
     def has_room_for(self, piece: Piece) -> bool:
-        return self.kind == "shown" and sum(each.lines for each in self.body) + piece.lines <= LINES
+        return self.kind == "shown" and sum(each.lines + GAP for each in self.body) + piece.lines <= LINES
 
 
 def slides_of(notebook: str, heading: str, cells: list[Cell]) -> list[Slide]:
@@ -69,7 +69,7 @@ def slides_of(notebook: str, heading: str, cells: list[Cell]) -> list[Slide]:
 def with_something_on_each(slides: list[Slide]) -> list[Slide]:
     """Without the first if nothing came to stand on it; what the speaker says there is said at the next."""
     first, *others = slides
-    if first.body:
+    if first.body or not others:
         return slides
     others[0].notes[:0] = first.notes
     return others
