@@ -57,7 +57,9 @@ def linked_headings():
 
 
 def test_the_sections_come_in_the_order_of_the_hour(page):
-    made_of_notebooks = [heading for _, heading, seen, _ in slides(page) if ">notebook " in seen]
+    introductions = {heading for heading, _ in CACHES.values()}
+    of_notebooks = [heading for _, heading, seen, _ in slides(page) if ">notebook " in seen]
+    made_of_notebooks = [heading for heading in of_notebooks if heading not in introductions]
     assert list(dict.fromkeys(made_of_notebooks)) == list(dict.fromkeys(linked_headings()))
 
 
