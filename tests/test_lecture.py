@@ -120,6 +120,7 @@ def test_every_slide_has_notes_that_begin_with_its_minutes(page):
 def test_half_an_hour_has_its_stop(page):
     (stop,) = [at for at, (_, heading, _, _) in enumerate(slides(page)) if heading == "Questions so far?"]
     assert "Minutes 29 to 32" in slides(page)[stop][3]
+    assert slides(page.split("<section>\n")[-1])[0][1] == "What to take away"  # where reveal.js goes to by the key End
     assert slides(page)[stop - 1][1] == "What it saves, what it still pays"
 
 

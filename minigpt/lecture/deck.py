@@ -19,6 +19,7 @@ from minigpt.lecture.opening import (
     introduction,
     picture,
     race,
+    take_away,
 )
 from minigpt.lecture.slides import Slide, slides_of
 
@@ -50,7 +51,7 @@ def deck(notebooks: Path, figures: Path, steps: int) -> str:
     parts = hour(readme)
     slides = of_parts(parts, notebooks, figures)
     slides[0] = [*beginning(), race(), generation(), *slides[0], *computed_again(figures, steps)]
-    slides[len(parts) - 1] += ending(questions(readme))
+    slides[-1] = [take_away(), *slides[-1], *ending(questions(readme))]  # where the key End leads to
     for at, part in enumerate(parts):
         slides[at] += [half_time()] if part.ends_half_an_hour else []
     return page("\n".join(stack(part, slides[at]) for at, part in enumerate(parts)))

@@ -124,16 +124,16 @@ def introduction(number: str) -> list[Slide]:
 def half_time() -> Slide:
     slide = Slide("title", "Questions so far?")
     slide.body.append(sentence("What is kept, why it may be kept, and what it costs.", "text"))
-    slide.notes.append("A lecture of half an hour ends here. Press End: it goes to the last slides.")
+    slide.notes.append("A lecture of half an hour ends here. Press End: it goes to what to take away.")
     return slide
+
+
+def take_away() -> Slide:
+    return Slide("text", "What to take away", [Piece(prose(TAKE_AWAY), LINES)])
 
 
 def ending(questions: list[tuple[str, str]]) -> list[Slide]:
     asked = "".join(f"<li>{inline(question)}</li>" for question, _ in questions)
     ask = Slide("questions", "Questions", [Piece(f"<ol>{asked}</ol>", LINES)])
     ask.notes += [f"**{number}. {question}** {answer}" for number, (question, answer) in enumerate(questions, 1)]
-    return [
-        Slide("text", "What to take away", [Piece(prose(TAKE_AWAY), LINES)]),
-        ask,
-        Slide("text", "Where to go on", [Piece(prose(ON), LINES)]),
-    ]
+    return [ask, Slide("text", "Where to go on", [Piece(prose(ON), LINES)])]
