@@ -1,6 +1,7 @@
 """The hour's slides: what stands on them, and, in a real browser without a network, that all of it can be read."""
 
 import base64
+import errno
 import html
 import json
 import re
@@ -14,10 +15,12 @@ from pathlib import Path
 import pytest
 
 from minigpt.__main__ import main
+from minigpt.commands.lecture import write
 from minigpt.lecture import deck as lecture
 from minigpt.lecture.hour import hour
-from minigpt.lecture.markup import FIGURE, LINES, Piece, blocks, parts, rows
+from minigpt.lecture.markup import LINES, Piece, blocks, parts, rows, source
 from minigpt.lecture.notebook import Cell
+from minigpt.lecture.opening import CACHES, PICTURES
 from minigpt.lecture.slides import Slide, slides_of
 from minigpt.measure.counted.run import run
 from minigpt.model import GPT
@@ -54,7 +57,9 @@ def linked_headings():
 
 
 def test_the_sections_come_in_the_order_of_the_hour(page):
-    made_of_notebooks = [heading for _, heading, seen, _ in slides(page) if ">notebook " in seen]
+    introductions = {heading for heading, _ in CACHES.values()}
+    of_notebooks = [heading for _, heading, seen, _ in slides(page) if ">notebook " in seen]
+    made_of_notebooks = [heading for heading in of_notebooks if heading not in introductions]
     assert list(dict.fromkeys(made_of_notebooks)) == list(dict.fromkeys(linked_headings()))
 
 
@@ -65,35 +70,58 @@ def test_it_begins_with_generation_before_attention_and_ends_with_questions(page
     assert [headings[0], *headings[-2:]] == ["The KV cache, from scratch and measured", "Questions", "Where to go on"]
 
 
-def test_each_numbered_section_claims_and_has_its_prediction_on_a_slide_of_its_own(page):
+def test_each_numbered_section_has_its_prediction_on_a_slide_of_its_own_and_claims_last(page):
     numbered = re.findall(r"\[\d\d: \d+\. (.*?)\]\(", README.split("## An hour's lecture")[1].split("\n## ")[0])
     for wanted in numbered:
         mine = [(kind, seen) for kind, heading, seen, _ in slides(page) if heading == wanted]
         kinds = [kind for kind, _ in mine]
-        assert kinds[0] == "claim", wanted
         assert "shown" in kinds[kinds.index("predict") :], wanted
-        assert 'class="statement"' in mine[0][1], wanted
+        (claim,) = [at for at, (_, seen) in enumerate(mine) if 'class="statement"' in seen]
+        assert "notebook" not in "".join(seen for _, seen in mine[claim + 1 :]), wanted  # a picture at most
+        assert claim > kinds.index("predict"), wanted
         for kind, seen in mine:
             assert ('class="question"' in seen) == (kind == "predict"), wanted
             assert kind != "predict" or not re.search("<pre|<figure|answer", seen), wanted
 
 
+def test_the_speaker_reads_the_answer_while_the_prediction_is_asked_for(page):
+    asked = [(heading, notes) for kind, heading, _, notes in slides(page) if kind == "predict"]
+    assert len(asked) > 10
+    for heading, notes in asked:
+        assert "The answer will be: " in notes, heading
+
+
+@pytest.mark.parametrize("number", CACHES)
+def test_each_cache_is_introduced_once_before_the_first_section_about_it(number, page):
+    of_it = [heading for _, heading, seen, _ in slides(page) if f">notebook {number}<" in seen]
+    (introduced, _) = CACHES[number]
+    assert (of_it[0], of_it.count(introduced)) == (introduced, 1)
+
+
+def test_the_pictures_between_the_sections_stand_behind_theirs(page):
+    for number, section in PICTURES:
+        mine = [seen for _, heading, seen, _ in slides(page) if heading == section.split(". ")[1]]
+        assert f">notebook {number}<" in mine[0]
+        assert "data:image/svg" in mine[-1]
+
+
 def test_every_slide_has_notes_that_begin_with_its_minutes(page):
-    """And the minutes that the speaker's clock gives to the slides of a part are the part's, or a little less."""
+    """And the time that the speaker's clock gives to the slides of a part is the part's."""
     stacks = re.findall(r"<section>\n(.*?)\n</section>", page, re.DOTALL)
     rows_of_table = hour(README)
     for stack, part in zip(stacks, rows_of_table, strict=True):
         for *_, notes in slides(stack):
             assert notes.startswith(f"<p><em>Minutes {part.start} to {part.end}: ")
         seconds = sum(map(int, re.findall(r'data-timing="(\d+)"', stack)))
-        assert 0 <= 60 * (part.end - part.start) - seconds < stack.count("data-timing")
+        assert seconds == 60 * (part.end - part.start)
     assert len(slides(page)) == page.count("data-timing=")
 
 
 def test_half_an_hour_has_its_stop(page):
     (stop,) = [at for at, (_, heading, _, _) in enumerate(slides(page)) if heading == "Questions so far?"]
     assert "Minutes 29 to 32" in slides(page)[stop][3]
-    assert slides(page)[stop - 1][1] == "Break it: the mask of several new tokens"
+    assert slides(page.split("<section>\n")[-1])[0][1] == "What to take away"  # where reveal.js goes to by the key End
+    assert slides(page)[stop - 1][1] == "What it saves, what it still pays"
 
 
 def test_the_predicted_number_is_the_one_of_the_run_that_the_picture_shows(page):
@@ -219,18 +247,55 @@ def test_prose_goes_into_the_notes_of_the_slide_it_belongs_to():
         markdown("Look at it."),
         markdown("**Answer.** Yes.\n\nMore."),
     ]
-    claim, predict, shown = slides_of("01_x.ipynb", "3. A heading", cells)
-    assert [claim.notes, predict.notes, shown.notes] == [["Before."], ["A hint."], ["Look at it.", "More."]]
-    assert {slide.heading for slide in (claim, predict, shown)} == {"A heading"}
-    assert ["it is" in shown.body[0].html, "Yes." in shown.body[1].html] == [True, True]
+    predict, shown = slides_of("01_x.ipynb", "3. A heading", cells)
+    assert predict.notes == ["Before.", "A hint.", "The answer will be: Yes."]
+    assert shown.notes == ["Look at it.", "More."]
+    assert {slide.heading for slide in (predict, shown)} == {"A heading"}
+    assert [piece in shown.body[at].html for at, piece in enumerate(["it is", "Yes.", "So it is."])] == [True] * 3
+
+
+def test_what_only_leads_on_is_in_no_notes():
+    cells = [
+        markdown("**Predict.** Is it?\n\nHere it is:"),
+        markdown("**Answer.** Yes. Here is more:\n\nNext, notebook 02."),
+    ]
+    predict, shown = slides_of("01_x.ipynb", "h", cells)
+    assert (predict.notes, shown.notes) == (["The answer will be: Yes."], [])
+
+
+def test_a_formula_stands_before_the_prediction_and_the_claim_has_a_slide_where_it_does_not_fit():
+    long = "\n".join(f"line {number}" for number in range(LINES - 1))
+    cells = [markdown("`a = b`\n\n**Claim.** So it is.\n\n**Predict.** Is it?"), code({"text/plain": long})]
+    made = slides_of("01_x.ipynb", "h", cells)
+    assert [slide.kind for slide in made] == ["text", "predict", "shown", "claim"]
+    assert ["a = b" in made[0].body[0].html, "So it is." in made[3].body[0].html] == [True, True]
+
+
+def test_the_time_of_a_part_is_shared_by_kind():
+    made = [Slide(kind, "") for kind in ("race", "claim", "claim")]
+    assert lecture.timing(made, 130) == [90, 20, 20]
+    assert lecture.timing(made, 60) == [41, 9, 10]
 
 
 def test_the_speaker_is_told_what_a_figure_shows():
-    png = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 900, 200)).decode()
-    figure = {"text/html": f'<img alt="A line." src="data:image/png;base64,{png}">', "text/plain": "A line."}
-    (_, shown) = slides_of("01_x.ipynb", "h", [code(figure)])
+    (shown,) = slides_of("01_x.ipynb", "h", [code(figure(900, 200))])
     assert shown.notes == ["A line."]
-    assert shown.body[0].lines == 9 < FIGURE  # 1168 x 260 pixels: a flat one leaves room for an answer
+
+
+def figure(width, height):
+    png = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", width, height)).decode()
+    return {"text/html": f'<img alt="A line." src="data:image/png;base64,{png}">', "text/plain": "A line."}
+
+
+@pytest.mark.parametrize(("height", "together"), [(200, [2]), (500, [1, 1])], ids=["flat", "high"])
+def test_a_figure_shares_its_slide_only_where_it_is_as_wide_as_the_slide_nevertheless(height, together):
+    made = slides_of("01_x.ipynb", "h", [code(figure(900, height)), markdown("**Claim.** So it is.")])
+    assert [len(slide.body) for slide in made] == together
+
+
+def test_a_line_that_is_too_long_goes_on_behind_its_own_indent():
+    (piece,) = source("if x:\n    y = 1")
+    assert [float(indent) for indent in re.findall(r"--indent: (\d+)ch", piece.html)] == [0, 4]
 
 
 def test_code_is_shown_only_where_it_is_the_point():
@@ -290,6 +355,34 @@ def test_without_the_notebooks_it_says_where_they_are(tmp_path, capsys):
 def test_a_folder_in_the_place_of_the_page_is_told(tmp_path, capsys):
     assert main(["lecture", "--out", str(tmp_path)]) == 2
     assert f"{tmp_path} is a folder: name a file" in capsys.readouterr().err
+
+
+def test_a_name_that_ends_in_a_slash_is_told(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["lecture", "--out", f"{tmp_path}/new/"])
+    assert stopped.value.code == 2
+    assert "new/ is a folder: name a file" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_on_a_full_disk_the_page_that_is_there_stays_and_the_new_one_leaves_nothing(monkeypatch, tmp_path):
+    def full(self, page, **_):
+        self.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    out = tmp_path / "deck.html"
+    out.write_text("the old one")
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(ValueError, match=r"deck.html can't be written \(No space left on device\)"):
+        write("the new one", out)
+    assert [file.name for file in tmp_path.iterdir()] == ["deck.html"]
+    assert out.read_text() == "the old one"
+
+
+def test_figures_are_looked_for_beside_the_notebooks(monkeypatch, page, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert main(["lecture", "--notebooks", str(HOME / "notebooks")]) == 0
+    assert Path("deck.html").read_text(encoding="utf-8") == page
 
 
 def test_without_reveal_js_it_says_what_to_install(monkeypatch):

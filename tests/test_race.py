@@ -13,10 +13,12 @@ from helpers import random_gpt, random_ids
 from minigpt.__main__ import main
 from minigpt.cache import DynamicCache
 from minigpt.config import GPTConfig
+from minigpt.measure.counted.run import SINKS, WINDOW
 from minigpt.measure.timed.race import Lane, race
 from minigpt.model import GPT
 from minigpt.pretrained import load_tokenizer, model_folder
 from minigpt.sampling import greedy
+from minigpt.show.race import reason
 
 
 def lanes(new_tokens=20):
@@ -83,6 +85,34 @@ def test_another_text_is_told_and_is_exit_code_1(monkeypatch, capsys):
     assert "the same text: no, they part at new token " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    {
+        "sliding window": (["--cache", "sliding_window"], f"the last {WINDOW} tokens and the first {SINKS}\n"),
+        "any cache": (["--window", "9"], "what a token sees, without a cache too: the last 9 tokens\n"),
+        "one token": (["--new-tokens", "1"], "the same text: yes, 1 token\n"),
+        "of one token": (["--new-tokens", "1"], "without a cache: 1 of 1 token, "),
+        "no fewer": (["--new-tokens", "1"], "21 with dynamic: the same\n"),
+    }.values(),
+)
+def test_the_verdict_says_what_both_saw_and_counts_one_token_as_one(arguments, said, capsys):
+    assert main(["race", "--new-tokens", "20", *arguments]) == 0
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "said"),
+    [
+        ("quantized", torch.float32, " (quantized rounds what it keeps)"),
+        ("dynamic", torch.bfloat16, " (bfloat16 rounds, and a near tie can flip: see notebook 03)"),
+        ("dynamic", torch.float32, ""),
+    ],
+)
+def test_where_the_texts_part_a_reason_is_given_only_if_something_rounds(name, dtype, said):
+    lane = Lane(random_gpt().to(dtype), random_ids(1, 5), 1, name, greedy)
+    assert reason(lane) == said
+
+
 BAD = {
     "a cache that no one knows": (["--cache", "dynamite"], "no cache is named dynamite"),
     "no cache": (["--cache", "none"], "name a cache that keeps something"),
@@ -130,7 +160,7 @@ def on_a_terminal(*arguments, until=None):
                 process.send_signal(signal.SIGINT)
                 until = None
     os.close(ours)
-    return out.decode(), process.returncode
+    return out.decode(errors="replace"), process.returncode  # an interrupt may cut a character
 
 
 def read(terminal):

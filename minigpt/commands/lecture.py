@@ -1,5 +1,7 @@
 """The hour's lecture, as slides."""
 
+import os
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 from minigpt.commands import EXIT_OK
@@ -9,10 +11,16 @@ SUMMARY = "make the hour's lecture, one page of slides, from the notebooks"
 
 
 def declare(command):
-    command.add_argument("--out", type=Path, default=Path("deck.html"), metavar="FILE", help="the page (%(default)s)")
-    folder = {"type": Path, "metavar": "FOLDER", "help": "where they are (%(default)s)"}
-    command.add_argument("--notebooks", default=Path("notebooks"), **folder)
-    command.add_argument("--figures", default=Path("figures"), **folder)
+    command.add_argument("--out", type=file, default=Path("deck.html"), metavar="FILE", help="the page (%(default)s)")
+    folder = {"type": Path, "metavar": "FOLDER"}
+    command.add_argument("--notebooks", default=Path("notebooks"), **folder, help="where they are (%(default)s)")
+    command.add_argument("--figures", **folder, help="where they are (figures, beside the notebooks' folder)")
+
+
+def file(named: str) -> Path:
+    if named.endswith(("/", os.sep)):
+        raise ArgumentTypeError(f"{named} is a folder: name a file, {named}deck.html")
+    return Path(named)
 
 
 def run(options) -> int:
@@ -23,8 +31,20 @@ def run(options) -> int:
     from minigpt.show.plots.prompt import NEW
 
     check_file(options.out)
-    page = deck(options.notebooks, options.figures, steps=NEW)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(page, encoding="utf-8", newline="\n")
+    figures = options.figures or options.notebooks.absolute().parent / "figures"
+    page = deck(options.notebooks, figures, steps=NEW)
+    write(page, options.out)
     print(options.out)
     return EXIT_OK
+
+
+def write(page: str, out: Path) -> None:
+    """All of it, or nothing: a page that is there already stays as it was until the new one is whole."""
+    part = out.with_name(f"{out.name}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(page, encoding="utf-8", newline="\n")
+        part.replace(out)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise ValueError(f"{out} can't be written ({error.strerror}): free some room, or name another place") from error

@@ -1,8 +1,8 @@
 // Each slide in the largest type in which it fits, 24 pixels of 720 at least, before reveal.js hides all but one.
 // Formulas, code and tables are broken only where the smallest type would not do without.
 const SMALLEST = 24;
-const LARGEST = { claim: 48, predict: 48, title: 40, shown: 32, text: 36, questions: 32 };
-const SMALL = 26; // beside a figure, which comes first, and where lines are broken, so that few are
+const LARGEST = { claim: 48, predict: 48, title: 40, race: 36, shown: 32, text: 36, questions: 32 };
+const SMALL = 26; // beside a figure, and where lines are broken, so that few are
 const HEADING = 42;
 
 const fits = (box) => box.scrollHeight <= box.clientHeight && box.scrollWidth <= box.clientWidth;
@@ -30,8 +30,8 @@ all.classList.add("measured");
 document.querySelectorAll(".slide").forEach(fit);
 all.classList.remove("measured");
 
-// An answer is held back until what was shown has been seen. Only now: the type of a fragment changes slowly.
-document.querySelectorAll(".answer:not(:first-child)").forEach((answer) => answer.classList.add("fragment"));
+// An answer and a claim are held back until what is above them has been seen. Only now: the type of a fragment changes slowly.
+document.querySelectorAll(":is(.answer, .statement):not(:first-child)").forEach((last) => last.classList.add("fragment"));
 
 Reveal.initialize({
   width: 1280,
@@ -42,6 +42,7 @@ Reveal.initialize({
   hash: true,
   navigationMode: "linear",
   slideNumber: "c/t",
+  pdfSeparateFragments: false,
   defaultTiming: 60, // seconds, so that the speaker's clock runs; each slide says its own
   transition: "none",
   backgroundTransition: "none",

@@ -3,16 +3,38 @@
 import html
 import re
 from importlib.metadata import PackageNotFoundError, distribution
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from minigpt.lecture.hour import Part, hour, questions, read_readme
 from minigpt.lecture.markup import colours, prose
 from minigpt.lecture.notebook import section
-from minigpt.lecture.opening import beginning, computed_again, ending, generation, half_time, race
+from minigpt.lecture.opening import (
+    PICTURES,
+    beginning,
+    computed_again,
+    ending,
+    generation,
+    half_time,
+    introduction,
+    picture,
+    race,
+    take_away,
+)
 from minigpt.lecture.slides import Slide, slides_of
 
 HERE = Path(__file__).parent
 REVEAL = "pyreveal/revealjs/"  # reveal.js as npm has it, in a package without requirements; none of its own code is run
+
+WEIGHTS = {
+    "title": 10,
+    "race": 90,
+    "text": 30,
+    "predict": 40,
+    "shown": 40,
+    "claim": 20,
+    "questions": 120,
+}  # of a kind's time
 
 POLICY = (  # by which a browser would refuse to fetch anything
     "connect-src 'none'; font-src data:; img-src data:; media-src 'none'; object-src 'none'; "
@@ -27,27 +49,40 @@ def deck(notebooks: Path, figures: Path, steps: int) -> str:
     """
     readme = read_readme(notebooks)
     parts = hour(readme)
-    slides = {at: of_part(part, notebooks) for at, part in enumerate(parts)}
+    slides = of_parts(parts, notebooks, figures)
     slides[0] = [*beginning(), race(), generation(), *slides[0], *computed_again(figures, steps)]
-    slides[len(parts) - 1] += ending(questions(readme))
+    slides[-1] = [take_away(), *slides[-1], *ending(questions(readme))]  # where the key End leads to
     for at, part in enumerate(parts):
         slides[at] += [half_time()] if part.ends_half_an_hour else []
     return page("\n".join(stack(part, slides[at]) for at, part in enumerate(parts)))
 
 
-def of_part(part: Part, notebooks: Path) -> list[Slide]:
-    return [
-        slide
-        for file, heading in part.sections
-        for slide in slides_of(file, heading, section(notebooks / file, heading))
-    ]
+def of_parts(parts: list[Part], notebooks: Path, figures: Path) -> list[list[Slide]]:
+    """Of each its sections, with what belongs before and after them."""
+    slides, introduced = [], set()
+    for part in parts:
+        slides.append([])
+        for file, heading in part.sections:
+            number = file[:2]
+            slides[-1] += introduction(number) if number not in introduced else []
+            introduced.add(number)
+            slides[-1] += slides_of(file, heading, section(notebooks / file, heading))
+            name = PICTURES.get((number, heading))
+            slides[-1] += [picture(figures, name, slides[-1][-1].heading)] if name else []
+    return slides
 
 
 def stack(part: Part, slides: list[Slide]) -> str:
     """The slides of a part: one below the other where all are seen at once."""
     minutes = f"Minutes {part.start} to {part.end}: {part.what}"
-    seconds = 60 * (part.end - part.start) // len(slides)
-    return "<section>\n" + "\n".join(slide_html(slide, minutes, seconds) for slide in slides) + "\n</section>"
+    timed = zip(slides, timing(slides, 60 * (part.end - part.start)), strict=True)
+    return "<section>\n" + "\n".join(slide_html(slide, minutes, seconds) for slide, seconds in timed) + "\n</section>"
+
+
+def timing(slides: list[Slide], seconds: int) -> list[int]:
+    """The seconds of each, by its kind, which in all are as many as given."""
+    *ends, whole = accumulate((WEIGHTS[slide.kind] for slide in slides), initial=0)
+    return [after - before for before, after in pairwise(seconds * end // whole for end in [*ends, whole])]
 
 
 def slide_html(slide: Slide, minutes: str, seconds: int) -> str:

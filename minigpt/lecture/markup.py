@@ -17,9 +17,8 @@ from pygments.lexers import PythonLexer
 # A slide's room in its smallest type (deck.js), reckoned a little too small; the tests measure it in a browser.
 COLUMNS = 76
 LINES = 16
-FIGURE = 12  # lines that a figure takes at least, unless it is flat
 WIDTH, LINE = 1168, 32  # pixels of a slide's body, and of a line
-FRAME = 1  # lines that the label or the frame of a piece takes
+FRAME, GAP = 1, 0.5  # lines that the label or the frame of a piece takes, and the space below it
 
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 for link in ("link_open", "link_close"):  # to other notebooks, which are not on the page
@@ -73,8 +72,22 @@ def source(code: str) -> list[Piece]:
 
 def lined(text_html: str, text: str) -> Piece:
     """Lines that are kept as they are: one that is too long goes on indented."""
-    lines = "".join(f'<span class="line">{line or " "}</span>' for line in text_html.splitlines())
+    both = zip(text_html.splitlines(), text.splitlines(), strict=True)
+    lines = "".join(f'<span class="line" style="{indented(plain)}">{line or " "}</span>' for line, plain in both)
     return Piece(f'<pre class="code">{lines}</pre>', FRAME + rows(text))
+
+
+def changed(style: str, line: str, signs: int) -> str:
+    return f'<span style="{style};{indented(html.unescape(line), signs)}">{line}</span>'
+
+
+def indented(line: str, signs: int = 0) -> str:
+    """By how much, for deck.css."""
+    return f"--indent: {indent(line[signs:]) + signs}ch"
+
+
+def indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def output(said: dict[str, str], code_too: bool) -> list[Piece]:
@@ -83,18 +96,25 @@ def output(said: dict[str, str], code_too: bool) -> list[Piece]:
         return source(said["text/plain"]) if code_too else []
     rich = said.get("text/html", "")
     if "<img" in rich:
-        return [Piece(f"<figure>{rich}</figure>", lines_of_figure(rich), said["text/plain"])]
+        return [figure(rich, shape_of_png(rich), said["text/plain"])]
     if rich:
-        lines = rich.replace("</span>\n", "</span>")  # each is a line by itself (deck.css)
+        signs = 2  # before each line, whether it comes or goes
+        lines = re.sub(r'<span style="(.*?)">(.*?)</span>\n?', lambda line: changed(*line.groups(), signs), rich)
         return [Piece(f'<div class="changed">{lines}</div>', FRAME + rows(said["text/plain"]))]
     return [lined(html.escape(part), part) for part in parts(said["text/plain"])]
 
 
-def lines_of_figure(image: str) -> int:
-    """Of a PNG as wide as the slide, whose first bytes say its size; FIGURE at most, to which it is made to shrink."""
+def figure(image: str, shape: float, words: str) -> Piece:
+    """shape: its width over its height. It is as wide as the slide; one too high for that has a slide to itself."""
+    lines = min(LINES, math.ceil(WIDTH / shape / LINE))
+    return Piece(f'<figure style="--shape: {shape:.3f}">{image}</figure>', lines, words)
+
+
+def shape_of_png(image: str) -> float:
+    """Its first bytes say it."""
     head = base64.b64decode(re.search(r"base64,(.{32})", image)[1])
     width, height = struct.unpack(">II", head[16:24])
-    return min(FIGURE, math.ceil(WIDTH * height / width / LINE))
+    return width / height
 
 
 def parts(text: str) -> list[str]:
@@ -115,7 +135,8 @@ def parts(text: str) -> list[str]:
 def rows(text: str) -> int:
     """Lines of a text, those too long for the slide broken between words."""
     return sum(
-        max(1, len(textwrap.wrap(line, COLUMNS, subsequent_indent=" " * 4))) for line in text.strip("\n").splitlines()
+        max(1, len(textwrap.wrap(line, COLUMNS, subsequent_indent=" " * (indent(line) + 4))))
+        for line in text.strip("\n").splitlines()
     )
 
 
@@ -125,9 +146,11 @@ def drawing(file: Path) -> Piece:
         svg = file.read_bytes()
     except OSError as error:
         raise ValueError(f"{file}: {error.strerror}: draw it by python -m minigpt figures, or say --figures") from error
-    words = html.unescape(re.search(r"<title>(.*?)</title>", svg.decode(), re.DOTALL)[1])
+    text = svg.decode()
+    words = html.unescape(re.search(r"<title>(.*?)</title>", text, re.DOTALL)[1])
+    width, height = map(float, re.search(r'viewBox="0 0 (\S+) (\S+)"', text).groups())
     image = f'<img alt="{html.escape(words)}" src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}">'
-    return Piece(f"<figure>{image}</figure>", FIGURE, words)
+    return figure(image, width / height, words)
 
 
 def colours() -> str:

@@ -19,7 +19,7 @@ class Cell:
 
 
 def section(path: Path, heading: str) -> list[Cell]:
-    """The cells under a heading, up to the next heading of any kind. The heading itself is not among them."""
+    """What is under a heading, up to the next heading of any kind. The heading itself is not among it."""
     cells, found = [], False
     for cell in read(path):
         above = re.match(r"#+ (.*)\n*", cell.text) if cell.kind == "markdown" else None
@@ -43,12 +43,19 @@ def read(path: Path) -> list[Cell]:
     return [
         Cell(
             cell["cell_type"],
-            "".join(cell["source"]),
+            text,
             set(cell["metadata"].get("tags", [])),
             [{kind: "".join(said) for kind, said in each.items()} for each in map(said_by, cell.get("outputs", []))],
         )
         for cell in cells
+        for text in under_headings(cell)
     ]
+
+
+def under_headings(cell: dict) -> list[str]:
+    """A cell's text; that of one with headings in it cut before each."""
+    text = "".join(cell["source"])
+    return re.split(r"(?m)^(?=##+ )", text) if cell["cell_type"] == "markdown" else [text]
 
 
 def said_by(output: dict) -> dict:

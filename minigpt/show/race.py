@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import torch
 from rich.console import Console
 from rich.live import Live
 from rich.panel import Panel
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from tokenizers import Tokenizer
 
+from minigpt.cache import CACHES
 from minigpt.measure.timed.race import Lane
 from minigpt.show.escapes import visible
 
@@ -28,9 +30,13 @@ def title(lane: Lane) -> str:
 
 def figures(lane: Lane) -> str:
     return (
-        f"{lane.made} of {lane.wanted} tokens, {lane.rows:,} K/V rows computed, {lane.seconds:.2f} s, "
+        f"{lane.made} of {tokens(lane.wanted)}, {lane.rows:,} K/V rows computed, {lane.seconds:.2f} s, "
         f"{1000 * lane.seconds / max(1, lane.made):.2f} ms a token"
     )
+
+
+def tokens(count: int) -> str:
+    return f"{count:,} token" if count == 1 else f"{count:,} tokens"
 
 
 @contextmanager
@@ -77,20 +83,39 @@ def pane(lane: Lane, tokenizer: Tokenizer, console: Console, width: int, height:
 
 
 def verdict(uncached: Lane, cached: Lane, console: Console) -> None:
-    """What came out, and what each took."""
+    """What came out, and why if it differs; what both could see; and what each took."""
     one, other = uncached.tokens, cached.tokens
     if one == other:
-        said = f"the same text: yes, {uncached.made:,} tokens"
+        said = f"the same text: yes, {tokens(uncached.made)}"
     else:
         at = next(at for at, (a, b) in enumerate(zip(one, other, strict=True)) if a != b) - uncached.prompt
-        said = f"the same text: no, they part at new token {at + 1:,}"
+        said = f"the same text: no, they part at new token {at + 1:,}{reason(cached)}"
     ratio = uncached.seconds / cached.seconds
     faster = f"{ratio:.1f} times faster" if ratio > 1 else f"{1 / ratio:.1f} times slower"
+    fewer = f"{uncached.rows / cached.rows:.0f} times fewer" if uncached.rows > cached.rows else "the same"
     lines = [
         said,
-        f"K/V rows computed: {uncached.rows:,} without a cache, {cached.rows:,} with {cached.name}: "
-        f"{uncached.rows / cached.rows:.0f} times fewer",
+        *seen(cached),
+        f"K/V rows computed: {uncached.rows:,} without a cache, {cached.rows:,} with {cached.name}: {fewer}",
         f"time here: {uncached.seconds:.2f} s and {cached.seconds:.2f} s: {faster}",
     ]
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
+
+
+def reason(cached: Lane) -> str:
+    """Why the texts may part though nothing is wrong."""
+    if CACHES[cached.name].lossy:
+        return f" ({cached.name} rounds what it keeps)"
+    if cached.dtype.itemsize < torch.float32.itemsize:
+        return f" ({str(cached.dtype).removeprefix('torch.')} rounds, and a near tie can flip: see notebook 03)"
+    return ""
+
+
+def seen(cached: Lane) -> list[str]:
+    """A line if the model, with a cache and without, sees a part of the text only."""
+    window, sinks = cached.config.window, cached.config.sinks
+    if window is None:
+        return []
+    first = f" and the first {sinks}" if sinks else ""
+    return [f"what a token sees, without a cache too: the last {tokens(window)}{first}"]

@@ -19,7 +19,8 @@ class Lane:
     """One generation, which goes on a token at a time. seconds: what its own steps have taken so far."""
 
     def __init__(self, model, ids: Int[Tensor, "1 T"], new_tokens: int, name: str, pick: Pick):
-        self.name, self.device, self.prompt, self.wanted = name, model.device, ids.shape[1], new_tokens
+        self.name, self.device, self.dtype, self.config = name, model.device, model.dtype, model.config
+        self.prompt, self.wanted = ids.shape[1], new_tokens
         self.text, positions = plan(model, ids, None, new_tokens)
         fed = self.text.shape[1] - 1  # the last token is never fed
         self.meter = Meter(new_cache(model, 1, fed, name, {}), model.config)
