@@ -568,7 +568,9 @@ assert wrong.sum(-1).tolist() == [1, 2, 3]
 # %% [markdown]
 # With `sees`, all 5 old keys are open to all 3 queries, and the triangle stands at the right. With `is_causal=True` it starts at the
 # left, as if no token came before. The two are the same only for an empty cache, which is why a test with a prompt alone
-# finds nothing. If you like to play with it, here is a slider; nothing below needs it.
+# finds nothing.
+#
+# If you like to play with it, here is a slider; nothing below needs it:
 
 # %% tags=["skip-execution"]
 from ipywidgets import interact

@@ -17,10 +17,12 @@ import pytest
 from minigpt.__main__ import main
 from minigpt.commands.lecture import write
 from minigpt.lecture import deck as lecture
+from minigpt.lecture.figures import drawing
 from minigpt.lecture.hour import hour
-from minigpt.lecture.markup import LINES, Piece, blocks, parts, rows, source
+from minigpt.lecture.markup import blocks, source
 from minigpt.lecture.notebook import Cell
 from minigpt.lecture.opening import CACHES, PICTURES
+from minigpt.lecture.room import LINES, Piece, parts, rows
 from minigpt.lecture.slides import Slide, slides_of
 from minigpt.measure.counted.run import run
 from minigpt.model import GPT
@@ -180,7 +182,7 @@ def measure(page, folder):
     file.write_text(page.replace("<style>", f"<script>{measuring}</script><style>", 1), encoding="utf-8")
     flags = [f"--{flag}" for flag in [*ALONE, *CONTAINED, *SETTINGS, f"user-data-dir={folder / 'browser'}"]]
     command = [BROWSER, *flags, file.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300, check=False)
     found = re.search(r"<body[^>]*>(\{.*\})</body>", done.stdout, re.DOTALL)
     assert found, done.stderr[-2000:]
     return json.loads(html.unescape(found[1]))
@@ -209,6 +211,18 @@ def test_in_a_browser_the_smallest_type_can_be_read_from_the_last_row(measured):
 @in_a_browser
 def test_in_a_browser_nothing_is_fetched_or_refused(measured):
     assert (measured["fetched"], measured["refused"]) == ([], [])
+
+
+@pytest.mark.parametrize("table", ["no rows", "| 0-5 | what | no link |"])
+def test_a_table_of_the_hour_that_names_no_section_is_told_how_it_should_look(table):
+    with pytest.raises(ValueError, match=r"wants rows like \| 0-5 \| what"):
+        hour(f"## An hour's lecture\n\n{table}\n")
+
+
+def test_a_figure_without_a_title_is_told_how_to_draw_it(tmp_path):
+    (tmp_path / "a.svg").write_text("<svg></svg>", encoding="utf-8")
+    with pytest.raises(ValueError, match="has no title or no viewBox: draw it by python -m minigpt figures"):
+        drawing(tmp_path / "a.svg")
 
 
 SPOILT = {

@@ -26,10 +26,15 @@ class Part:
 def hour(readme: str) -> list[Part]:
     """The rows of the table, in order."""
     table = chapter(readme, "An hour's lecture")
-    return [
+    parts = [
         Part(int(start), int(end), what, [(file, heading) for heading, file in LINK.findall(where)])
         for start, end, what, where in ROW.findall(table)
     ]
+    if not parts or not all(part.sections for part in parts):
+        raise ValueError(
+            "the table of the hour in the notebooks' README wants rows like | 0-5 | what | [02: Heading](file#it) |"
+        )
+    return parts
 
 
 def questions(readme: str) -> list[tuple[str, str]]:

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from minigpt.lecture.markup import LINES, Piece, drawing, inline, prose, sentence
+from minigpt.lecture.figures import drawing
+from minigpt.lecture.markup import inline, prose, sentence
+from minigpt.lecture.room import LINES, Piece
 from minigpt.lecture.slides import Slide
 
 KEYS = """

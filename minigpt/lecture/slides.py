@@ -6,8 +6,9 @@ Other prose is notes.
 import re
 from dataclasses import dataclass, field
 
-from minigpt.lecture.markup import GAP, LINES, Piece, blocks, output, sentence, source
+from minigpt.lecture.markup import blocks, output, sentence, source
 from minigpt.lecture.notebook import Cell
+from minigpt.lecture.room import GAP, LINES, Piece
 
 CODE_IS_THE_POINT = "on-slide"  # the tag of a code cell
 LEADING_ON = re.compile(r"(?<=[.?!])\s+[^.?!]*:\Z")  # a last sentence
