@@ -120,6 +120,12 @@ def test_any_callable_can_be_an_answer(answer):
         check(answer, lambda x: "another", ([5, 6],))
 
 
+def test_an_answer_that_turns_gradients_off_turns_them_off_for_nobody_else():
+    with pytest.raises(WrongAnswer):
+        check(lambda: torch.set_grad_enabled(False) and 1, lambda: 2, ())
+    assert torch.is_grad_enabled()
+
+
 def test_a_value_is_no_answer():
     with pytest.raises(WrongAnswer, match="got 5, wanted a function: hand in its name, without calling it"):
         check(5, lambda: 5, ())

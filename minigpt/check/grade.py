@@ -6,6 +6,8 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import torch
+
 from minigpt.check.difference import difference, say
 
 
@@ -65,7 +67,8 @@ class Exercise:
     def outcome(self, function: Callable, case: tuple):
         """What is to be seen of a function after it was called with a copy of the arguments."""
         arguments = copy.deepcopy(case)
-        return self.observe(function(*arguments), *arguments)
+        with torch.set_grad_enabled(torch.is_grad_enabled()):  # as it was, whatever an answer leaves behind
+            return self.observe(function(*arguments), *arguments)
 
     def known_mistake(self, got, case: tuple) -> str | None:
         """The sentence of the mistake that does the same as this answer."""
