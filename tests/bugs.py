@@ -200,3 +200,37 @@ class RoundsTheNewest(QuantizedCache):
             ),
             layer,
         )
+
+
+def forgetful(most):
+    class Forgets(DynamicCache):
+        """Sees that older tokens are there, but not what they were."""
+
+        def store(self, k, v, layer):
+            keys, values, positions = super().store(k, v, layer)
+            old = torch.arange(self.length)[:, None, None] < self.length - most
+            return keys.masked_fill(old, 0), values.masked_fill(old, 0), positions
+
+    return Forgets
+
+
+for most in (8, 16, 64, 128, 255, 256):
+    bug("dynamic", f"what is older than {most} tokens is forgotten")(forgetful(most))
+
+
+@bug("dynamic", "a block boundary loses a token")
+class LosesAToken(DynamicCache):
+    def store(self, k, v, layer):
+        keys, values, positions = super().store(k, v, layer)
+        lost = torch.arange(self.length)[:, None, None] == 256
+        return keys.masked_fill(lost, 0), values.masked_fill(lost, 0), positions
+
+
+@bug("sliding_window", "from the second turn on, the ring writes one slot too early")
+class SecondTurn(SlidingWindowCache):
+    def place(self, layer):
+        rows, at = super().place(layer)
+        ring = self.rings[layer]
+        if not ring or self.length <= 2 * ring or isinstance(at, torch.Tensor):
+            return rows, at
+        return rows, slice(max(at.start - 1, 0), max(at.start - 1, 0) + self.text.new)

@@ -64,17 +64,37 @@ SCHEDULES = {
 }
 PADDING = {"plain": [0, 0, 0], "ragged left padding": [0, 3, 9]}
 
+# Long texts: past every size of a block that a cache may have, several doublings, and five turns of a ring.
+LONG, EDGES = 600, (16, 64, 128, 256, 512)
+LONG_RULES = {"full": {}, "window": {"window": 60}, "window with sinks": {"window": 60, "sinks": 4}}
+ENDS = [*(edge + side for edge in EDGES for side in (-1, 0, 1)), LONG]  # before an edge, on it, and behind it
+LONG_SCHEDULES = {
+    "from edge to edge": [end - start for start, end in itertools.pairwise([0, *ENDS])],
+    "one token at a time": [1] * LONG,
+    "chunks of 37": [37] * -(-LONG // 37),
+}
+
 
 @remember
 def model(rule="full", heads="MHA", dtype=torch.float64) -> GPT:
     """Random weights, large enough that attention is far from uniform and every position matters."""
+    sizes = {"n_layer": 2, "n_head": 4, "n_kv_head": HEADS[heads], "n_embd": 32}
+    return random_model(GPTConfig(vocab_size=53, context=40, **sizes, **RULES[rule])).to(dtype)
+
+
+@remember
+def long_model(rule) -> GPT:
+    """Small, since its texts are long."""
+    return random_model(GPTConfig(vocab_size=53, context=LONG, n_layer=1, n_head=2, n_embd=16, **LONG_RULES[rule]))
+
+
+def random_model(config) -> GPT:
     torch.manual_seed(7)
-    config = GPTConfig(vocab_size=53, context=40, n_layer=2, n_head=4, n_kv_head=HEADS[heads], n_embd=32, **RULES[rule])
     gpt = GPT(config).double()
     with torch.no_grad():
         for parameter in gpt.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
-    return gpt.to(dtype).eval()
+    return gpt.eval()
 
 
 def text(pads: list[int], length: int, seed=0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -113,6 +133,22 @@ def schedule_equals_uncached(name, rule, heads, padding, schedule, options=None)
     assert cache.length == start == PROMPT + DECODE
     assert torch.equal(cache.positions, positions)
     assert torch.equal(cache.ids, ids)
+
+
+def long_text_equals_uncached(name, rule, chunks):
+    """All logits of a long text, fed in these chunks, equal those of the oracle. The last one may be cut short."""
+    gpt, (ids, positions) = long_model(rule), text([0, 5], LONG)
+    cache, fed = new_cache(name, gpt, 2), []
+    for start, size in zip([0, *itertools.accumulate(chunks)], chunks, strict=False):
+        fed += pieces(cache, start, min(start + size, LONG))
+    with torch.no_grad():
+        want = expected(name, gpt, ids[:, : fed[-1].stop], positions[:, : fed[-1].stop], sizes(fed))
+        for piece in fed:
+            assert_same(gpt(ids[:, piece], positions[:, piece], cache), want[:, piece], positions[:, piece], f"{piece}")
+
+
+def long_pairs() -> list[tuple[str, str]]:
+    return [(name, rule) for name, rule in pairs() if rule in LONG_RULES]
 
 
 def padded_rows_go_on_by_themselves(name, rule):
@@ -363,5 +399,7 @@ def all_checks():
     yield from (("gaps", positions_may_have_gaps, case) for case in pairs())
     yield from (("crop", a_crop_is_exact_or_refused, case) for case in pairs())
     yield from (("solo", batch_row_equals_its_solo_run, case) for case in pairs())
+    long = ((*pair, tuple(chunks)) for pair in long_pairs() for chunks in LONG_SCHEDULES.values())
+    yield from (("long text", long_text_equals_uncached, case) for case in long)
     matrix = ((*pair, *rest) for pair in pairs() for rest in product(HEADS, PADDING, SCHEDULES))
     yield from (("schedule", schedule_equals_uncached, case) for case in matrix)
