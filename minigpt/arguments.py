@@ -139,7 +139,7 @@ def picker(do_sample: bool, temperature, top_k, top_p, seed, device):
     if do_sample:
         return sampler(temperature, top_k, top_p, seed, device)
     if (temperature, top_k, top_p, seed) != (1.0, 50, 1.0, None):
-        raise ValueError("temperature, top_k, top_p and seed are for drawing: add do_sample=True")
+        raise ValueError("temperature, top_k, top_p and seed are for drawing: add do_sample=True (--do-sample)")
     return greedy
 
 

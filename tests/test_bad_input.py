@@ -496,7 +496,12 @@ CATALOGUE = [
         r"device x can't be used: Expected one of cpu",
     ),
     # --- the verbs ---
-    Bad("a crop to keep", lambda s: s.cache.crop(4), CacheError, r"crop\(4\): crop\(-n\) takes the last n tokens back"),
+    Bad(
+        "a crop to keep",
+        lambda s: s.cache.crop(4),
+        CacheError,
+        r"crop\(4\): .*to keep the first n, crop\(n - cache\.length\)$",
+    ),
     Bad("half a crop", lambda s: s.cache.crop(-1.5), CacheError, r"crop\(-1.5\): crop\(-n\) takes"),
     Bad("a crop too far", lambda s: s.cache.crop(-13), CacheError, r"crop\(-13\): the cache holds only 12 tokens"),
     Bad("a row that isn't there", lambda s: s.cache.select([0, 2]), CacheError, r"select.*has rows 0 to 1"),

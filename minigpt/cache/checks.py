@@ -98,7 +98,8 @@ def refuse_chunk(cache, message: str) -> None:
 
 def crop(cache, count: int) -> None:
     if not isinstance(count, int) or isinstance(count, bool) or count > 0:
-        raise CacheError(f"crop({count!r}): crop(-n) takes the last n tokens back; counts are negative or 0")
+        keep = "to keep the first n, crop(n - cache.length)"
+        raise CacheError(f"crop({count!r}): crop(-n) takes the last n tokens back; {keep}")
     if -count > cache.length:
         raise CacheError(f"crop({count}): the cache holds only {cache.length} tokens")
     if cache.keeps and -count < cache.text.new:
