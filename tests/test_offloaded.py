@@ -153,15 +153,17 @@ print(peak() - before, cache.nbytes, sum(p.nbytes for p in gpt.parameters()))
     not os.path.exists("/proc/self/status"), reason="needs /proc, to ask for the peak of resident memory"
 )
 def test_the_operating_system_sees_two_layers_too():
-    """A cache of 200 MB beside a model of 1: in a process of its own, whose peak is asked before and after."""
+    """A cache of 200 MB beside a model of 1: in a process of its own, whose peak is asked before and after. What is
+    given back goes back to the system at once: the C library would keep some for later."""
     peaks = {}
     for name in ("static", *NAMES):
-        peaks[name], nbytes, weights = map(int, python(FAR_LARGER, name).split())
+        told = python(FAR_LARGER, name, MALLOC_MMAP_THRESHOLD_="1000000")
+        peaks[name], nbytes, weights = map(int, told.split())
         assert nbytes > 30 * weights
     attention = peaks["static"] - nbytes
     assert attention > 0
     for name in NAMES:
-        assert peaks[name] - attention < 3 * nbytes / 12, "two layers, and what attention itself takes"
+        assert peaks[name] - attention < 2.5 * nbytes / 12, "two layers, and what attention itself takes"
 
 
 def python(text, *arguments, code=0, timeout=None, **environment):
