@@ -202,28 +202,22 @@ class RoundsTheNewest(QuantizedCache):
         )
 
 
-def forgetful(most):
-    class Forgets(DynamicCache):
-        """Sees that older tokens are there, but not what they were."""
+def losing(lost):
+    """lost: which slots, of so many, are there but empty."""
 
+    class Loses(DynamicCache):
         def store(self, k, v, layer):
             keys, values, positions = super().store(k, v, layer)
-            old = torch.arange(self.length)[:, None, None] < self.length - most
-            return keys.masked_fill(old, 0), values.masked_fill(old, 0), positions
+            gone = lost(torch.arange(self.length), self.length)[:, None, None]
+            return keys.masked_fill(gone, 0), values.masked_fill(gone, 0), positions
 
-    return Forgets
+    return Loses
 
 
 for most in (8, 16, 64, 128, 255, 256):
-    bug("dynamic", f"what is older than {most} tokens is forgotten")(forgetful(most))
-
-
-@bug("dynamic", "a block boundary loses a token")
-class LosesAToken(DynamicCache):
-    def store(self, k, v, layer):
-        keys, values, positions = super().store(k, v, layer)
-        lost = torch.arange(self.length)[:, None, None] == 256
-        return keys.masked_fill(lost, 0), values.masked_fill(lost, 0), positions
+    old = losing(lambda slot, length, most=most: slot < length - most)
+    bug("dynamic", f"what is older than {most} tokens is forgotten")(old)
+bug("dynamic", "a block boundary loses a token")(losing(lambda slot, length: slot == 256))
 
 
 @bug("sliding_window", "from the second turn on, the ring writes one slot too early")

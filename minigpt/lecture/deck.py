@@ -26,7 +26,7 @@ from minigpt.lecture.slides import Slide, slides_of
 HERE = Path(__file__).parent
 REVEAL = "pyreveal/revealjs/"  # reveal.js as npm has it, in a package without requirements; none of its own code is run
 
-WEIGHTS = {
+WEIGHTS = {  # of the time that a slide takes, by its kind
     "title": 10,
     "race": 90,
     "text": 30,
@@ -34,7 +34,7 @@ WEIGHTS = {
     "shown": 40,
     "claim": 20,
     "questions": 120,
-}  # of a kind's time
+}
 
 POLICY = (  # by which a browser refuses to fetch anything; the speaker's window has the deck itself in frames
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-src 'self' file:; "
