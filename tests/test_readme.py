@@ -16,6 +16,7 @@ from minigpt.model import GPT
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+OF_CACHES = (ROOT / "minigpt" / "cache" / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(language):
@@ -45,9 +46,11 @@ def test_the_errors_that_it_shows_are_in_the_catalogue_of_bad_input():
         assert any(re.search(bad.message, error) for bad in CATALOGUE), error
 
 
-def test_each_file_that_it_links_is_there():
-    for link in re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r'src(?:set)?="([^"]+)"', README):
-        assert (ROOT / link).exists(), link
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "minigpt/cache/README.md"])
+def test_each_file_that_it_links_is_there(page):
+    words = (ROOT / page).read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)#:]+)\)", words) + re.findall(r'src(?:set)?="([^"]+)"', words):
+        assert ((ROOT / page).parent / link).exists(), link
 
 
 def test_it_lists_every_cache():
@@ -99,7 +102,7 @@ def test_what_it_quotes_of_threads_forks_and_interruptions_is_what_caches_say(mo
 
     assert len({*said}) == 4
     for message in said:
-        assert f"`{message}`" in " ".join(README.split())
+        assert f"`{message}`" in " ".join(OF_CACHES.split())
 
 
 class StopsAtZero(TorchDispatchMode):
