@@ -1,6 +1,7 @@
 """The caches by name. A new one is a file beside this and a line in the registry."""
 
 import inspect
+from typing import Any
 
 from minigpt.cache.base import Cache, KVCache
 from minigpt.cache.dynamic import ConcatCache, DynamicCache
@@ -12,7 +13,7 @@ from minigpt.cache.sliding import SlidingWindowCache
 from minigpt.cache.static import StaticCache
 from minigpt.config import GPTConfig
 
-CACHES = {
+CACHES: dict[str, type[KVCache]] = {
     "none": NoCache,
     "concat": ConcatCache,
     "dynamic": DynamicCache,
@@ -35,7 +36,8 @@ def make_cache(name: str, config: GPTConfig, **options) -> KVCache:
             "; window and sinks are the model's: with_window, or cache_config" if CACHES[name].needs_window else ""
         )
         raise ValueError(f"the {name} cache has no option {', '.join(unknown)}; it has {', '.join(known)}{windows}")
-    return CACHES[name](config, **options)
+    kind: Any = CACHES[name]
+    return kind(config, **options)
 
 
 def cache_options(name: str) -> list[str]:

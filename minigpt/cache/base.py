@@ -23,7 +23,8 @@ class KVCache(Measured):
     length: int
     positions: Int[Tensor, "B n"]
     ids: Int[Tensor, "B n"]
-    capacity = largest_chunk = None
+    capacity: int | None = None
+    largest_chunk: int | None = None
     keeps, plain, needs_window, lossy = True, True, False, False
 
     def serve(self, model, batch_size: int) -> None:

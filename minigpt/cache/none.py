@@ -3,6 +3,7 @@
 import threading
 
 import torch
+from torch import Tensor
 
 from minigpt.cache import checks
 from minigpt.cache.base import KVCache
@@ -18,10 +19,10 @@ class NoCache(KVCache):
 
     def __init__(self, config: GPTConfig | None = None, batch_size: int = 1, dtype=None, device=None):
         """Takes the arguments of every cache, so that it can replace any; it needs none of them."""
-        self.fed = {}  # by thread: the positions of the pass under way
+        self.fed: dict[int, Tensor] = {}  # by thread: the positions of the pass under way
 
     @property
-    def positions(self):
+    def positions(self) -> Tensor:  # type: ignore[override]  # here they can't be set
         """Those of the pass under way; no others are known."""
         return self.fed[threading.get_ident()]
 

@@ -21,6 +21,8 @@ class SlidingWindowCache(ConcatCache):
     """
 
     needs_window = True
+    largest_chunk: int
+    oldest: list[int]  # of each layer, the oldest token that is not overwritten
 
     def __init__(self, config: GPTConfig, batch_size: int = 1, chunk: int | None = None, dtype=None, device=None):
         if config.window is None:
@@ -84,7 +86,7 @@ class SlidingWindowCache(ConcatCache):
         return new | {"kv": kept, "oldest": [min(oldest, left) for oldest in self.oldest]}
 
     def empty(self, rows):
-        """A ring also keeps each slot's position. oldest: of each layer, the oldest token that is not overwritten."""
+        """A ring also keeps each slot's position."""
         new = super().empty(rows)
         for layer, ring in enumerate(self.rings):
             if ring:

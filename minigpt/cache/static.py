@@ -2,6 +2,9 @@
 
 import itertools
 
+from jaxtyping import Int
+from torch import Tensor
+
 from minigpt.attention import NEVER
 from minigpt.cache import checks
 from minigpt.cache.base import Cache
@@ -15,6 +18,10 @@ class StaticCache(Cache):
     Attention is given all slots at every step, at NEVER where they are empty, and new tokens are written by an index
     that is a tensor. So no shape ever changes, nor the address of a key or a value: what a compiled graph wants.
     """
+
+    capacity: int
+    slot_positions: Int[Tensor, "B slots"]
+    at: Int[Tensor, " T"]  # where the newest tokens go
 
     def __init__(
         self, config: GPTConfig, batch_size: int = 1, max_cache_len: int | None = None, dtype=None, device=None

@@ -11,7 +11,7 @@ from minigpt.cache.dynamic import DynamicCache
 from minigpt.cache.errors import CacheError
 from minigpt.cache.offloaded.files import LayerFiles
 from minigpt.cache.offloaded.pinned import PinnedLayers
-from minigpt.cache.offloaded.storage import storage_errors
+from minigpt.cache.offloaded.storage import Storage, storage_errors
 from minigpt.cache.state import alone, lasting
 from minigpt.cache.static import StaticCache
 from minigpt.config import GPTConfig
@@ -26,6 +26,8 @@ class Offloaded(Cache):
     What can't be read or written raises CacheError, and the whole chunk is taken back.
     (Sheng et al., arXiv 2303.06865, section 4, go on to a third kind of memory.)
     """
+
+    storage: Storage
 
     def __init__(self, config: GPTConfig, batch_size: int = 1, *, folder: str | Path | None, **options):
         self.folder, self.process = None if folder is None else Path(folder).resolve(), os.getpid()
@@ -86,7 +88,7 @@ class Offloaded(Cache):
     def empty(self, rows):
         slots = [self.slots(layer) for layer in range(self.config.n_layer)]
         shape = 2, rows, self.config.n_kv_head, self.config.head_size
-        kind = PinnedLayers if self.device.type == "cuda" else LayerFiles
+        kind: type[Storage] = PinnedLayers if self.device.type == "cuda" else LayerFiles
         with storage_errors():
             storage = kind(slots, shape, self.dtype, self.device, self.folder)
         return super().empty(rows) | {"storage": storage}

@@ -28,6 +28,7 @@ class QuantizedCache(Cache):
     """
 
     lossy = True
+    bad: Tensor  # whether a layer of this pass has brought inf or NaN
 
     def __init__(
         self,
