@@ -1,6 +1,17 @@
 """minigpt: a GPT whose cached output is its uncached output."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # as _HOME says
+    from minigpt.cache import CACHES as CACHES
+    from minigpt.cache import CacheError as CacheError
+    from minigpt.cache import CacheFull as CacheFull
+    from minigpt.cache import make_cache as make_cache
+    from minigpt.config import GPTConfig as GPTConfig
+    from minigpt.model import GPT as GPT
+    from minigpt.pretrained import ModelFileError as ModelFileError
+    from minigpt.pretrained import load_tokenizer as load_tokenizer
 
 __version__ = "0.1.0"
 
@@ -22,3 +33,7 @@ def __getattr__(name: str):
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -18,6 +18,9 @@ from minigpt.generate import Generation
 from minigpt.pretrained import Pretrained
 from minigpt.uninitialised import without_init
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 class Attention(nn.Module):
     def __init__(self, config: GPTConfig, layer: int):
@@ -105,8 +108,6 @@ class GPT(Generation, Pretrained, nn.Module):
         return self.lm_head(self.hidden(ids, positions, cache))
 
     if TYPE_CHECKING:
-        from typing_extensions import Self
-
         __call__ = forward  # else a type checker takes any arguments
 
     def hidden(

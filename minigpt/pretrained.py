@@ -14,7 +14,7 @@ from torch import nn
 
 from minigpt.config import GPTConfig
 from minigpt.model_files import ACTIVATIONS, FIXED, LARGEST_JSON, SIZES, ModelFileError, check_file, read_config
-from minigpt.places import Device, usable_device, usable_dtype
+from minigpt.places import Device, Dtype, usable_device, usable_dtype
 from minigpt.uninitialised import without_init
 from minigpt.weight_files import INDEX, WEIGHTS, check_headers, read_headers, read_tensors
 
@@ -30,9 +30,7 @@ class Pretrained(nn.Module):
     config: GPTConfig
 
     @classmethod
-    def from_pretrained(
-        cls, name: str | os.PathLike, dtype: torch.dtype | None = None, device: Device = None
-    ) -> "Self":
+    def from_pretrained(cls, name: str | os.PathLike, dtype: Dtype = None, device: Device = None) -> "Self":
         """Load a GPT from a folder, the bundled one ("recall"), or one of the Hugging Face hub by its name.
 
         name: a folder with config.json and model.safetensors (or its shards) in transformers' GPT-2 format;

@@ -8,6 +8,7 @@ from torch import Tensor
 from minigpt.cache import checks
 from minigpt.cache.base import KVCache
 from minigpt.config import GPTConfig
+from minigpt.places import Device, Dtype
 
 
 class NoCache(KVCache):
@@ -17,7 +18,9 @@ class NoCache(KVCache):
     nbytes = room = 0
     keeps = False
 
-    def __init__(self, config: GPTConfig | None = None, batch_size: int = 1, dtype=None, device=None):
+    def __init__(
+        self, config: GPTConfig | None = None, batch_size: int = 1, dtype: Dtype = None, device: Device = None
+    ):
         """Takes the arguments of every cache, so that it can replace any; it needs none of them."""
         self.fed: dict[int, Tensor] = {}  # by thread: the positions of the pass under way
 

@@ -8,6 +8,7 @@ from minigpt.cache.dynamic import ConcatCache
 from minigpt.cache.errors import CacheError
 from minigpt.cache.state import alone, lasting
 from minigpt.config import GPTConfig, whole_number
+from minigpt.places import Device, Dtype
 
 
 class SlidingWindowCache(ConcatCache):
@@ -24,7 +25,14 @@ class SlidingWindowCache(ConcatCache):
     largest_chunk: int
     oldest: list[int]  # of each layer, the oldest token that is not overwritten
 
-    def __init__(self, config: GPTConfig, batch_size: int = 1, chunk: int | None = None, dtype=None, device=None):
+    def __init__(
+        self,
+        config: GPTConfig,
+        batch_size: int = 1,
+        chunk: int | None = None,
+        dtype: Dtype = None,
+        device: Device = None,
+    ):
         if config.window is None:
             raise ValueError(
                 "this model sees all tokens before, and a sliding window would forget those further back than it is "

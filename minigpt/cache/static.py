@@ -10,6 +10,7 @@ from minigpt.cache import checks
 from minigpt.cache.base import Cache
 from minigpt.cache.state import alone, lasting
 from minigpt.config import GPTConfig, whole_number
+from minigpt.places import Device, Dtype
 
 
 class StaticCache(Cache):
@@ -24,7 +25,12 @@ class StaticCache(Cache):
     at: Int[Tensor, " T"]  # where the newest tokens go
 
     def __init__(
-        self, config: GPTConfig, batch_size: int = 1, max_cache_len: int | None = None, dtype=None, device=None
+        self,
+        config: GPTConfig,
+        batch_size: int = 1,
+        max_cache_len: int | None = None,
+        dtype: Dtype = None,
+        device: Device = None,
     ):
         self.capacity = config.context if max_cache_len is None else whole_number("max_cache_len", max_cache_len, 1)
         super().__init__(config, batch_size, dtype, device)

@@ -15,6 +15,7 @@ from minigpt.cache.offloaded.storage import Storage, storage_errors
 from minigpt.cache.state import alone, lasting
 from minigpt.cache.static import StaticCache
 from minigpt.config import GPTConfig
+from minigpt.places import Device, Dtype
 
 
 class Offloaded(Cache):
@@ -105,15 +106,32 @@ def runs(slots: slice | Tensor) -> list[tuple[int, int]]:
 
 
 class OffloadedCache(Offloaded, DynamicCache):
-    def __init__(self, config: GPTConfig, batch_size: int = 1, folder=None, dtype=None, device=None):
+    """DynamicCache, of which only the layer at work and the next are here: the others wait in `folder`."""
+
+    def __init__(
+        self,
+        config: GPTConfig,
+        batch_size: int = 1,
+        folder: str | Path | None = None,
+        dtype: Dtype = None,
+        device: Device = None,
+    ):
         super().__init__(config, batch_size, folder=folder, dtype=dtype, device=device)
 
 
 class OffloadedStaticCache(Offloaded, StaticCache):
+    """StaticCache, of which only the layer at work and the next are here: the others wait in `folder`."""
+
     def wipe(self, left):
         self.storage.forget(left)
 
     def __init__(
-        self, config: GPTConfig, batch_size: int = 1, max_cache_len=None, folder=None, dtype=None, device=None
+        self,
+        config: GPTConfig,
+        batch_size: int = 1,
+        max_cache_len: int | None = None,
+        folder: str | Path | None = None,
+        dtype: Dtype = None,
+        device: Device = None,
     ):
         super().__init__(config, batch_size, folder=folder, max_cache_len=max_cache_len, dtype=dtype, device=device)
