@@ -107,8 +107,9 @@ class GPT(Generation, Pretrained, nn.Module):
             check_positions(positions, ids, self.config.context)
         return self.lm_head(self.hidden(ids, positions, cache))
 
-    if TYPE_CHECKING:
-        __call__ = forward  # else a type checker takes any arguments
+    if TYPE_CHECKING:  # nn.Module's would take anything
+
+        def __call__(self, ids: Tensor, positions: Tensor | None = None, cache: KVCache | None = None) -> Tensor: ...
 
     def hidden(
         self, ids: Int[Tensor, "B T"], positions: Int[Tensor, "B T"] | None, cache: KVCache
