@@ -3,16 +3,6 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # as _HOME says
-    from minigpt.cache import CACHES as CACHES
-    from minigpt.cache import CacheError as CacheError
-    from minigpt.cache import CacheFull as CacheFull
-    from minigpt.cache import make_cache as make_cache
-    from minigpt.config import GPTConfig as GPTConfig
-    from minigpt.model import GPT as GPT
-    from minigpt.pretrained import ModelFileError as ModelFileError
-    from minigpt.pretrained import load_tokenizer as load_tokenizer
-
 __version__ = "0.1.0"
 
 # Looked up when first used, so that `python -m minigpt --help` need not import torch.
@@ -28,11 +18,21 @@ _HOME = {
 }
 __all__ = list(_HOME)
 
+if TYPE_CHECKING:  # the same names, where editors and type checkers look for them
+    from minigpt.cache import CACHES as CACHES
+    from minigpt.cache import CacheError as CacheError
+    from minigpt.cache import CacheFull as CacheFull
+    from minigpt.cache import make_cache as make_cache
+    from minigpt.config import GPTConfig as GPTConfig
+    from minigpt.model import GPT as GPT
+    from minigpt.pretrained import ModelFileError as ModelFileError
+    from minigpt.pretrained import load_tokenizer as load_tokenizer
+else:  # hidden from them, since it might give any name
 
-def __getattr__(name: str):
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    def __getattr__(name: str):
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
