@@ -60,6 +60,7 @@ TYPOS = {  # and what the error must name
     "model(ids, past_key_values=cache)": '"past_key_values"',
     'model(ids, cache="dynamic")': '"cache"',
     'cache.crop("-5")': '"crop"',
+    'DynamicCache(config).crop("-5")': '"crop"',
     'GPT.from_pretrained("recall", torch_dtype=torch.float16)': '"torch_dtype"',
     "GPT.from_pretrained(7)": '"from_pretrained"',
     "model.with_window(64, sink=4)": '"sink"',

@@ -96,13 +96,13 @@ class Cache(State, KVCache):
 
     @alone
     @lasting
-    def crop(self, count):
+    def crop(self, count: int) -> None:
         checks.crop(self, count)
         self.become(**self.cropped(self.length + count))
 
     @alone
     @lasting
-    def select(self, rows):
+    def select(self, rows: Int[Tensor, " N"] | list[int]) -> None:
         self.become(**self.selected(checks.row_numbers(self, rows)))
 
     @alone

@@ -3,6 +3,7 @@
 import threading
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from minigpt.cache import checks
@@ -40,10 +41,10 @@ class NoCache(KVCache):
     def update(self, k, v, layer):
         return k, v, self.positions
 
-    def crop(self, count):
+    def crop(self, count: int) -> None:
         checks.crop(self, count)
 
-    def select(self, rows):
+    def select(self, rows: Int[Tensor, " N"] | list[int]) -> None:
         pass
 
     def reset(self):

@@ -68,7 +68,7 @@ class SlidingWindowCache(ConcatCache):
 
     @alone
     @lasting
-    def crop(self, count):
+    def crop(self, count: int) -> None:
         checks.crop(self, count)
         self.cut(self.length + count, "crop()")
 

@@ -5,7 +5,8 @@ import functools
 import os
 import threading
 import weakref
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -14,10 +15,11 @@ from minigpt.cache.errors import CacheError
 from minigpt.cache.text import Text
 from minigpt.config import GPTConfig
 
+Verb = TypeVar("Verb", bound=Callable)
 TAKING_OVER = threading.Lock()
 
 
-def alone(verb):
+def alone(verb: Verb) -> Verb:
     """Guards a verb: refused while another thread is inside one, or between `admit` and the last layer's `update`."""
 
     @functools.wraps(verb)
@@ -37,7 +39,7 @@ def alone(verb):
             if not cache.in_a_pass:
                 vars(cache).pop("holder", None)
 
-    return guarded
+    return cast(Verb, guarded)
 
 
 lasting = torch.inference_mode(False)  # a verb whose tensors last: those of inference mode can't be written outside it

@@ -57,7 +57,7 @@ class StaticCache(Cache):
 
     @alone
     @lasting
-    def crop(self, count):
+    def crop(self, count: int) -> None:
         checks.crop(self, count)
         self.cut(self.length + count, "crop()")
 
