@@ -1,6 +1,7 @@
 """minigpt: a GPT whose cached output is its uncached output."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -17,8 +18,22 @@ _HOME = {
 }
 __all__ = list(_HOME)
 
+if TYPE_CHECKING:  # the same names, where editors and type checkers look for them
+    from minigpt.cache import CACHES as CACHES
+    from minigpt.cache import CacheError as CacheError
+    from minigpt.cache import CacheFull as CacheFull
+    from minigpt.cache import make_cache as make_cache
+    from minigpt.config import GPTConfig as GPTConfig
+    from minigpt.model import GPT as GPT
+    from minigpt.pretrained import ModelFileError as ModelFileError
+    from minigpt.pretrained import load_tokenizer as load_tokenizer
+else:  # hidden from them, since it might give any name
 
-def __getattr__(name: str):
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    def __getattr__(name: str):
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -2,8 +2,10 @@
 
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 LARGEST = 2**31 - 2  # of a size: positions beyond are taken (attention.NEVER)
+LEFT_OPEN: Any = None  # a size that follows from the others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +30,11 @@ class GPTConfig:
     context: int
     n_layer: int
     n_head: int
-    n_kv_head: int | None = None
+    n_kv_head: int = LEFT_OPEN
     n_embd: int
     window: int | list | tuple | None = None
     sinks: int = 0
-    n_inner: int | None = None
+    n_inner: int = LEFT_OPEN
     layer_norm_epsilon: float = 1e-5
 
     def __post_init__(self):

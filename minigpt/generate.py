@@ -26,6 +26,8 @@ PREFILL = 1024  # tokens of a prompt that are fed at once, unless told otherwise
 class Generation:
     """What makes a model generate."""
 
+    with_window: Callable  # the model's
+
     @torch.no_grad()
     def generate(
         self,
@@ -77,7 +79,7 @@ class Generation:
             raise ValueError("cache= is used as it is: leave out use_cache and the options of a new cache")
         check_cache(model, known_cache(cache), input_ids, positions, slots)
         check_chunk_size(prefill_chunk_size, cache)
-        pick = picker(do_sample, temperature, top_k, top_p, seed, model.device)
+        pick = picker(do_sample, temperature, top_k, top_p, seed, text.device)
         pick = Finishing(pick, *stop_tokens(model, eos_token_id, pad_token_id))
 
         if streamer is not None:

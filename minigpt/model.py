@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import math
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,9 @@ from minigpt.config import GPTConfig
 from minigpt.generate import Generation
 from minigpt.pretrained import Pretrained
 from minigpt.uninitialised import without_init
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Attention(nn.Module):
@@ -34,7 +38,7 @@ class Attention(nn.Module):
     def forward(self, x: Float[Tensor, "B T C"], positions: Int[Tensor, "B T"], cache: KVCache):
         q, k, v = self.qkv(x)
         k, v, k_pos = cache.update(k, v, self.layer)  # a layer touches a cache here alone
-        mask = sees(positions, k_pos, self.window, self.sinks)  # None where it hides nothing
+        mask = None if k_pos is None else sees(positions, k_pos, self.window, self.sinks)
         return self.c_proj(attend(q, k, v, mask).flatten(2))
 
 
@@ -70,7 +74,7 @@ class GPT(Generation, Pretrained, nn.Module):
         with without_init():  # the numbers that torch would draw are drawn anew below
             self.wte = nn.Embedding(config.vocab_size, config.n_embd)
             self.wpe = nn.Embedding(config.context, config.n_embd)
-            self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
+            self.h: Any = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
             self.ln_f = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
         for name, weights in self.named_parameters():
             if name.endswith("bias"):
@@ -103,6 +107,10 @@ class GPT(Generation, Pretrained, nn.Module):
             check_positions(positions, ids, self.config.context)
         return self.lm_head(self.hidden(ids, positions, cache))
 
+    if TYPE_CHECKING:  # nn.Module's would take anything
+
+        def __call__(self, ids: Tensor, positions: Tensor | None = None, cache: KVCache | None = None) -> Tensor: ...
+
     def hidden(
         self, ids: Int[Tensor, "B T"], positions: Int[Tensor, "B T"] | None, cache: KVCache
     ) -> Float[Tensor, "B T C"]:
@@ -122,7 +130,7 @@ class GPT(Generation, Pretrained, nn.Module):
         """Logits, by the token embedding itself."""
         return F.linear(x, self.wte.weight)
 
-    def with_window(self, window: int | list[int | None], sinks: int = 0) -> "GPT":
+    def with_window(self, window: int | list[int | None], sinks: int = 0) -> "Self":
         """This model, seeing only the last `window` tokens (a list: of each layer) and the first `sinks`. It shares the
         weights.
 

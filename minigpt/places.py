@@ -2,8 +2,12 @@
 
 import torch
 
+# None: torch's default.
+Dtype = torch.dtype | None
+Device = torch.device | str | int | None
 
-def usable_device(device) -> torch.device:
+
+def usable_device(device: Device) -> torch.device:
     """The device (None: torch's default), which must be there and hold numbers (torch's meta device holds none)."""
     try:
         number = torch.zeros((), device=device)
@@ -14,7 +18,7 @@ def usable_device(device) -> torch.device:
         raise ValueError(f"device {device} can't be used: {why}") from error
 
 
-def usable_dtype(dtype) -> torch.dtype:
+def usable_dtype(dtype: Dtype) -> torch.dtype:
     """The dtype (None: torch's default), which must be one of floating-point numbers."""
     dtype = torch.get_default_dtype() if dtype is None else dtype
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:

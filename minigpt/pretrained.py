@@ -5,24 +5,32 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
+from torch import nn
 
+from minigpt.config import GPTConfig
 from minigpt.model_files import ACTIVATIONS, FIXED, LARGEST_JSON, SIZES, ModelFileError, check_file, read_config
-from minigpt.places import usable_device, usable_dtype
+from minigpt.places import Device, Dtype, usable_device, usable_dtype
 from minigpt.uninitialised import without_init
 from minigpt.weight_files import INDEX, WEIGHTS, check_headers, read_headers, read_tensors
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 BUNDLED = {"recall": Path(__file__).parent / "recall" / "weights"}
 
 
-class Pretrained:
+class Pretrained(nn.Module):
     """What makes a model load and save itself."""
 
+    config: GPTConfig
+
     @classmethod
-    def from_pretrained(cls, name: str | os.PathLike, dtype: torch.dtype | None = None, device=None):
+    def from_pretrained(cls, name: str | os.PathLike, dtype: Dtype = None, device: Device = None) -> "Self":
         """Load a GPT from a folder, the bundled one ("recall"), or one of the Hugging Face hub by its name.
 
         name: a folder with config.json and model.safetensors (or its shards) in transformers' GPT-2 format;

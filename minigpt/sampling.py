@@ -46,7 +46,8 @@ class Finishing:
     """Picks tokens until a row has generated one of `eos` (None: it never does), then fills it with `pad`."""
 
     def __init__(self, pick: Callable[[Tensor], Tensor], eos: Int[Tensor, " n"] | None, pad: int | None):
-        self.pick, self.eos, self.pad, self.done = pick, eos, pad, None
+        self.pick, self.eos, self.pad = pick, eos, 0 if pad is None else pad  # without an eos nothing is filled
+        self.done: Tensor | None = None
 
     def __call__(self, logits: Float[Tensor, "B V"]) -> Int[Tensor, " B"]:
         new = self.pick(logits)

@@ -27,7 +27,7 @@ class Stored(NamedTuple):
 
 def read_headers(folder: Path) -> dict[str, Stored]:
     """The tensors in a folder's weight files, under GPT-2's names. Only names and shapes are read, no numbers."""
-    stored = {}
+    stored: dict[str, Stored] = {}
     for path in weight_files(folder):
         with open_weights(path) as file:
             for name in file.keys():  # noqa: SIM118 (not a dict)

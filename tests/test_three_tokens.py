@@ -36,7 +36,7 @@ def slots(cache):
 
 def what_is_seen(query, position, keys, values, k_pos, window=None):
     """What attention gives to a query at that position."""
-    mask = sees(torch.tensor([[position]]), k_pos, window)
+    mask = None if k_pos is None else sees(torch.tensor([[position]]), k_pos, window)
     return attend(torch.tensor([[[query]]]), keys, values, mask)[0, 0, 0].tolist()
 
 

@@ -1,18 +1,22 @@
 """The caches by name. A new one is a file beside this and a line in the registry."""
 
-import inspect
+from typing import TYPE_CHECKING, Any
 
 from minigpt.cache.base import Cache, KVCache
 from minigpt.cache.dynamic import ConcatCache, DynamicCache
 from minigpt.cache.errors import CacheError, CacheFull
 from minigpt.cache.none import NoCache
 from minigpt.cache.offloaded import OffloadedCache, OffloadedStaticCache
+from minigpt.cache.options import CacheOptions, listing, options_of
 from minigpt.cache.quantized import QuantizedCache
 from minigpt.cache.sliding import SlidingWindowCache
 from minigpt.cache.static import StaticCache
 from minigpt.config import GPTConfig
 
-CACHES = {
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+CACHES: dict[str, type[KVCache]] = {
     "none": NoCache,
     "concat": ConcatCache,
     "dynamic": DynamicCache,
@@ -24,8 +28,8 @@ CACHES = {
 }
 
 
-def make_cache(name: str, config: GPTConfig, **options) -> KVCache:
-    """An empty cache of that name. Options: batch_size=1, dtype=None, device=None, and those of its kind."""
+def make_cache(name: str, config: GPTConfig, **options: "Unpack[CacheOptions]") -> KVCache:
+    """An empty cache of that name, for the model of that config (`model.config`). Raises ValueError."""
     known = cache_options(name)
     if not isinstance(config, GPTConfig):
         raise ValueError(f"make_cache wants the config of the model to be served, as model.config, got {config!r}")
@@ -35,14 +39,18 @@ def make_cache(name: str, config: GPTConfig, **options) -> KVCache:
             "; window and sinks are the model's: with_window, or cache_config" if CACHES[name].needs_window else ""
         )
         raise ValueError(f"the {name} cache has no option {', '.join(unknown)}; it has {', '.join(known)}{windows}")
-    return CACHES[name](config, **options)
+    kind: Any = CACHES[name]
+    return kind(config, **options)
+
+
+make_cache.__doc__ = f"{make_cache.__doc__}\n\nThe caches, and the options of each:\n\n{listing(CACHES)}"
 
 
 def cache_options(name: str) -> list[str]:
     """The options that the cache of that name knows."""
     if name not in [*CACHES]:
         raise ValueError(f"no cache is named {name!r}; there are {', '.join(CACHES)}")
-    return [option for option in inspect.signature(CACHES[name]).parameters if option != "config"]
+    return [option.name for option in options_of(CACHES[name])]
 
 
 __all__ = [
@@ -50,6 +58,7 @@ __all__ = [
     "Cache",
     "CacheError",
     "CacheFull",
+    "CacheOptions",
     "ConcatCache",
     "DynamicCache",
     "KVCache",

@@ -8,7 +8,7 @@ from minigpt.cache.measured import Measured
 from minigpt.cache.state import State, alone, lasting
 from minigpt.cache.text import Text
 from minigpt.config import GPTConfig, whole_number
-from minigpt.places import usable_device, usable_dtype
+from minigpt.places import Device, Dtype, usable_device, usable_dtype
 
 
 class KVCache(Measured):
@@ -23,7 +23,8 @@ class KVCache(Measured):
     length: int
     positions: Int[Tensor, "B n"]
     ids: Int[Tensor, "B n"]
-    capacity = largest_chunk = None
+    capacity: int | None = None
+    largest_chunk: int | None = None
     keeps, plain, needs_window, lossy = True, True, False, False
 
     def serve(self, model, batch_size: int) -> None:
@@ -63,7 +64,7 @@ class Cache(State, KVCache):
     """
 
     @lasting
-    def __init__(self, config: GPTConfig, batch_size: int = 1, dtype=None, device=None):
+    def __init__(self, config: GPTConfig, batch_size: int = 1, dtype: Dtype = None, device: Device = None):
         self.config, self.dtype, self.device = config, usable_dtype(dtype), usable_device(device)
         self.become(**self.empty(whole_number("batch_size", batch_size, least=1)))
 
@@ -95,13 +96,13 @@ class Cache(State, KVCache):
 
     @alone
     @lasting
-    def crop(self, count):
+    def crop(self, count: int) -> None:
         checks.crop(self, count)
         self.become(**self.cropped(self.length + count))
 
     @alone
     @lasting
-    def select(self, rows):
+    def select(self, rows: Int[Tensor, " N"] | list[int]) -> None:
         self.become(**self.selected(checks.row_numbers(self, rows)))
 
     @alone

@@ -52,7 +52,7 @@ def admit(cache, positions: Tensor | None, ids: Tensor | None) -> None:
         if not isinstance(each, Tensor) or each.ndim != 2 or each.dtype != torch.int64 or not each.numel():
             raise CacheError(f"{name} must be int64 of shape (B, T), got {described(each)}")
         rows(cache, len(each))
-    if len(given) == 2 and ids.shape != positions.shape:
+    if ids is not None and positions is not None and ids.shape != positions.shape:
         raise CacheError(f"ids must have the shape of positions, {tuple(positions.shape)}, got {tuple(ids.shape)}")
     new, most, slots = each.shape[1], cache.largest_chunk, cache.capacity
     if most is not None and new > most:

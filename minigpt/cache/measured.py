@@ -7,6 +7,8 @@ class Measured:
     """room: slots of the layer that has most, used or not. resident_nbytes: bytes of keys and values that are here or
     on their way. moved: bytes that have come up from slower memory so far, and that have gone down."""
 
+    length: int
+    kv: list[tuple[Tensor, ...]]
     moved: tuple[int, int] = (0, 0)
 
     def __repr__(self) -> str:

@@ -3,10 +3,13 @@
 import threading
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from minigpt.cache import checks
 from minigpt.cache.base import KVCache
 from minigpt.config import GPTConfig
+from minigpt.places import Device, Dtype
 
 
 class NoCache(KVCache):
@@ -16,12 +19,14 @@ class NoCache(KVCache):
     nbytes = room = 0
     keeps = False
 
-    def __init__(self, config: GPTConfig | None = None, batch_size: int = 1, dtype=None, device=None):
+    def __init__(
+        self, config: GPTConfig | None = None, batch_size: int = 1, dtype: Dtype = None, device: Device = None
+    ):
         """Takes the arguments of every cache, so that it can replace any; it needs none of them."""
-        self.fed = {}  # by thread: the positions of the pass under way
+        self.fed: dict[int, Tensor] = {}  # by thread: the positions of the pass under way
 
     @property
-    def positions(self):
+    def positions(self) -> Tensor:  # type: ignore[override]  # here they can't be set
         """Those of the pass under way; no others are known."""
         return self.fed[threading.get_ident()]
 
@@ -36,10 +41,10 @@ class NoCache(KVCache):
     def update(self, k, v, layer):
         return k, v, self.positions
 
-    def crop(self, count):
+    def crop(self, count: int) -> None:
         checks.crop(self, count)
 
-    def select(self, rows):
+    def select(self, rows: Int[Tensor, " N"] | list[int]) -> None:
         pass
 
     def reset(self):

@@ -8,6 +8,7 @@ from minigpt.cache.dynamic import ConcatCache
 from minigpt.cache.errors import CacheError
 from minigpt.cache.state import alone, lasting
 from minigpt.config import GPTConfig, whole_number
+from minigpt.places import Device, Dtype
 
 
 class SlidingWindowCache(ConcatCache):
@@ -21,8 +22,17 @@ class SlidingWindowCache(ConcatCache):
     """
 
     needs_window = True
+    largest_chunk: int
+    oldest: list[int]  # of each layer, the oldest token that is not overwritten
 
-    def __init__(self, config: GPTConfig, batch_size: int = 1, chunk: int | None = None, dtype=None, device=None):
+    def __init__(
+        self,
+        config: GPTConfig,
+        batch_size: int = 1,
+        chunk: int | None = None,
+        dtype: Dtype = None,
+        device: Device = None,
+    ):
         if config.window is None:
             raise ValueError(
                 "this model sees all tokens before, and a sliding window would forget those further back than it is "
@@ -58,7 +68,7 @@ class SlidingWindowCache(ConcatCache):
 
     @alone
     @lasting
-    def crop(self, count):
+    def crop(self, count: int) -> None:
         checks.crop(self, count)
         self.cut(self.length + count, "crop()")
 
@@ -84,7 +94,7 @@ class SlidingWindowCache(ConcatCache):
         return new | {"kv": kept, "oldest": [min(oldest, left) for oldest in self.oldest]}
 
     def empty(self, rows):
-        """A ring also keeps each slot's position. oldest: of each layer, the oldest token that is not overwritten."""
+        """A ring also keeps each slot's position."""
         new = super().empty(rows)
         for layer, ring in enumerate(self.rings):
             if ring:

@@ -5,17 +5,21 @@ import functools
 import os
 import threading
 import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 from minigpt.cache.errors import CacheError
+from minigpt.cache.text import Text
+from minigpt.config import GPTConfig
 
+Verb = TypeVar("Verb", bound=Callable)
 TAKING_OVER = threading.Lock()
 
 
-def alone(verb):
+def alone(verb: Verb) -> Verb:
     """Guards a verb: refused while another thread is inside one, or between `admit` and the last layer's `update`."""
 
     @functools.wraps(verb)
@@ -35,7 +39,7 @@ def alone(verb):
             if not cache.in_a_pass:
                 vars(cache).pop("holder", None)
 
-    return guarded
+    return cast(Verb, guarded)
 
 
 lasting = torch.inference_mode(False)  # a verb whose tensors last: those of inference mode can't be written outside it
@@ -45,14 +49,20 @@ class State:
     """text: the tokens so far. kv: each layer's keys and values. layers_written: how many layers have stored the newest
     chunk. unfinished: the verb that was interrupted while it wrote in place."""
 
+    config: GPTConfig
+    dtype: torch.dtype
+    device: torch.device
+    text: Text
+    kv: list[tuple[Tensor, ...]]
+    layers_written: int
     unfinished = ""
-    weights = None  # a weak reference to the first of those of the model that fills this cache
-    process = None  # the only one that may use it (None: any): after a fork two would share its files
+    weights: weakref.ref | None = None  # a weak reference to the first of those of the model that fills this cache
+    process: int | None = None  # the only one that may use it (None: any): after a fork two would share its files
 
     length = property(lambda self: self.text.length)
-    positions: Int[Tensor, "B n"] = property(lambda self: self.text.positions)
-    ids: Int[Tensor, "B n"] = property(lambda self: self.text.ids)
-    next_position: Int[Tensor, "B 1"] = property(lambda self: self.text.next_position)
+    positions = property(lambda self: self.text.positions)
+    ids = property(lambda self: self.text.ids)
+    next_position = property(lambda self: self.text.next_position)
     plain = property(lambda self: self.text.plain)
     batch_size = property(lambda self: self.text.rows)
 
@@ -84,6 +94,14 @@ class State:
     def take_back(self) -> None:
         """Undo the admit of a chunk that no layer has stored."""
         self.become(**self.cropped(self.length - self.text.new))
+
+    def cropped(self, left: int) -> dict[str, Any]:
+        """What is new in the state of the first `left` tokens."""
+        raise NotImplementedError
+
+    def wipe(self, left: int) -> None:
+        """Of a cache that cuts in place: zero the slots after the first `left`."""
+        raise NotImplementedError
 
     def cut(self, left: int, verb: str) -> None:
         """Keep the first `left` tokens, and wipe the slots of the others in place, where attention is given empty slots

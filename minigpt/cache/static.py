@@ -2,11 +2,15 @@
 
 import itertools
 
+from jaxtyping import Int
+from torch import Tensor
+
 from minigpt.attention import NEVER
 from minigpt.cache import checks
 from minigpt.cache.base import Cache
 from minigpt.cache.state import alone, lasting
 from minigpt.config import GPTConfig, whole_number
+from minigpt.places import Device, Dtype
 
 
 class StaticCache(Cache):
@@ -16,8 +20,17 @@ class StaticCache(Cache):
     that is a tensor. So no shape ever changes, nor the address of a key or a value: what a compiled graph wants.
     """
 
+    capacity: int
+    slot_positions: Int[Tensor, "B slots"]
+    at: Int[Tensor, " T"]  # where the newest tokens go
+
     def __init__(
-        self, config: GPTConfig, batch_size: int = 1, max_cache_len: int | None = None, dtype=None, device=None
+        self,
+        config: GPTConfig,
+        batch_size: int = 1,
+        max_cache_len: int | None = None,
+        dtype: Dtype = None,
+        device: Device = None,
     ):
         self.capacity = config.context if max_cache_len is None else whole_number("max_cache_len", max_cache_len, 1)
         super().__init__(config, batch_size, dtype, device)
@@ -44,7 +57,7 @@ class StaticCache(Cache):
 
     @alone
     @lasting
-    def crop(self, count):
+    def crop(self, count: int) -> None:
         checks.crop(self, count)
         self.cut(self.length + count, "crop()")
 

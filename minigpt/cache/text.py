@@ -52,7 +52,7 @@ class Text:
 
     def append(self, positions: Int[Tensor, "B T"] | None, ids: Int[Tensor, "B T"] | None) -> "Text":
         """The text with T more tokens. positions None: they go on. ids None: UNKNOWN. One of the two must be given."""
-        start, T = self.length, (positions if ids is None else ids).shape[1]
+        start, T = self.length, next(given.shape[1] for given in (ids, positions) if given is not None)
         after = Text(self.with_room(start + T), start + T, T, self.plain and positions is None)
         if positions is None:
             steps = after.arrivals if self.plain else torch.arange(T, device=self.book.device)

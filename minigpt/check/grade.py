@@ -86,9 +86,9 @@ def check(answer, reference: Callable, *cases: tuple, **options) -> None:
 def said(case: tuple, answer: Callable) -> str:
     """The arguments of a case by the names that the answer gives them."""
     try:
-        taken = inspect.signature(answer).parameters.items()
+        taken = [*inspect.signature(answer).parameters.items()]
     except ValueError:  # a builtin that doesn't tell
-        taken = ()
+        taken = []
     names = [name for name, each in taken if each.kind <= each.POSITIONAL_OR_KEYWORD]
     if len(names) != len(case):
         return ", ".join(map(say, case))

@@ -31,8 +31,9 @@ def run(options) -> int:
     tokenizer, ids = open_prompt(options, model, folder)
     console = Terminal()
     lanes = [Lane(model, ids, options.new_tokens, each, picker(options.seed, model)) for each in ("none", name)]
+    uncached, cached = lanes
     with panes(lanes, tokenizer, console) as on_step:
         race(lanes, on_step)
-    verdict(*lanes, console)
-    same = lanes[0].tokens == lanes[1].tokens
+    verdict(uncached, cached, console)
+    same = uncached.tokens == cached.tokens
     return EXIT_OK if same or CACHES[name].lossy else EXIT_DIFFERENT

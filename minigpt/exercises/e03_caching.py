@@ -1,6 +1,7 @@
 """The exercises of notebook 03."""
 
 import copy
+from typing import Any
 
 import torch
 
@@ -43,7 +44,7 @@ class Narrow(GPT):
 
 
 def prompt(rows: int, length: int, size: int) -> tuple[GPT, torch.Tensor, int]:
-    model = copy.copy(MODEL)
+    model: Any = copy.copy(MODEL)
     model.__class__, model.most, model.fed = Narrow, size, []
     return model, IDS[:, :length].expand(rows, length), size
 

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -42,8 +43,9 @@ def replayed(write):
         return {"the slots": keys, "the count": count}
 
     signature = inspect.signature(replays)  # for the message, which should also have the student's line
-    functools.update_wrapper(replays, write).__signature__ = signature
-    return replays
+    recorded: Any = functools.update_wrapper(replays, write)
+    recorded.__signature__ = signature
+    return recorded
 
 
 def counts(keys, k, count):

@@ -5,7 +5,8 @@ from minigpt.check import Exercise
 
 def finished_at(loads: list[float], works: list[float], room: int) -> float:
     """One reader, one worker. A layer is loaded when the one before it has come, and the one `room` before is done."""
-    arrived, done = [], []
+    arrived: list[float] = []
+    done: list[float] = []
     for layer, (load, work) in enumerate(zip(loads, works, strict=True)):
         free = done[layer - room] if layer >= room else 0.0
         arrived.append(max([free, *arrived[-1:]]) + load)

@@ -60,7 +60,8 @@ def deck(notebooks: Path, figures: Path, steps: int) -> str:
 
 def of_parts(parts: list[Part], notebooks: Path, figures: Path) -> list[list[Slide]]:
     """Of each its sections, with what belongs before and after them."""
-    slides, introduced = [], set()
+    slides: list[list[Slide]] = []
+    introduced = set()
     for part in parts:
         slides.append([])
         for file, heading in part.sections:
@@ -122,7 +123,7 @@ def own(name: str) -> str:
 
 def reveal(name: str) -> str:
     try:
-        return Path(distribution("pyreveal").locate_file(REVEAL + name)).read_text(encoding="utf-8")
+        return Path(str(distribution("pyreveal").locate_file(REVEAL + name))).read_text(encoding="utf-8")
     except PackageNotFoundError as error:
         raise ValueError(
             "the slides are shown by reveal.js, which comes in the package pyreveal: pip install '.[lecture]' in the "

@@ -40,8 +40,7 @@ def hour(readme: str) -> list[Part]:
 def questions(readme: str) -> list[tuple[str, str]]:
     """The list of questions, each with its answer in Markdown."""
     listed = re.split(r"(?m)^\d+\. (?=\*\*)", chapter(readme, "Twenty questions"))[1:]
-    found = (re.match(r"\*\*(.*?)\*\*\s+(.*?)(?=\n#|\Z)", each, re.DOTALL) for each in listed)
-    return [(one[1], one[2]) for one in found]
+    return [re.findall(r"\*\*(.*?)\*\*\s+(.*?)(?=\n#|\Z)", each, re.DOTALL)[0] for each in listed]
 
 
 def chapter(readme: str, heading: str) -> str:

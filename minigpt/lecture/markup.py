@@ -19,9 +19,10 @@ for link in ("link_open", "link_close"):  # to other notebooks, which are not on
 
 def blocks(markdown: str) -> list[str]:
     """Its paragraphs, lists, tables and fenced code, each by itself; but a list stays with the colon before it."""
-    lines, found = markdown.splitlines(), []
+    lines = markdown.splitlines()
+    found: list[str] = []
     for token in MARKDOWN.parse(markdown):
-        if token.level == 0 and token.nesting >= 0:
+        if token.level == 0 and token.nesting >= 0 and token.map:
             block = "\n".join(lines[token.map[0] : token.map[1]]).strip("\n")
             if found and found[-1].endswith(":") and token.type.endswith("list_open"):
                 found[-1] += f"\n\n{block}"
@@ -75,7 +76,7 @@ def output(said: dict[str, str], code_too: bool) -> list[Piece]:
         return [figure(rich, shape_of_png(rich), said["text/plain"])]
     if rich:
         signs = 2  # before each line, whether it comes or goes
-        lines = re.sub(r'<span style="(.*?)">(.*?)</span>\n?', lambda line: changed(*line.groups(), signs), rich)
+        lines = re.sub(r'<span style="(.*?)">(.*?)</span>\n?', lambda line: changed(line[1], line[2], signs), rich)
         return [Piece(f'<div class="changed">{lines}</div>', FRAME + rows(said["text/plain"]))]
     return [lined(html.escape(part), part) for part in parts(said["text/plain"])]
 

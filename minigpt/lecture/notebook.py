@@ -20,7 +20,8 @@ class Cell:
 
 def section(path: Path, heading: str) -> list[Cell]:
     """What is under a heading, up to the next heading of any kind. The heading itself is not among it."""
-    cells, found = [], False
+    cells: list[Cell] = []
+    found = False
     for cell in read(path):
         above = re.match(r"#+ (.*)\n*", cell.text) if cell.kind == "markdown" else None
         if found and above:

@@ -26,7 +26,8 @@ class Piece:
 
 def parts(text: str) -> list[str]:
     """A text that is longer than a slide, in parts that are not: cut at empty lines, or else into equal pieces."""
-    room, found = LINES - FRAME, []
+    room = LINES - FRAME
+    found: list[str] = []
     for paragraph in filter(str.strip, re.split(r"\n\s*\n", text.strip("\n"))):
         lines = paragraph.splitlines()
         size = math.ceil(len(lines) / math.ceil(rows(paragraph) / room))

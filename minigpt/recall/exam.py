@@ -82,7 +82,7 @@ def bits_by_segment(
     ids, nbytes = torch.from_numpy(text.ids.astype("int64")), torch.from_numpy(text.nbytes.astype("int64"))
     whole = len(ids) // model.config.context * model.config.context
     batches = [*ids[:whole].view(-1, model.config.context).split(ROWS), ids[None, whole:]]
-    segments = [], []
+    segments: tuple[list[float], list[int]] = [], []
     for rows in batches:
         if rows[:, 1:].numel():
             logits = torch.cat([*read_through(model, rows[:, :-1].split(chunk, dim=1), cache, cache_options)], dim=1)

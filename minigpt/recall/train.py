@@ -57,15 +57,15 @@ def train(
     """
     torch.set_num_threads(threads)
     settings = Settings(seed=seed, stages=tuple(stages), config=config, bfloat16=bfloat16)
-    learned, held_out = read_plays() if data is None else read_file(Path(data))
+    texts = read_plays() if data is None else read_file(Path(data))
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "checkpoint.safetensors"
     if not checkpoint.exists():
-        write_tokenizer(out, learned, config.context)
+        write_tokenizer(out, texts[0], config.context)
     try:
         tokenizer = load_tokenizer(out)
-        learned, held_out = Text.encode(tokenizer, learned), Text.encode(tokenizer, held_out)
+        learned, held_out = (Text.encode(tokenizer, text) for text in texts)
     except ValueError as error:
         raise ValueError(f"can't go on from {checkpoint}: {error}. Remove the checkpoint to start afresh") from error
 
@@ -88,8 +88,8 @@ def train(
             step, tokens = step + 1, tokens + sum(batch.weights.numel() for batch in batches)
             bar.update(task, completed=step, stage=stage.name, loss=f"{loss:.2f}")
             if step % every == 0 or step == settings.steps:
-                point = {"step": step, "tokens": tokens, "stage": stage.name, "learning_rate": settings.rate(step - 1)}
-                point |= {"loss": loss} | assess(model, held_out, questions)
+                point: dict = {"step": step, "tokens": tokens, "stage": stage.name}
+                point |= {"learning_rate": settings.rate(step - 1), "loss": loss} | assess(model, held_out, questions)
                 curve.append(point | {"seconds": round(time.monotonic() - begin, 1)})
                 bar.update(task, recall=f"{min(point['recall']):.0%}")
                 save(checkpoint, model, optimizer, settings, learned, curve)

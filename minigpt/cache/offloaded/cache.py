@@ -11,10 +11,11 @@ from minigpt.cache.dynamic import DynamicCache
 from minigpt.cache.errors import CacheError
 from minigpt.cache.offloaded.files import LayerFiles
 from minigpt.cache.offloaded.pinned import PinnedLayers
-from minigpt.cache.offloaded.storage import storage_errors
+from minigpt.cache.offloaded.storage import Storage, storage_errors
 from minigpt.cache.state import alone, lasting
 from minigpt.cache.static import StaticCache
 from minigpt.config import GPTConfig
+from minigpt.places import Device, Dtype
 
 
 class Offloaded(Cache):
@@ -26,6 +27,8 @@ class Offloaded(Cache):
     What can't be read or written raises CacheError, and the whole chunk is taken back.
     (Sheng et al., arXiv 2303.06865, section 4, go on to a third kind of memory.)
     """
+
+    storage: Storage
 
     def __init__(self, config: GPTConfig, batch_size: int = 1, *, folder: str | Path | None, **options):
         self.folder, self.process = None if folder is None else Path(folder).resolve(), os.getpid()
@@ -86,7 +89,7 @@ class Offloaded(Cache):
     def empty(self, rows):
         slots = [self.slots(layer) for layer in range(self.config.n_layer)]
         shape = 2, rows, self.config.n_kv_head, self.config.head_size
-        kind = PinnedLayers if self.device.type == "cuda" else LayerFiles
+        kind: type[Storage] = PinnedLayers if self.device.type == "cuda" else LayerFiles
         with storage_errors():
             storage = kind(slots, shape, self.dtype, self.device, self.folder)
         return super().empty(rows) | {"storage": storage}
@@ -103,15 +106,32 @@ def runs(slots: slice | Tensor) -> list[tuple[int, int]]:
 
 
 class OffloadedCache(Offloaded, DynamicCache):
-    def __init__(self, config: GPTConfig, batch_size: int = 1, folder=None, dtype=None, device=None):
+    """DynamicCache, of which only the layer at work and the next are here: the others wait in `folder`."""
+
+    def __init__(
+        self,
+        config: GPTConfig,
+        batch_size: int = 1,
+        folder: str | Path | None = None,
+        dtype: Dtype = None,
+        device: Device = None,
+    ):
         super().__init__(config, batch_size, folder=folder, dtype=dtype, device=device)
 
 
 class OffloadedStaticCache(Offloaded, StaticCache):
+    """StaticCache, of which only the layer at work and the next are here: the others wait in `folder`."""
+
     def wipe(self, left):
         self.storage.forget(left)
 
     def __init__(
-        self, config: GPTConfig, batch_size: int = 1, max_cache_len=None, folder=None, dtype=None, device=None
+        self,
+        config: GPTConfig,
+        batch_size: int = 1,
+        max_cache_len: int | None = None,
+        folder: str | Path | None = None,
+        dtype: Dtype = None,
+        device: Device = None,
     ):
         super().__init__(config, batch_size, folder=folder, max_cache_len=max_cache_len, dtype=dtype, device=device)

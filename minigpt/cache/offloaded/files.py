@@ -92,4 +92,4 @@ def zeros(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
 
 def as_bytes(rows: Tensor) -> memoryview:
     """The memory itself, whatever the dtype (numpy knows no bfloat16)."""
-    return memoryview(rows.flatten().view(torch.uint8).numpy())
+    return rows.flatten().view(torch.uint8).numpy().data

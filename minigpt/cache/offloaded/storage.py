@@ -3,6 +3,7 @@
 import contextlib
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -23,14 +24,15 @@ class Storage:
     def __init__(
         self,
         slots: list[int],
-        shape: tuple[int, int, int, int],
+        shape: tuple[int, ...],
         dtype: torch.dtype,
         device: torch.device,
         folder: Path | None,
     ):
         self.shape, self.dtype, self.device, self.folder = shape, dtype, device, folder
         self.slots, self.written = slots, [0] * len(slots)
-        self.near, self.moved = {}, (0, 0)
+        self.near: dict[int, Any] = {}
+        self.moved = 0, 0
 
     def read(self, layer: int):
         """Begin to bring a layer here. Its result() waits, and gives a buffer of its own."""

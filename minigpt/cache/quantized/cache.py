@@ -13,7 +13,7 @@ from minigpt.cache.quantized.codec import Codec
 from minigpt.cache.quantized.explain import Explanation, explain
 from minigpt.cache.quantized.options import codecs
 from minigpt.config import GPTConfig, whole_number
-from minigpt.places import usable_dtype
+from minigpt.places import Device, Dtype, usable_dtype
 
 
 class QuantizedCache(Cache):
@@ -28,6 +28,7 @@ class QuantizedCache(Cache):
     """
 
     lossy = True
+    bad: Tensor  # whether a layer of this pass has brought inf or NaN
 
     def __init__(
         self,
@@ -41,8 +42,8 @@ class QuantizedCache(Cache):
         axis_value: int | None = None,
         group_key: str | None = None,
         group_value: str | None = None,
-        dtype=None,
-        device=None,
+        dtype: Dtype = None,
+        device: Device = None,
     ):
         self.residual_length = whole_number("residual_length", residual_length, least=0)
         keys, values, dtype = (group_key, axis_key), (group_value, axis_value), usable_dtype(dtype)

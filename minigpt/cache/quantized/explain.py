@@ -29,8 +29,8 @@ def explain(codec: Codec, shape: tuple[int, int, int, int]) -> Explanation:
     groups.view(-1)[members] = torch.arange(len(members))[:, None]
     if not len(members):
         return Explanation(groups, f"{shape[1]} tokens don't fill a group of {codec.tokens}: all are exact")
-    spans = [which.unique().tolist() for which in torch.unravel_index(members[0], shape)]
-    what = zip(("row", "token", "head", "channel"), spans, strict=True)
+    marked = [which.unique().tolist() for which in torch.unravel_index(members[0], shape)]
+    what = zip(("row", "token", "head", "channel"), marked, strict=True)
     spans = " x ".join(f"{len(span)} {name}{'s' * (len(span) > 1)} ({some(span)})" for name, span in what)
     bits = codec.format.bits + 8 * codec.format.parameters * codec.dtype.itemsize / members.shape[1]
     return Explanation(

@@ -32,8 +32,8 @@ def flops_of(counter: FlopCounterMode) -> Flops:
     attn, mlp = ([of for name, of in counts.items() if name.endswith(end)] for end in (".attn", ".mlp"))
     attention = sum(of.get(torch.ops.aten.bmm, 0) for of in attn)
     projections = sum(sum(of.values()) for of in attn) - attention
-    mlp = sum(sum(of.values()) for of in mlp)
-    return Flops(projections, attention, mlp, whole - projections - attention - mlp)
+    mlps = sum(sum(of.values()) for of in mlp)
+    return Flops(projections, attention, mlps, whole - projections - attention - mlps)
 
 
 class Shapes(NoCache):

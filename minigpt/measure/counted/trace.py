@@ -1,6 +1,7 @@
 """A generation written down in full: what each forward pass computed, and what its cache held and moved."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -84,8 +85,10 @@ class Tracer(Meter):
         past, self.moved_before = self.length, self.moved
         super().admit(positions, ids)
         self.close()
-        by_layer = {name: [0] * self.config.n_layer for name in ("resident", "written", "copied", "read", "up", "down")}
-        none_yet = dict.fromkeys(("scored", "pairs", "slots", "useful", "nbytes"), 0)
+        by_layer: dict[str, Any] = {
+            name: [0] * self.config.n_layer for name in ("resident", "written", "copied", "read", "up", "down")
+        }
+        none_yet: dict[str, Any] = dict.fromkeys(("scored", "pairs", "slots", "useful", "nbytes"), 0)
         rows = torch.zeros_like(self.times)
         self._passes.append(Pass(past, self.newest.shape[1], rows, flops=Flops(), **none_yet, **by_layer))
 
@@ -93,9 +96,9 @@ class Tracer(Meter):
         this, before = self._passes[-1], self.here(layer)
         with Traffic() as traffic:
             k, v, k_pos = super().update(k, v, layer)
-        mask = sees(self.newest, k_pos, self.config.windows[layer], self.config.sinks)
         seen = (self.newest != NEVER)[:, :, None].expand(-1, -1, k.shape[1])  # (B, T, S)
-        seen = seen if mask is None else seen & mask[:, 0]
+        if k_pos is not None:
+            seen = seen & sees(self.newest, k_pos, self.config.windows[layer], self.config.sinks)[:, 0]
         this.scored += seen.numel()
         this.pairs += int(seen.sum())
         this.useful = max(this.useful, int(seen.any(1).sum())) if self.keeps else 0

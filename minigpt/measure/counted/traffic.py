@@ -1,5 +1,7 @@
 """Counts the bytes that move into a cache's tensors, operation by operation."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -7,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 aten = torch.ops.aten
 
 # The operations that write into a cache: a call's result and arguments -> (to, from, bytes moved).
-MOVES = {
+MOVES: dict[object, Callable] = {
     aten.copy_.default: lambda out, to, new, *_: [(to, new, to.nbytes)],
     aten.index_put_.default: lambda out, to, places, new, *_: [(to, new, new.nbytes)],
     aten.cat.default: lambda out, parts, *_: [(out, part, part.nbytes) for part in parts],

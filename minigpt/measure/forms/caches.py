@@ -44,7 +44,10 @@ def static(at: ForwardPass, max_cache_len: int | None = None) -> KVCost:
 
 
 def capacity(model: Architecture, max_cache_len: int | None) -> int:
-    return model.context if max_cache_len is None else max_cache_len
+    slots = model.context if max_cache_len is None else max_cache_len
+    if slots is None:
+        raise ValueError("this config doesn't say for how many tokens its model was made: give max_cache_len")
+    return slots
 
 
 def sliding_window(at: ForwardPass, chunk: int | None = None) -> KVCost:

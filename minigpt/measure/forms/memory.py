@@ -16,7 +16,7 @@ MOST = 10**15  # tokens, and rows
 EXACT = 2  # bytes of a number in 16 bits
 # Options that the model doesn't settle: a ring is fed one token at a time (chunks of c tokens need c - 1 slots more in
 # each layer that has a window), and a quantized cache has groups as large as the size of a head allows.
-OPTIONS = {"sliding_window": {"chunk": 1}, "quantized": {"q_group_size": None}}
+OPTIONS: dict[str, dict] = {"sliding_window": {"chunk": 1}, "quantized": {"q_group_size": None}}
 
 
 def held(name: str, model: Architecture, tokens: int, batch: int = 1, **options) -> KVCost:

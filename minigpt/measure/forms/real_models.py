@@ -6,6 +6,7 @@ mistral-7b is v0.1 (later ones have no window); gemma-3-4b leaves its heads to t
 
 import json
 from pathlib import Path
+from typing import Any
 
 from minigpt.measure.forms.architecture import Architecture
 from minigpt.measure.forms.config_json import read
@@ -31,7 +32,7 @@ def load(name: str) -> Architecture:
     return read(content(path), str(path))
 
 
-def content(path: Path) -> object:
+def content(path: Path) -> Any:
     """The content of a JSON file. Refuses all but plain files of a sane size: a pipe might never end, nor a device."""
     if not path.is_file():
         raise ValueError(f"{path}: must be a regular file that holds a config, not a folder, a pipe or a device")

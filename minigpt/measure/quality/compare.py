@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -32,7 +33,7 @@ def compare(
     """
     names = with_none(names)
     served = {name: served_by(name, model) for name in names}
-    runs = {name: [] for name in names}
+    runs: dict[str, list[Run]] = {name: [] for name in names}
     for _ in range(ROUNDS):  # in turns, so that a busy minute of the machine hits all of them
         for name, gpt in served.items():
             runs[name].append(run(gpt, ids, new_tokens, name, picker(seed, model), partial(on_step, name)))
@@ -57,7 +58,7 @@ def oracle_of(name: str, model, cached: Run, none: Run, ids: Int[Tensor, "1 T"],
     """What a cache must equal, from the uncached model. For a lossy cache it reads that run's text in one pass."""
     prompt, pick = ids.shape[1], picker(seed, model)
     if CACHES[name].lossy:
-        cache = make_cache(name, model.config, dtype=model.dtype, device=model.device)
+        cache: Any = make_cache(name, model.config, dtype=model.dtype, device=model.device)
         fed = cached.tokens[:, :-1]
         positions = torch.arange(fed.shape[1], device=fed.device)[None]
         with torch.inference_mode():

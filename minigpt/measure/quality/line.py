@@ -28,7 +28,7 @@ class Line:
     """
 
     cache: str
-    window: int | None
+    window: int | list | tuple | None
     sinks: int
     lossy: bool
     tokens_equal: bool

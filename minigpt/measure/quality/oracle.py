@@ -42,7 +42,8 @@ def rounded(codec: Codec, x: Float[Tensor, "B T K D"], pads: Bool[Tensor, "B T"]
 
 def rounded_by(codec: Codec, chunks: list[int], residual_length: int) -> list[int]:
     """For each token: how many tokens from the first on had been rounded when its chunk came."""
-    counts, rounded = [], 0
+    counts: list[int] = []
+    rounded = 0
     for chunk in chunks:
         rounded += codec.leaving(len(counts) - rounded, residual_length)
         counts += [rounded] * chunk

@@ -82,7 +82,7 @@ def score(model, setting: Setting, reference: Reference, chunk: int = CHUNK) -> 
 
 def held(config: GPTConfig, setting: Setting, tokens: int = PROMPT_TOKENS) -> list[int]:
     """Bytes of keys and values that a cache of one row holds after each token. config: with the setting's window."""
-    singly = {"chunk": 1} if setting.window else {}
+    singly: dict = {"chunk": 1} if setting.window else {}
     cache = make_cache(setting.cache, config, dtype=KEPT, **singly, **setting.options)
     token, found = torch.zeros(1, 1, config.n_kv_head, config.head_size, dtype=KEPT), []
     for _ in range(tokens):

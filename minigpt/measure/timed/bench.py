@@ -4,7 +4,9 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from jaxtyping import Int
@@ -12,10 +14,12 @@ from torch import Tensor
 
 from minigpt.measure.counted.run import served_by
 
+Name = TypeVar("Name")
 
-def bench(contestants: dict[str, Callable[[], Tensor]], rounds: int) -> dict[str, list[float]]:
+
+def bench(contestants: dict[Name, Callable[[], Tensor]], rounds: int) -> dict[Name, list[float]]:
     """Seconds that each call took in each of so many rounds, in which they take turns, after a round of warm-up."""
-    seconds = {name: [] for name in contestants}
+    seconds: dict[Name, list[float]] = {name: [] for name in contestants}
     for number in range(rounds + 1):
         for name, call in contestants.items():
             begin = time.perf_counter()
@@ -32,11 +36,11 @@ def contestants(
 
     Raises ValueError if one doesn't generate the tokens of its uncached model: then a race would say nothing.
     """
-    calls, served = {}, {}
+    calls: dict[str, Callable[[], Tensor]] = {}
+    served = {}
     for name in names:
         served[name] = served_by(name, model)
-        how = {"max_new_tokens": new_tokens, "cache_implementation": name}
-        calls[name] = lambda gpt=served[name], how=how: gpt.generate(ids, **how)
+        calls[name] = partial(served[name].generate, ids, max_new_tokens=new_tokens, cache_implementation=name)
     if peer == "transformers":
         served[peer], calls[peer] = model, transformers_peer(folder, model, ids, new_tokens)
     for name, call in calls.items():

@@ -2,6 +2,7 @@
 
 import json
 import platform
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -71,7 +72,7 @@ def record(
     model = GPT(GPTConfig(**sizes)).eval()
     ids = torch.randint(model.config.vocab_size, (1, model.config.context))
     square, numbers = torch.randn(side, side), torch.randn(read)
-    calls = {"product": lambda: square @ square, "sum": numbers.sum}
+    calls: dict[str | tuple[str, int], Callable] = {"product": lambda: square @ square, "sum": numbers.sum}
     for tokens in counts:
         text, cache = ids[:, :tokens], make_cache("dynamic", model.config)
         last_logits(model, text[:, :-1], cache)

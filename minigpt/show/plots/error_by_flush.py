@@ -12,7 +12,7 @@ def error_by_flush(errors: dict[str, list[float]], theme: Theme) -> Picture:
     errors: for each way by its name, one for each flush, the prompt's first.
     """
     growth = {name: line[-1] / line[0] for name, line in errors.items()}
-    worst = max(growth, key=growth.get)
+    worst = max(growth, key=growth.__getitem__)
     flushes = len(errors[worst])
     title = f"{worst}: after {flushes - 1} more flushes\nthe oldest tokens are {growth[worst]:.1f} times as wrong"
     parts = (f"{name} goes from {line[0]:.3f} to {line[-1]:.3f}" for name, line in errors.items())

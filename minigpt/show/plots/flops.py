@@ -24,9 +24,9 @@ class Work:
 
 def work(prompt: int = 128, new: int = 512) -> Work:
     """The work of GPT-2 124M, by the closed forms: causal attention, logits of the last token."""
-    config, how = GPTConfig(**GPT2), {"attention": "causal"}
-    without = [prefill_flops(config, end, logits="last", **how) for end in range(prompt, prompt + new)]
-    decode = [decode_flops(config, end, **how) for end in range(prompt + 1, prompt + new)]
+    config = GPTConfig(**GPT2)
+    without = [prefill_flops(config, end, attention="causal", logits="last") for end in range(prompt, prompt + new)]
+    decode = [decode_flops(config, end, attention="causal") for end in range(prompt + 1, prompt + new)]
     return Work(prompt, without, [without[0], *decode])
 
 

@@ -1,5 +1,7 @@
 """Words beside what they name: at a line's end, never over each other; and at the marks of a logarithmic axis."""
 
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator
 
@@ -9,10 +11,10 @@ def label_ends(panel: Axes, ends: list[tuple], gap: float = 1.25) -> None:
 
     gap: between the middles of two words, in lines of text. Call it last: the panel's limits must be set.
     """
-    figure = panel.figure
+    figure: Any = panel.figure
     figure.get_layout_engine().execute(figure)
     height = panel.get_window_extent().height
-    size = panel.xaxis.label.get_fontsize() * figure.dpi / 72 * gap / height
+    size = float(panel.xaxis.label.get_fontsize()) * figure.dpi / 72 * gap / height
     ends = sorted(ends, key=lambda end: end[1])
     wanted = [panel.transAxes.inverted().transform(panel.transData.transform(end[:2]))[1] for end in ends]
     for (x, y, words, colour), place in zip(ends, spread(wanted, size), strict=True):

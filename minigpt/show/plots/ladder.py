@@ -68,8 +68,8 @@ def ladder(moves: Moves, theme: Theme) -> Picture:
     )
     above, below = picture.panels(2, 1, sharex=True, height_ratios=(3, 2))
     cells = torch.zeros(L, len(moves.here), dtype=torch.int64)
-    for column, (layer, here) in enumerate(zip(moves.at_work, moves.here, strict=True)):
-        cells[list(here), column] = 1
+    for column, (layer, near) in enumerate(zip(moves.at_work, moves.here, strict=True)):
+        cells[list(near), column] = 1
         cells[layer, column] = 2
     colours = {"at work": theme.blue, "here, prefetched": theme.mix("blue", 0.4), "away": theme.empty}
     picture.key(colours)
@@ -92,7 +92,7 @@ def ladder(moves: Moves, theme: Theme) -> Picture:
     below.set(xlabel="update, one for each layer of a step (GPT-2 in bfloat16)", ylabel="megabytes", ylim=(0, None))
     below.set_xlim(0.5, updates[-1] + 0.5)
     below.xaxis.set_major_locator(MultipleLocator(L))
-    ends = ("here", moves.resident, look["color"]), ("up, in all", moves.up, theme.ink)
-    ends = *ends, ("down, in all", moves.down, theme.muted)
+    ends = [("here", moves.resident, look["color"]), ("up, in all", moves.up, theme.ink)]
+    ends += [("down, in all", moves.down, theme.muted)]
     label_ends(below, [(updates[-1], line[-1] / 1e6, f"{words} {mb(line[-1])}", ink) for words, line, ink in ends])
     return picture

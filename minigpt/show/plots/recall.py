@@ -34,7 +34,8 @@ def recall_by_distance(recording: Recording, theme: Theme) -> Picture:
     picture.note(
         f"{recording.questions} questions a bin, whiskers: 95% intervals; windows with {window.setting.sinks} sinks"
     )
-    (panel,), ends, lines = picture.panels(), [], {}
+    (panel,), ends = picture.panels(), []
+    lines: dict[tuple, list[str]] = {}
     for name, score in named.items():
         lines.setdefault(tuple(score.right), []).append(name)
     for number, names in enumerate(lines.values()):

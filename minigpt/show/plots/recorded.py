@@ -16,7 +16,7 @@ def recorded_quality() -> Recording:
 
 def windows(scores: list[Score]) -> list[Score]:
     """The scores of windows with sinks, the narrowest first."""
-    return sorted((score for score in scores if score.setting.sinks), key=lambda score: score.setting.window)
+    return sorted((score for score in scores if score.setting.sinks), key=lambda score: score.setting.window or 0)
 
 
 def rounded(scores: list[Score]) -> list[Score]:

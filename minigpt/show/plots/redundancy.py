@@ -13,7 +13,7 @@ from minigpt.show.plots.style import Picture, Theme, drawn
 def runs() -> tuple[Run, Run]:
     """The same generation by the bundled model, without a cache and with one."""
     model = GPT.from_pretrained("recall")
-    return tuple(run(model, prompt(), NEW, name) for name in ("none", "dynamic"))
+    return run(model, prompt(), NEW, "none"), run(model, prompt(), NEW, "dynamic")
 
 
 @drawn

@@ -8,7 +8,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from minigpt.attention import NEVER
-from minigpt.cache import make_cache
+from minigpt.cache import SlidingWindowCache
 from minigpt.config import GPTConfig
 from minigpt.show.plots.style import Picture, Theme, drawn
 
@@ -27,10 +27,11 @@ def turns(window: int = 5, sinks: int = 2, steps: int = 14) -> Turns:
     config = GPTConfig(
         vocab_size=1, context=steps, n_layer=1, n_head=1, n_embd=1, window=window, sinks=sinks
     )  # of the model only the window matters
-    cache, row, held = make_cache("sliding_window", config, chunk=1), torch.zeros(1, 1, 1, 1), []
+    cache, row, held = SlidingWindowCache(config, chunk=1), torch.zeros(1, 1, 1, 1), []
     for step in range(steps):
         cache.admit(torch.tensor([[step]]))
-        *_, positions = cache.update(row, row, 0)
+        cache.update(row, row, 0)
+        _, _, positions = cache.kv[0]
         held.append(positions[0].clone())
     return Turns(torch.stack(held), window, sinks)
 

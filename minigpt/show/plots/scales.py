@@ -6,7 +6,7 @@ from jaxtyping import Int
 from matplotlib.colors import ListedColormap
 from torch import Tensor
 
-from minigpt.cache import make_cache
+from minigpt.cache import QuantizedCache
 from minigpt.cache.quantized.codec import NAMES
 from minigpt.config import GPTConfig
 from minigpt.show.plots.style import Picture, Theme, drawn
@@ -21,8 +21,7 @@ def groups_by_name() -> dict[str, tuple[Int[Tensor, "T K D"], float]]:
     config = GPTConfig(vocab_size=1, context=TOKENS, n_layer=1, n_head=HEADS, n_embd=HEADS * CHANNELS)
     found = {}
     for name in NAMES:
-        how = {"nbits": BITS, "q_group_size": SIZE, "group_key": name, "dtype": torch.float16}
-        cache = make_cache("quantized", config, **how)
+        cache = QuantizedCache(config, nbits=BITS, q_group_size=SIZE, group_key=name, dtype=torch.float16)
         codec = cache.codecs[0]
         bits = 8 * sum(codec.widths) / codec.numbers
         found[name] = cache.explain((1, TOKENS, HEADS, CHANNELS))["keys"].groups[0], bits

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
+from matplotlib.typing import ColorType
 
 SIZE = 10, 5.6  # inches; with letters of 14 points and more, a line of text is 1/29 of the height
 SMALL, LARGE = 14, 18  # points: the smallest letters of any figure, and its title
@@ -53,10 +55,11 @@ class Theme:
         colour, marker, dashes = LOOKS[cache]
         return {"color": getattr(self, colour), "marker": marker, "linestyle": dashes, "label": cache}
 
-    def mix(self, colour: str, share: float) -> tuple[float, float, float]:
+    def mix(self, colour: str, share: float) -> ColorType:
         """That share of a colour, the rest being the paper's."""
         over, under = (matplotlib.colors.to_rgb(each) for each in (getattr(self, colour, colour), self.paper))
-        return tuple(share * o + (1 - share) * u for o, u in zip(over, under, strict=True))
+        red, green, blue = (share * o + (1 - share) * u for o, u in zip(over, under, strict=True))
+        return red, green, blue
 
     @property
     def settings(self) -> dict:
@@ -86,9 +89,8 @@ class Picture(Figure):
     """A figure that a notebook shows by itself. words: its finding. alt: what is to be seen, in one sentence."""
 
     def __init__(self, title: str, alt: str, theme: Theme, size: tuple[float, float] = SIZE):
-        super().__init__(figsize=size, layout="constrained")
+        super().__init__(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1))
         self.words, self.alt, self.theme = title.replace("\n", " "), alt, theme
-        self.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
         self.suptitle(title, x=0.015, ha="left", fontsize=LARGE, fontweight="bold", linespacing=1.25)
 
     def note(self, words: str) -> None:
@@ -114,7 +116,7 @@ class Picture(Figure):
         return list(self.subplots(rows, columns, squeeze=False, **how).flat)
 
     def save(self, path: Path | io.BytesIO, kind: str) -> None:
-        about = {
+        about: dict[str, dict] = {
             "svg": {"metadata": {"Title": self.alt, "Date": None}},
             "png": {"metadata": {"Description": self.alt, "Software": None}, "pil_kwargs": {"optimize": True}},
         }

@@ -2,6 +2,7 @@
 
 import textwrap
 from dataclasses import asdict
+from typing import Any
 
 import torch
 from rich import box
@@ -20,7 +21,7 @@ def report(lines: list[Line], uncached: Run, tokenizer, prompt: int, console: Co
     """Print the text, the table, and what its words mean."""
     tokens = uncached.tokens[0].tolist()
     none, new = lines[0], len(tokens) - prompt
-    plain = {"markup": False, "highlight": False, "soft_wrap": True}
+    plain: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
     console.print(visible(tokenizer.decode(tokens[:prompt])), style="dim", end="", **plain)
     console.print(visible(continuation(tokenizer, tokens, prompt)), style="bold", **plain)
     console.print()
