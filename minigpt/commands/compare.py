@@ -3,7 +3,7 @@
 import json
 
 from minigpt.commands import EXIT_DIFFERENT, EXIT_OK
-from minigpt.commands.arguments import add_caches, add_json, add_model, add_new_tokens, count
+from minigpt.commands.arguments import add_caches, add_json, add_model, add_new_tokens, add_seed, from_zero
 from minigpt.commands.opening import cache_names, open_model, open_prompt
 
 SUMMARY = "continue a prompt under every cache, and show what each saved"
@@ -59,7 +59,7 @@ FIELDS = {
     ),
     "distances": "list of integers: of the memory questions, the most tokens from the fact to the answer",
     "quality": (
-        "list of objects: one for each setting whose memory was tested; none without --questions, for another model "
+        "list of objects: one for each setting whose memory was tested; none with --questions 0, for another model "
         "than the bundled one, or where no cache forgets",
         {
             "setting": (
@@ -90,11 +90,15 @@ def declare(command):
     command.add_argument("--prompt", default=PROMPT, help="the text to continue")
     add_new_tokens(command, default=96)
     how = command.add_mutually_exclusive_group()
-    how.add_argument("--seed", type=int, default=0, help="of the drawn text, the same for each cache (%(default)s)")
+    add_seed(how, 0, "of the drawn text, the same for each cache (%(default)s)")
     how.add_argument("--greedy", action="store_true", help="take the likeliest token each time instead of drawing")
     add_caches(command)
     command.add_argument(
-        "--questions", type=count, default=6, metavar="N", help="for the bundled model, at each distance (%(default)s)"
+        "--questions",
+        type=from_zero,
+        default=6,
+        metavar="N",
+        help="memory questions for the bundled model, at each distance; 0: no table of what is forgotten (%(default)s)",
     )
     add_json(command, FIELDS)
 
@@ -114,7 +118,8 @@ def run(options) -> int:
     with progress_bars(with_none(names), ROUNDS * options.new_tokens) as on_step:
         lines, uncached = compare(model, ids, options.new_tokens, names, seed, on_step)
     # Only the bundled model knows the questions, and it must see as far as they reach.
-    asked = settings_of(names) if options.model == "recall" and model.config.window is None else []
+    knows = options.questions and options.model == "recall" and model.config.window is None
+    asked = settings_of(names) if knows else []
     with progress_bars([setting.name for setting in asked], 1) as on_step:
         count = options.questions
         scores = quick_scores(model, asked, count, lambda score: on_step(score.setting.name)) if asked else []

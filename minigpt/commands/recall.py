@@ -3,8 +3,8 @@
 import json
 
 from minigpt.commands import EXIT_OK
-from minigpt.commands.arguments import add_json, add_model, count
-from minigpt.commands.opening import cache_names, open_model
+from minigpt.commands.arguments import add_json, add_model, add_seed, count
+from minigpt.commands.opening import cache_name, open_model
 
 SUMMARY = "ask a model its memory questions, and measure its prose"
 
@@ -22,7 +22,7 @@ def declare(command):
     add_model(command)
     command.add_argument("--cache", default="none", metavar="NAME", help="read through this cache (%(default)s)")
     command.add_argument("--questions", type=count, default=200, metavar="N", help="for each distance (%(default)s)")
-    command.add_argument("--seed", type=int, default=0, help="of the questions (%(default)s)")
+    add_seed(command, 0, "of the questions (%(default)s)")
     add_json(command, FIELDS)
 
 
@@ -32,7 +32,7 @@ def run(options) -> int:
     from minigpt.show.tables.quality import report
     from minigpt.show.terminal import Terminal
 
-    (name,) = cache_names([options.cache])
+    name = cache_name(options.cache)
     model, _ = open_model(options)
     model = served_by(name, model)
     shares = recall_by_distance(model, name, options.questions, options.seed)

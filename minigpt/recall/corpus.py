@@ -114,10 +114,10 @@ def read_file(path: Path) -> tuple[str, str]:
     try:
         text = Path(path).read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text: {error}") from error
+        raise ValueError(f"{path} is not UTF-8 text ({error}): save it as UTF-8") from error
     held_out = min(len(text) // 10, 100_000)
     if not held_out:
-        raise ValueError(f"{path}: {len(text)} characters are too few to train on")
+        raise ValueError(f"{path}: {len(text)} characters are too few to train on: give 10 or more")
     return text[:-held_out], text[-held_out:]
 
 

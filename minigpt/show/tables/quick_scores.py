@@ -7,6 +7,7 @@ from rich.table import Table
 from minigpt.measure.quality.reference import PROMPT_TOKENS
 from minigpt.measure.quality.scores import KEPT, Score, name_of
 from minigpt.recall.exam import CHUNK
+from minigpt.show.program import program
 from minigpt.show.tables.compare import WIDTH
 
 
@@ -29,6 +30,6 @@ def report_scores(scores: list[Score], console: Console) -> None:
         f"Bytes held: at the end of {PROMPT_TOKENS} tokens, kept in {name_of(KEPT)}, fed one at a time.",
         f"To N: memory questions answered right, of {scores[0].questions}, up to N tokens from the fact to the answer.",
         f"Bits a byte: surprise at prose never read before. Read {CHUNK} tokens at once; int: all before is rounded.",
-        "Few, to be quick: python -m minigpt quality asks more, of more settings, with confidence intervals.",
+        f"Few, to be quick: {program()} quality asks more, of more settings, with confidence intervals.",
     ]
     console.print("\n".join(lines_below), markup=False, highlight=False, soft_wrap=True)
