@@ -80,4 +80,4 @@ def above_zero(text: str, most: float = math.inf) -> float:
 
 
 def share(text: str) -> float:
-    return above_zero(text, most=1)
+    return above_zero(text, most=1.0)

@@ -45,6 +45,19 @@ def open_prompt(options, model, folder):
     return tokenizer, torch.tensor([ids], dtype=torch.int64, device=model.device)
 
 
+def check_knows_questions(model) -> None:
+    """Memory questions are texts of the bundled model: another must have its vocabulary, and room for them."""
+    from minigpt.recall.corpus import VOCABULARY
+    from minigpt.recall.questions import LENGTH
+
+    config = model.config
+    if config.vocab_size != VOCABULARY or config.context < LENGTH:
+        raise ValueError(
+            f"memory questions are {LENGTH} tokens of a vocabulary of {VOCABULARY}, and this model has a context of "
+            f"{config.context} and a vocabulary of {config.vocab_size}: ask recall, or a model that `train` made"
+        )
+
+
 def cache_names(wanted: list[str] | None) -> list[str]:
     """Each wanted cache once (None: all caches)."""
     from minigpt.cache import CACHES

@@ -19,13 +19,14 @@ def declare(command):
 
 
 def run(options) -> int:
-    from minigpt.commands.opening import open_model
+    from minigpt.commands.opening import check_knows_questions, open_model
     from minigpt.measure.quality.recording import record
     from minigpt.show.tables.quality import report_recording
     from minigpt.show.terminal import Terminal
 
     check_file(options.out)
     model, _ = open_model(options)
+    check_knows_questions(model)
     console = Terminal()
     recording = record(
         options.model,

@@ -4,7 +4,7 @@ import json
 
 from minigpt.commands import EXIT_OK
 from minigpt.commands.arguments import add_json, add_model, add_seed, count
-from minigpt.commands.opening import cache_name, open_model
+from minigpt.commands.opening import cache_name, check_knows_questions, open_model
 
 SUMMARY = "ask a model its memory questions, and measure its prose"
 
@@ -28,16 +28,20 @@ def declare(command):
 
 def run(options) -> int:
     from minigpt.measure.counted.run import served_by
+    from minigpt.recall.corpus import HELD_OUT_FILE, Text
     from minigpt.recall.exam import bits_per_byte, chance_by_distance, recall_by_distance
     from minigpt.show.tables.quality import report
     from minigpt.show.terminal import Terminal
 
     name = cache_name(options.cache)
-    model, _ = open_model(options)
+    model, folder = open_model(options)
+    check_knows_questions(model)
     model = served_by(name, model)
-    shares = recall_by_distance(model, name, options.questions, options.seed)
-    chance = chance_by_distance(options.questions, options.seed)
-    bits = bits_per_byte(model, name)
+    own = folder / HELD_OUT_FILE  # of a model that `train` made, in its own tokens
+    text = Text.load(own) if own.exists() else None
+    shares = recall_by_distance(model, name, options.questions, options.seed, text)
+    chance = chance_by_distance(options.questions, options.seed, text)
+    bits = bits_per_byte(model, name, text)
     if options.json:
         found = {"recall": shares, "chance": chance, "bits_per_byte": bits}
         print(json.dumps({"cache": name, "questions": options.questions, **found}))

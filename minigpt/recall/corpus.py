@@ -15,6 +15,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 WEIGHTS = Path(__file__).parent / "weights"
 VOCABULARY = 1024
 HELD_OUT = "the-tempest"  # the play that training never sees
+HELD_OUT_FILE = "held_out.safetensors"  # in tokens, beside the weights
 
 # A fact is four tokens, `[Give Romeo ruby.]` and a line's end; the first two alone are the question.
 # The key stands next to its value: what a pair of attention heads can look up (Olsson et al., arXiv 2209.11895).
@@ -139,4 +140,4 @@ def train_tokenizer(text: str) -> Tokenizer:
 @lru_cache
 def held_out() -> Text:
     """The Tempest, as it ships with the weights."""
-    return Text.load(WEIGHTS / "held_out.safetensors")
+    return Text.load(WEIGHTS / HELD_OUT_FILE)
