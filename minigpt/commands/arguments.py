@@ -61,23 +61,27 @@ def threads(text: str) -> int:
 
 
 def whole_number(text: str, least: int, most: int | None = None) -> int:
-    bounds = f"{least} or more" if most is None else f"{least} to {most}"
-    if not text.isdecimal() or not least <= int(text) <= (int(text) if most is None else most):
+    if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+        bounds = f"{least} or more" if most is None else f"{least} to {most}"
         raise argparse.ArgumentTypeError(f"must be a whole number, {bounds}, got {text}")
     return int(text)
 
 
-def above_zero(text: str, most: float = math.inf) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number <= most or math.isinf(number):
-        raise argparse.ArgumentTypeError(
-            f"must be a number above 0{'' if math.isinf(most) else f', {most:g} at most'}, got {text}"
-        )
-    return number
+def above_zero(text: str) -> float:
+    if not 0 < number(text) < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text}")
+    return number(text)
 
 
 def share(text: str) -> float:
-    return above_zero(text, most=1.0)
+    if not 0 < number(text) <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, 1 at most, got {text}")
+    return number(text)
+
+
+def number(text: str) -> float:
+    """NaN for what is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
