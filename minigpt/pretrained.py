@@ -122,7 +122,9 @@ def model_folder(name: str | os.PathLike) -> Path:
     if name and Path(name).is_dir():
         return Path(name)
     if isinstance(name, os.PathLike) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or name.startswith("."):
-        raise ModelFileError(f"{name}: no such folder")
+        raise ModelFileError(
+            f"{name}: no such folder: give one with config.json and model.safetensors, or a name, as recall"
+        )
     from huggingface_hub import snapshot_download  # takes a while to import, and only names need it
 
     files = ["config.json", "tokenizer.json", WEIGHTS, INDEX, "model-*-of-*.safetensors"]

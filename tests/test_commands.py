@@ -1,5 +1,6 @@
 """The command line, as a user meets it: what it prints, where, and its exit codes."""
 
+import ast
 import json
 import os
 import re
@@ -7,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,10 +18,15 @@ import minigpt
 from minigpt.__main__ import main
 from minigpt.cache import CACHES, DynamicCache
 from minigpt.commands.out import check_file, check_folder
+from minigpt.commands.parser import COMMANDS
 from minigpt.config import GPTConfig
 from minigpt.model import GPT
 from minigpt.pretrained import load_tokenizer
-from minigpt.recall.corpus import train_tokenizer
+from minigpt.recall.corpus import held_out, train_tokenizer
+from minigpt.recall.exam import bits_per_byte
+from minigpt.show.program import program
+
+DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def python(*arguments, **options):
@@ -233,15 +241,42 @@ def test_memory_draws_a_chart_and_prints_its_table_all_the_same(kind, tmp_path, 
 
 
 BAD = {
-    "an unknown command": (["compute"], "invalid choice: 'compute'"),
+    "an unknown command": (["fly"], "no command is named fly; there are compare, generate, race, recall"),
+    "a command misspelt": (["comprae"], "no command is named comprae: did you mean compare?"),
+    "an unknown argument": (["race", "--json"], "minigpt race: error: race takes no --json"),
+    "an unknown argument of the main job": (["--nope"], "minigpt compare: error: compare takes no --nope (python"),
+    "an argument misspelt": (["bench", "--roundz"], "bench takes no --roundz: did you mean --rounds?"),
+    "a name that transformers has": (
+        ["--max-new-tokens", "4"],
+        "--max-new-tokens 4: did you mean --new-tokens?",
+    ),
+    "a text too many": (["generate", "To be", "or not"], "generate takes no or not"),
+    "no text": (["generate"], "the following arguments are required: prompt"),
     "an unknown cache": (["--cache", "dynamite"], "no cache is named dynamite; there are none, concat"),
+    "an unknown cache where one is wanted": (["recall", "--cache", "dynamite"], "no cache is named dynamite; there"),
+    "caches with commas": (["--cache", "dynamic,static"], "offloaded_static, with spaces between several"),
+    "two caches where one is wanted": (["recall", "--cache", "static", "dynamic"], "recall takes no dynamic"),
+    "a race without a cache": (["race", "--cache", "none"], "name a cache that keeps something"),
+    "questions below zero": (["--questions", "-1"], "argument --questions: must be a whole number, 0 or more, got -1"),
+    "no questions where they are all": (["recall", "--questions", "0"], "must be a whole number, 1 or more, got 0"),
+    "no questions to record": (["quality", "--questions", "0"], "must be a whole number, 1 or more, got 0"),
+    "no rounds": (["bench", "--rounds", "0"], "argument --rounds: must be a whole number, 1 or more, got 0"),
+    "sinks without a window": (["--sinks", "4"], "--sinks 4 are kept beside a window: add --window N"),
+    "sinks below zero": (["--sinks", "-4", "--window", "8"], "must be a whole number, 0 or more, got -4"),
+    "a negative temperature": (["generate", "x", "--do-sample", "--temperature", "-1"], "a number above 0, got -1"),
+    "a temperature of nan": (["generate", "x", "--do-sample", "--temperature", "nan"], "a number above 0, got nan"),
+    "a temperature of inf": (["generate", "x", "--do-sample", "--temperature", "inf"], "a number above 0, got inf"),
+    "a temperature in words": (["generate", "x", "--temperature", "hot"], "must be a number above 0, got hot"),
+    "a nucleus above 1": (["generate", "x", "--top-p", "2"], "must be a number above 0, 1 at most, got 2"),
+    "no likeliest tokens": (["generate", "x", "--top-k", "0"], "argument --top-k: must be a whole number, 1 or more"),
+    "a folder to train on": (["train", "--data", "."], ".: a folder: name a UTF-8 text"),
     "no new tokens": (["--new-tokens", "0"], "must be a whole number, 1 or more, got 0"),
     "a model that is not there": (["--model", "./nowhere"], "./nowhere: no such folder"),
     "an empty prompt": (["--prompt", ""], "the prompt is empty"),
     "more than the context": (["--new-tokens", "5000"], "the context is 512: --new-tokens can be"),
     "a dtype that is none": (["--dtype", "int8"], "invalid choice: 'int8'"),
     "a draw without sampling": (["generate", "x", "--temperature", "2"], "add do_sample=True"),
-    "a text to train on that is not there": (["train", "--data", "nowhere.txt"], "nowhere.txt"),
+    "a text to train on that is not there": (["train", "--data", "nowhere.txt"], "nowhere.txt: no such file: name a"),
     "a prompt that is not text": (["--prompt", "\udcff"], "the prompt is not UTF-8 text"),
     "a seed for no draw": (["--greedy", "--seed", "3"], "not allowed with argument"),
     "a number in words": (["--new-tokens", "ten"], "must be a whole number, 1 or more, got ten"),
@@ -292,6 +327,116 @@ def test_bad_use_is_one_clear_line_and_exit_code_2(what, capsys):
     assert message in out.err
     assert "Traceback" not in out.err
     assert out.out == ""
+
+
+@pytest.mark.parametrize("command", ["compare", "race", "recall", "quality", "train"])
+@pytest.mark.parametrize("seed", ["-1", "x", str(2**63)])
+def test_a_seed_is_a_number_that_torch_and_numpy_take(command, seed, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([command, "--seed", seed])
+    assert f"argument --seed: must be a whole number, 0 to {2**63 - 1}, got {seed}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_wrong_argument_prints_its_own_commands_usage_and_where_more_is_told(command, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([command, "gpt2", "--nope"])
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"usage: python -m minigpt {command} [-h]")
+    assert err.splitlines()[-1].endswith(f"(python -m minigpt {command} --help tells more)")
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [
+        ("/usr/lib/python3/site-packages/minigpt/__main__.py", "python -m minigpt"),
+        ("/home/me/.local/bin/minigpt", "minigpt"),
+        ("minigpt.exe", "minigpt"),
+    ],
+)
+def test_it_calls_itself_as_it_was_called(called, name, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", [called])
+    assert program() == name
+    with pytest.raises(SystemExit, match="2"):
+        main(["race", "--nope"])
+    usage, *_, error = capsys.readouterr().err.splitlines()
+    assert usage.startswith(f"usage: {name} race [-h]")
+    assert error.startswith(f"{name} race: error: ")
+    assert error.endswith(f"({name} race --help tells more)")
+    assert main(["--questions", "1", "--new-tokens", "1", "--cache", "sliding_window"]) == 0
+    assert f"Few, to be quick: {name} quality asks more" in capsys.readouterr().out
+
+
+def test_nothing_but_docstrings_and_files_that_it_writes_says_python_m_minigpt_by_hand():
+    """What it prints asks how it was called."""
+    package = Path(minigpt.__file__).parent
+    written = {"show/plots/all.py", "lecture/opening.py", "show/program.py"}
+    for path in package.rglob("*.py"):
+        if path.relative_to(package).as_posix() in written:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, DOCUMENTED)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in docstrings:
+                assert "python -m minigpt" not in node.value, f"{path}:{node.lineno}"
+
+
+def test_no_questions_take_no_time_and_leave_no_table(monkeypatch, capsys):
+    def asked(*_, **__):
+        raise AssertionError("the exam was sat")
+
+    monkeypatch.setattr("minigpt.measure.quality.quick_scores.held_out", asked)
+    monkeypatch.setattr("minigpt.measure.quality.scores.reference_of", asked)
+    arguments = ["--questions", "0", "--new-tokens", "2", "--cache", "quantized"]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "What did it save?" in out
+    assert "What is forgotten?" not in out
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["quality"] == []
+    with pytest.raises(AssertionError, match="the exam was sat"):
+        main(["--questions", "1", *arguments[2:]])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["bench", "--rounds", "1", "--new-tokens", "2"],
+        ["recall", "--questions", "1", "--cache", "offloaded_static"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_tables_are_80_columns_wide_at_most(arguments, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    main(arguments)
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_80_columns_wide_at_most(command, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("sizes", [{"vocab_size": 1023, "context": 512}, {"vocab_size": 1024, "context": 503}])
+@pytest.mark.parametrize("command", ["recall", "quality"])
+def test_a_model_that_can_not_read_the_questions_is_told_so(command, sizes, tmp_path, capsys):
+    GPT(GPTConfig(**sizes, n_layer=1, n_head=1, n_embd=8)).save_pretrained(tmp_path)
+    assert main([command, "--model", str(tmp_path)]) == 2
+    assert "memory questions are 504 tokens of a vocabulary of 1024, and this model has" in capsys.readouterr().err
+
+
+def test_recall_asks_a_model_about_the_text_that_was_held_out_when_it_was_made(tmp_path, capsys):
+    model, play = GPT.from_pretrained("recall"), held_out()
+    model.save_pretrained(tmp_path)
+    start = replace(play, ids=play.ids[:1300])
+    start.save(tmp_path / "held_out.safetensors")
+    assert main(["recall", "--model", str(tmp_path), "--questions", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bits_per_byte"] == bits_per_byte(model, text=start)
+    assert bits_per_byte(model, text=start) != bits_per_byte(model)
 
 
 def test_a_model_without_a_tokenizer_is_told_by_its_file(tmp_path, capsys):

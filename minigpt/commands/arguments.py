@@ -1,7 +1,10 @@
 """Arguments that several commands share."""
 
 import argparse
+import math
 import os
+
+from minigpt.commands.json_fields import described
 
 
 def add_model(command):
@@ -13,7 +16,7 @@ def add_model(command):
     types = ["float32", "float64", "bfloat16", "float16"]
     command.add_argument("--dtype", choices=types, default="float32", help="of weights and cache (%(default)s)")
     command.add_argument("--window", type=count, metavar="N", help="let the model see only the last N tokens")
-    command.add_argument("--sinks", type=int, default=0, metavar="N", help="... and the first N (%(default)s)")
+    command.add_argument("--sinks", type=from_zero, default=0, metavar="N", help="... and the first N (%(default)s)")
     command.add_argument("--device", default="cpu", help="cpu, cuda, ... (%(default)s)")
     command.add_argument(
         "--threads", type=threads, metavar="N", help="CPU threads (1 for a small model, else torch's choice)"
@@ -30,18 +33,55 @@ def add_caches(command):
     command.add_argument("--cache", nargs="+", metavar="NAME", help="which caches, with spaces between (default: all)")
 
 
-def add_json(command):
-    command.add_argument("--json", action="store_true", help="print one JSON object instead")
+def add_json(command, fields: dict):
+    """fields: what the object holds, as json_fields has it."""
+    command.add_argument("--json", action="store_true", help="print one JSON object instead (its fields: below)")
+    command.epilog = described(fields)
+
+
+def add_seed(command, default: int | None, of: str):
+    """of: what it is the seed of."""
+    command.add_argument("--seed", type=seed, default=default, metavar="N", help=of)
 
 
 def count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, got {text}")
-    return int(text)
+    return whole_number(text, 1)
+
+
+def from_zero(text: str) -> int:
+    return whole_number(text, 0)
+
+
+def seed(text: str) -> int:
+    return whole_number(text, 0, 2**63 - 1)  # more is too much for torch, less for numpy
 
 
 def threads(text: str) -> int:
-    number, most = count(text), max(128, os.cpu_count() or 1)  # more than the system gives would end the process
-    if number > most:
-        raise argparse.ArgumentTypeError(f"must be {most} or fewer, got {number}")
-    return number
+    return whole_number(text, 1, max(128, os.cpu_count() or 1))  # more than the system gives would end the process
+
+
+def whole_number(text: str, least: int, most: int | None = None) -> int:
+    if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+        bounds = f"{least} or more" if most is None else f"{least} to {most}"
+        raise argparse.ArgumentTypeError(f"must be a whole number, {bounds}, got {text}")
+    return int(text)
+
+
+def above_zero(text: str) -> float:
+    if not 0 < number(text) < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text}")
+    return number(text)
+
+
+def share(text: str) -> float:
+    if not 0 < number(text) <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, 1 at most, got {text}")
+    return number(text)
+
+
+def number(text: str) -> float:
+    """NaN for what is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,8 +1,8 @@
 """A text, written while it is generated."""
 
 from minigpt.commands import EXIT_OK
-from minigpt.commands.arguments import add_model, add_new_tokens
-from minigpt.commands.opening import cache_names, open_model, open_prompt
+from minigpt.commands.arguments import above_zero, add_model, add_new_tokens, add_seed, count, share
+from minigpt.commands.opening import cache_name, open_model, open_prompt
 
 SUMMARY = "continue a prompt, and write the text as it comes"
 
@@ -13,12 +13,14 @@ def declare(command):
     add_new_tokens(command, default=128)
     command.add_argument("--cache", default="dynamic", metavar="NAME", help="which cache (%(default)s)")
     command.add_argument("--do-sample", action="store_true", help="draw, instead of taking the likeliest token")
-    command.add_argument("--temperature", type=float, default=1.0, help="of the draw (%(default)s)")
-    command.add_argument("--top-k", type=int, default=50, help="draw from the K likeliest tokens (%(default)s)")
+    command.add_argument("--temperature", type=above_zero, default=1.0, help="of the draw (%(default)s)")
     command.add_argument(
-        "--top-p", type=float, default=1.0, help="draw from the fewest that together reach this (%(default)s)"
+        "--top-k", type=count, default=50, metavar="K", help="draw from the K likeliest tokens (%(default)s)"
     )
-    command.add_argument("--seed", type=int, default=None, help="makes the draws repeatable")
+    command.add_argument(
+        "--top-p", type=share, default=1.0, help="draw from the fewest that together reach this (%(default)s)"
+    )
+    add_seed(command, None, "makes the draws repeatable")
 
 
 def run(options) -> int:
@@ -26,7 +28,7 @@ def run(options) -> int:
     from minigpt.show.escapes import visible
     from minigpt.show.stream import TextStream
 
-    (name,) = cache_names([options.cache])
+    name = cache_name(options.cache)
     model, folder = open_model(options)
     model = served_by(name, model)
     tokenizer, ids = open_prompt(options, model, folder)

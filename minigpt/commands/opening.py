@@ -10,8 +10,10 @@ def open_model(options):
     from minigpt.model import GPT
     from minigpt.pretrained import model_folder
 
+    if options.sinks and not options.window:
+        raise ValueError(f"--sinks {options.sinks} are kept beside a window: add --window N")
     model = GPT.from_pretrained(options.model, dtype=getattr(torch, options.dtype), device=options.device)
-    if options.window or options.sinks:
+    if options.window:
         model = model.with_window(options.window, options.sinks)
     small = sum(parameter.numel() for parameter in model.parameters()) < SMALL
     if options.threads or small:
@@ -43,12 +45,30 @@ def open_prompt(options, model, folder):
     return tokenizer, torch.tensor([ids], dtype=torch.int64, device=model.device)
 
 
+def check_knows_questions(model) -> None:
+    """Memory questions are texts of the bundled model: another must have its vocabulary, and room for them."""
+    from minigpt.recall.corpus import VOCABULARY
+    from minigpt.recall.questions import LENGTH
+
+    config = model.config
+    if config.vocab_size != VOCABULARY or config.context < LENGTH:
+        raise ValueError(
+            f"memory questions are {LENGTH} tokens of a vocabulary of {VOCABULARY}, and this model has a context of "
+            f"{config.context} and a vocabulary of {config.vocab_size}: ask recall, or a model that `train` made"
+        )
+
+
 def cache_names(wanted: list[str] | None) -> list[str]:
     """Each wanted cache once (None: all caches)."""
     from minigpt.cache import CACHES
 
-    unknown = set(wanted or []) - set(CACHES)
-    if unknown:
-        known = ", ".join(CACHES)
-        raise ValueError(f"no cache is named {', '.join(sorted(unknown))}; there are {known} (put spaces between)")
-    return list(dict.fromkeys(wanted or CACHES))
+    return [cache_name(name) for name in dict.fromkeys(wanted or CACHES)]
+
+
+def cache_name(wanted: str) -> str:
+    from minigpt.cache import CACHES
+
+    if wanted not in CACHES:
+        several = ", with spaces between several" if "," in wanted else ""
+        raise ValueError(f"no cache is named {wanted}; there are {', '.join(CACHES)}{several}")
+    return wanted

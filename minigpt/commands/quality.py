@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from minigpt.commands import EXIT_OK
-from minigpt.commands.arguments import add_model, count
+from minigpt.commands.arguments import add_model, add_seed, count
 from minigpt.commands.out import check_file
 
 SUMMARY = "measure recall, bits per byte and rounding errors of every cache and setting (twenty minutes or more)"
@@ -12,20 +12,21 @@ SUMMARY = "measure recall, bits per byte and rounding errors of every cache and 
 def declare(command):
     add_model(command)
     command.add_argument("--questions", type=count, default=25, metavar="N", help="for each distance (%(default)s)")
-    command.add_argument("--seed", type=int, default=303, help="of the questions (%(default)s)")
+    add_seed(command, 303, "of the questions (%(default)s)")
     command.add_argument(
         "--out", type=Path, default=Path("figures/data/quality.json"), metavar="FILE", help="(%(default)s)"
     )
 
 
 def run(options) -> int:
-    from minigpt.commands.opening import open_model
+    from minigpt.commands.opening import check_knows_questions, open_model
     from minigpt.measure.quality.recording import record
     from minigpt.show.tables.quality import report_recording
     from minigpt.show.terminal import Terminal
 
     check_file(options.out)
     model, _ = open_model(options)
+    check_knows_questions(model)
     console = Terminal()
     recording = record(
         options.model,

@@ -1,8 +1,8 @@
 """The same text with a cache and without, side by side."""
 
 from minigpt.commands import EXIT_DIFFERENT, EXIT_OK
-from minigpt.commands.arguments import add_model, add_new_tokens
-from minigpt.commands.opening import cache_names, open_model, open_prompt
+from minigpt.commands.arguments import add_model, add_new_tokens, add_seed
+from minigpt.commands.opening import cache_name, open_model, open_prompt
 
 SUMMARY = "write the same text with a cache and without, side by side, and count"
 
@@ -12,7 +12,7 @@ def declare(command):
     command.add_argument("--prompt", default="HAMLET.\nTo be", help="the text to continue")
     add_new_tokens(command, default=400)
     command.add_argument("--cache", default="dynamic", metavar="NAME", help="which cache (%(default)s)")
-    command.add_argument("--seed", type=int, default=0, help="of the drawn text, the same for both (%(default)s)")
+    add_seed(command, 0, "of the drawn text, the same for both (%(default)s)")
 
 
 def run(options) -> int:
@@ -23,7 +23,7 @@ def run(options) -> int:
     from minigpt.show.race import panes, verdict
     from minigpt.show.terminal import Terminal
 
-    (name,) = cache_names([options.cache])
+    name = cache_name(options.cache)
     if name == "none":
         raise ValueError("--cache none is what the other side runs without: name a cache that keeps something")
     model, folder = open_model(options)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from minigpt.commands import EXIT_OK
-from minigpt.commands.arguments import threads
+from minigpt.commands.arguments import add_seed, threads
 from minigpt.commands.out import check_folder
 
 SUMMARY = "make the bundled model anew, or one of your own text"
@@ -18,7 +18,7 @@ def declare(command):
         help="gets a checkpoint every 250 steps, from which the same command continues (%(default)s)",
     )
     command.add_argument("--data", type=Path, metavar="FILE", help="any UTF-8 text (default: Shakespeare's plays)")
-    command.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    add_seed(command, 0, "of the first weights and of every batch (%(default)s)")
     command.add_argument(
         "--threads", type=threads, default=1, metavar="N", help="another number rounds differently (%(default)s)"
     )
@@ -29,6 +29,10 @@ def run(options) -> int:
     from minigpt.recall.train import train
 
     check_folder(options.out)
+    if options.data and not options.data.is_file():
+        raise ValueError(
+            f"{options.data}: {'a folder' if options.data.is_dir() else 'no such file'}: name a UTF-8 text"
+        )
     try:
         train(
             options.out,

@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 
 from minigpt.lecture.room import LINE, LINES, WIDTH, Piece
+from minigpt.show.program import program
 
 
 def figure(image: str, shape: float, words: str) -> Piece:
@@ -28,12 +29,12 @@ def drawing(file: Path) -> Piece:
     try:
         svg = file.read_bytes()
     except OSError as error:
-        raise ValueError(f"{file}: {error.strerror}: draw it by python -m minigpt figures, or say --figures") from error
+        raise ValueError(f"{file}: {error.strerror}: draw it by {program()} figures, or say --figures") from error
     text = svg.decode()
     title = re.search(r"<title>(.*?)</title>", text, re.DOTALL)
     box = re.search(r'viewBox="0 0 (\S+) (\S+)"', text)
     if not title or not box:
-        raise ValueError(f"{file} has no title or no viewBox: draw it by python -m minigpt figures, or say --figures")
+        raise ValueError(f"{file} has no title or no viewBox: draw it by {program()} figures, or say --figures")
     words, (width, height) = html.unescape(title[1]), map(float, box.groups())
     image = f'<img alt="{html.escape(words)}" src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}">'
     return figure(image, width / height, words)

@@ -15,6 +15,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 WEIGHTS = Path(__file__).parent / "weights"
 VOCABULARY = 1024
 HELD_OUT = "the-tempest"  # the play that training never sees
+HELD_OUT_FILE = "held_out.safetensors"  # in tokens, beside the weights
 
 # A fact is four tokens, `[Give Romeo ruby.]` and a line's end; the first two alone are the question.
 # The key stands next to its value: what a pair of attention heads can look up (Olsson et al., arXiv 2209.11895).
@@ -114,10 +115,10 @@ def read_file(path: Path) -> tuple[str, str]:
     try:
         text = Path(path).read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text: {error}") from error
+        raise ValueError(f"{path} is not UTF-8 text ({error}): save it as UTF-8") from error
     held_out = min(len(text) // 10, 100_000)
     if not held_out:
-        raise ValueError(f"{path}: {len(text)} characters are too few to train on")
+        raise ValueError(f"{path}: {len(text)} characters are too few to train on: give 10 or more")
     return text[:-held_out], text[-held_out:]
 
 
@@ -139,4 +140,4 @@ def train_tokenizer(text: str) -> Tokenizer:
 @lru_cache
 def held_out() -> Text:
     """The Tempest, as it ships with the weights."""
-    return Text.load(WEIGHTS / "held_out.safetensors")
+    return Text.load(WEIGHTS / HELD_OUT_FILE)

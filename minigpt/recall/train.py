@@ -22,7 +22,7 @@ from minigpt.config import GPTConfig
 from minigpt.model import GPT
 from minigpt.pretrained import load_tokenizer
 from minigpt.recall.checkpoint import load, save
-from minigpt.recall.corpus import Text, read_file, read_plays, train_tokenizer
+from minigpt.recall.corpus import HELD_OUT_FILE, Text, read_file, read_plays, train_tokenizer
 from minigpt.recall.exam import assess
 from minigpt.recall.questions import BINS
 from minigpt.recall.settings import CONFIG, STAGES, Settings, Stage
@@ -75,7 +75,7 @@ def train(
         model.parameters(), lr=0.0, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
     )
     curve = load(checkpoint, model, optimizer, settings, learned) if checkpoint.exists() else []
-    held_out.save(out / "held_out.safetensors")
+    held_out.save(out / HELD_OUT_FILE)
     done = {name: curve[-1][name] if curve else 0 for name in ("step", "tokens", "seconds")}
     step, tokens, begin = done["step"], done["tokens"], time.monotonic() - done["seconds"]
 

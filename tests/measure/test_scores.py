@@ -124,6 +124,20 @@ def test_bytes_held_are_the_closed_form(model, setting, nbytes):
     assert held(setting.serve(model).config, setting)[-1] == nbytes
 
 
+@pytest.mark.parametrize("setting", SETTINGS[::3], ids=lambda setting: setting.name)
+def test_bytes_held_are_those_of_a_cache_that_is_fed_one_token_at_a_time(model, setting):
+    config, tokens = setting.serve(model).config, 130  # two groups of 64, and two tokens more
+    singly = {"chunk": 1} if setting.window else {}
+    cache = make_cache(setting.cache, config, dtype=torch.float16, **singly, **setting.options)
+    token, found = torch.zeros(1, 1, config.n_kv_head, config.head_size, dtype=torch.float16), []
+    for _ in range(tokens):
+        cache.admit(None, torch.zeros(1, 1, dtype=torch.int64))
+        for layer in range(config.n_layer):
+            cache.update(token, token, layer)
+        found.append(cache.nbytes)
+    assert held(config, setting, tokens) == found
+
+
 def test_a_window_holds_as_much_from_the_start_and_groups_of_64_tokens_most_before_they_are_whole(model):
     ring = sliding(64, 4)
     assert set(held(ring.serve(model).config, ring)) == {2 * NUMBERS * 68}

@@ -9,16 +9,26 @@ from rich.console import Console
 from minigpt.measure.quality.recording import Recording
 from minigpt.measure.quality.rounding import RoundingError
 from minigpt.measure.quality.scores import Score
-from minigpt.measure.quality.settings import exact, sliding
-from minigpt.show.tables.quality import report_recording
+from minigpt.measure.quality.settings import SETTINGS, exact, rounding, sliding
+from minigpt.show.tables.layout import explained, short_name
+from minigpt.show.tables.quality import report, report_recording
+
+RULE = "─"  # below a table's heads
+
+
+def printed(report, *arguments, width=80) -> list[str]:
+    console = Console(file=io.StringIO(), width=width)
+    report(*arguments, console)
+    return console.file.getvalue().splitlines()
 
 
 @pytest.fixture
-def lines():
+def recording():
     full = Score(exact("dynamic"), 25, [25] * 8, 786_432, 800_000, 2.178, 0.0, (0.0, 0.0))
     window = replace(full, setting=sliding(64, 4), right=[25, 7, 0, 0, 0, 0, 0, 1], more_bits_interval=(0.1479, 0.179))
+    widest = max(SETTINGS, key=lambda setting: len(setting.name))
     error = RoundingError(2, 4, "channel", 0.06, 0.085, 0.0342, 0.0329, 0.024, 0.0526)
-    recording = Recording(
+    return Recording(
         "recall",
         "float32",
         "2",
@@ -30,40 +40,74 @@ def lines():
         "float16",
         5,
         20.0,
-        [full, window],
+        [full, window, replace(full, setting=widest)],
         [error],
         [full],
         [replace(error, bits=2)],
         [replace(window, right=[24] * 8)],
     )
-    console = Console(file=io.StringIO(), width=200)
-    report_recording(recording, console)
-    return [" ".join(line.replace("│", " ").split()) for line in console.file.getvalue().splitlines()]
 
 
-def test_a_line_says_bytes_recall_its_interval_and_the_bits(lines):
-    assert (
-        "dynamic 786,432 800,000 100.0% 98.1 to 100.0 100 100 100 100 100 100 100 100 2.178 +0.0000 to +0.0000" in lines
-    )
-    window = next(line for line in lines if line.startswith("window 64, 4 sinks"))
-    assert "16.5% 12.0 to 22.3 100 28 0 0 0 0 0 4 2.178 +0.1479 to +0.1790" in window
+@pytest.fixture
+def lines(recording):
+    return [" ".join(line.split()) for line in printed(report_recording, recording)]
+
+
+def test_a_line_says_recall_and_its_interval_another_bytes_and_bits(lines):
+    assert "dynamic 100.0% 98.1 to 100.0 100 100 100 100 100 100 100 100" in lines
+    assert "window 64, 4 sinks 16.5% 12.0 to 22.3 100 28 0 0 0 0 0 4" in lines
+    assert "dynamic 786,432 800,000 2.178 +0.0000 to +0.0000" in lines
+    assert "window 64, 4 sinks 786,432 800,000 2.178 +0.1479 to +0.1790" in lines
 
 
 def test_errors_stand_under_their_names(lines):
-    headings = next(line for line in lines if "output of keys" in line).replace("┃", " ").split()
-    assert headings[:6] == ["group", "bits", "layer", "keys", "scores", "weights"]
+    heads = next(line for line in lines if line.startswith("group bits"))
+    assert heads == "group bits layer keys scores weights of keys values of values"
     assert "channel 4 2 0.0600 0.0342 0.0329 0.0240 0.0850 0.0526" in lines
 
 
 def test_the_outlier_is_said_to_be_there_on_purpose(lines):
     said = next(at for at, line in enumerate(lines) if "20 times as large on purpose" in line)
     assert "channel 2 2 0.0600 0.0342 0.0329 0.0240 0.0850 0.0526" in lines[said:]
-    assert lines[0] == "25 memory questions at each distance, seed 303"
+    assert lines[1].startswith("25 memory questions at each distance, seed 303.")
 
 
 def test_it_says_how_bytes_are_counted_and_what_is_measured_so(lines):
-    assert (
-        lines[1] == "Bytes: of 450 tokens, kept in float16, fed one token at a time, at their end (most: on the way)."
-    )
+    words = "Bytes: of 450 tokens, kept in float16, fed one token at a time, at their end (most: on the way)."
+    assert words in " ".join(lines)
     said = lines.index("Not in float32, fed 64 tokens at once, but as bytes are counted:")
-    assert any(line.startswith("window 64, 4 sinks") and "96.0%" in line for line in lines[said:])
+    assert any(line.startswith("window 64, 4 sinks 96.0%") for line in lines[said:])
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_no_line_is_wider_than_80_columns_and_no_row_is_broken(recording, width):
+    lines = printed(report_recording, recording, width=width)
+    assert max(map(len, lines)) <= 80
+    assert lines == printed(report_recording, recording)
+
+
+def test_words_say_what_a_table_means_before_it_comes(recording):
+    lines = printed(report_recording, recording)
+    first = next(at for at, line in enumerate(lines) if line.startswith(RULE))
+    before = " ".join(" ".join(lines[:first]).split())
+    for said in ("Right:", "to N:", "Bits a byte:", "Bytes:"):
+        assert said in before
+
+
+def test_recall_says_what_was_asked_what_was_right_and_what_a_guess_would_be():
+    lines = printed(report, "static", {50: 1.0, 100: 0.875}, {50: 0.125, 100: 0.2}, 2.178, 40)
+    rows = [line.split() for line in lines]
+    assert ["1", "to", "50", "100.0%", "12.5%"] in rows
+    assert ["51", "to", "100", "87.5%", "20.0%"] in rows
+    assert "Read through the cache static: 40 memory questions at each distance" in lines[1]
+    assert "2.178 bits a byte" in lines[-1]
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_short_name_is_one_setting_and_explained_where_there_is_one_to_explain():
+    assert len({short_name(setting) for setting in SETTINGS}) == len(SETTINGS)
+    assert short_name(sliding(64, 4)) == "window 64, 4 sinks"
+    two = rounding("quanto", 2, "channel", "token")
+    words = "int2 channel/token: 2 bits; keys share a scale by channel, values by token."
+    assert explained([exact("none"), rounding("quanto", 8, "head", "head"), two]) == words
+    assert explained([exact("none"), sliding(64, 4)]) == ""

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import torch
 
-from minigpt.cache import make_cache
 from minigpt.config import GPTConfig
+from minigpt.measure.forms.caches import FORMS
+from minigpt.measure.forms.generation import kv_costs
 from minigpt.measure.quality.interval import bootstrap, wilson
 from minigpt.measure.quality.reference import PROMPT_TOKENS, Reference, reference_of
 from minigpt.measure.quality.settings import SETTINGS, Setting
@@ -81,16 +82,12 @@ def score(model, setting: Setting, reference: Reference, chunk: int = CHUNK) -> 
 
 
 def held(config: GPTConfig, setting: Setting, tokens: int = PROMPT_TOKENS) -> list[int]:
-    """Bytes of keys and values that a cache of one row holds after each token. config: with the setting's window."""
-    singly: dict = {"chunk": 1} if setting.window else {}
-    cache = make_cache(setting.cache, config, dtype=KEPT, **singly, **setting.options)
-    token, found = torch.zeros(1, 1, config.n_kv_head, config.head_size, dtype=KEPT), []
-    for _ in range(tokens):
-        cache.admit(None, torch.zeros(1, 1, dtype=torch.int64))
-        for layer in range(config.n_layer):
-            cache.update(token, token, layer)
-        found.append(cache.nbytes)
-    return found
+    """Bytes of keys and values that a cache of one row holds after each token, by its closed form. config: with the
+    setting's window."""
+    sizes = {"chunk": 1, "max_cache_len": config.context}  # fed one at a time; as many slots as by default
+    options = {name: size for name, size in sizes.items() if name in FORMS[setting.cache].options} | setting.options
+    costs = kv_costs(setting.cache, config, prompt=1, new_tokens=tokens, itemsize=KEPT.itemsize, **options)
+    return [cost.nbytes for cost in costs]
 
 
 def score_all(

@@ -43,8 +43,9 @@ def contestants(
         calls[name] = partial(served[name].generate, ids, max_new_tokens=new_tokens, cache_implementation=name)
     if peer == "transformers":
         served[peer], calls[peer] = model, transformers_peer(folder, model, ids, new_tokens)
+    uncached = {gpt: gpt.generate(ids, max_new_tokens=new_tokens, use_cache=False) for gpt in {*served.values()}}
     for name, call in calls.items():
-        if not torch.equal(call(), served[name].generate(ids, max_new_tokens=new_tokens, use_cache=False)):
+        if not torch.equal(call(), uncached[served[name]]):
             raise ValueError(f"{name} generates other tokens than its uncached model: there is nothing to compare")
     return calls
 

@@ -1,44 +1,53 @@
-"""The table of `python -m minigpt`: one prompt continued under every cache, and what each saved."""
+"""The tables of `python -m minigpt`: one prompt continued under every cache, whether it stayed the same, and what each
+saved."""
 
-import textwrap
 from dataclasses import asdict
 from typing import Any
 
 import torch
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from minigpt.measure.counted.run import Run
 from minigpt.measure.quality.line import Line
 from minigpt.measure.quality.scores import Score
+from minigpt.recall.questions import BINS
 from minigpt.show.escapes import visible
-
-WIDTH = 100  # columns that the table needs: a narrower terminal wraps its lines, but no number is cut
+from minigpt.show.tables.layout import print_table, print_words, table_of
 
 
 def report(lines: list[Line], uncached: Run, tokenizer, prompt: int, console: Console) -> None:
-    """Print the text, the table, and what its words mean."""
+    """Print the text, and two tables, each after what its words mean."""
     tokens = uncached.tokens[0].tolist()
-    none, new = lines[0], len(tokens) - prompt
+    new = len(tokens) - prompt
     plain: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
     console.print(visible(tokenizer.decode(tokens[:prompt])), style="dim", end="", **plain)
     console.print(visible(continuation(tokenizer, tokens, prompt)), style="bold", **plain)
-    console.print()
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("cache", no_wrap=True)
-    for heading in (
-        "oracle's\ntokens",
-        "logits\noff by",
-        "none's\ntokens",
-        "logits\noff by",
-        "prefill\nms/tok.",
-        "decode\nms/tok.",
-        "\nfaster",
-        "bytes\nheld",
-        "K/V rows\ncomputed",
-    ):
-        table.add_column(heading, justify="right", no_wrap=True)
+    report_sameness(lines, prompt, new, console)
+    report_savings(lines, console)
+
+
+def report_sameness(lines: list[Line], prompt: int, new: int, console: Console) -> None:
+    none = lines[0]
+    reasons = [
+        f" {each.cache} sees the last {each.window} tokens and the first {each.sinks}."
+        for each in lines
+        if each.window != none.window
+    ]
+    reasons += [f" {each.cache} rounds old tokens; the newest stay exact." for each in lines if each.lossy]
+    print_words(
+        f"The same text? {new} new tokens after {prompt} of the prompt, without a cache (none) and through each. A "
+        "cache must equal its oracle: the model without a cache, where it sees as much of the text, and reads rounded "
+        "numbers where the cache had rounded them. Same tokens: how many, up to the first other one. Logit difference: "
+        f"the largest up to there.{''.join(reasons)}",
+        console,
+    )
+    table = table_of(
+        "cache",
+        "same tokens\nas its oracle",
+        "logit difference\nto its oracle",
+        "same tokens\nas none",
+        "logit difference\nto none",
+    )
     for each in lines:
         table.add_row(
             each.cache,
@@ -46,32 +55,37 @@ def report(lines: list[Line], uncached: Run, tokenizer, prompt: int, console: Co
             scientific(each.largest_logit_difference),
             f"{each.exact_tokens}",
             scientific(each.exact_logit_difference),
+        )
+    print_table(table, console)
+
+
+def report_savings(lines: list[Line], console: Console) -> None:
+    none, cached = lines[0], lines[1:]
+    once = f"; with a cache, {often(max(each.most_times for each in cached))}" if cached else ""
+    print_words(
+        "What did it save? A K/V row is the key and the value of one token in one layer; "
+        f"{none.kv_rows_needed:,} are needed. Without a cache, the first token's was computed {often(none.most_times)} "
+        f"in each layer, an average token's {none.mean_times:.1f} times{once}. Bytes are held at the end. Times are "
+        "medians.",
+        console,
+    )
+    table = table_of(
+        "cache", "prefill,\nms a token", "decode,\nms a token", "decode\nfaster", "bytes\nheld", "K/V rows\ncomputed"
+    )
+    for each in lines:
+        table.add_row(
+            each.cache,
             f"{each.prefill_ms_per_token:.3f}",
             f"{each.decode_ms_per_token:.2f}",
             f"{each.speedup:.1f} x",
             f"{each.nbytes:,}",
             f"{each.kv_rows_computed:,}",
         )
-    console.width = max(console.width, WIDTH)
-    console.print(table)
-    narrow = [each for each in lines if each.window != none.window]
-    console.print()
-    lines_below = [
-        *textwrap.wrap(
-            f"{prompt} prompt tokens, {new} new ones. Oracle's tokens: how many, from the first on, are those "
-            "of the oracle, the uncached model that sees as much, and reads rounded numbers where the cache had "
-            "rounded them. None's tokens: how many are those of none. Logits off by: the largest difference up to "
-            "there. Faster: in decode, than none. K/V row: one token's key and value in one layer; "
-            f"{none.kv_rows_needed:,} are needed.",
-            WIDTH,
-        ),
-        *(f"{each.cache} sees the last {each.window} tokens and the first {each.sinks}." for each in narrow),
-        *(f"{each.cache} rounds old tokens; the newest (residual_length) stay exact." for each in lines if each.lossy),
-        f"Without a cache the first token's row was computed {none.most_times} times in each layer, an average token's "
-        f"{none.mean_times:.1f} times.",
-        "With a cache: once.",
-    ]
-    console.print("\n".join(lines_below), **plain)
+    print_table(table, console)
+
+
+def often(times: int) -> str:
+    return "once" if times == 1 else f"{times} times"
 
 
 def as_json(lines: list[Line], scores: list[Score], uncached: Run, tokenizer, prompt: int, setting: dict) -> dict:
@@ -84,6 +98,7 @@ def as_json(lines: list[Line], scores: list[Score], uncached: Run, tokenizer, pr
         "prompt_tokens": prompt,
         "new_tokens": len(tokens) - prompt,
         "caches": [asdict(each) for each in lines],
+        "distances": [high for _, high in BINS],
         "quality": [asdict(each) for each in scores],
     }
 
