@@ -29,7 +29,7 @@ def run(options) -> int:
         raise ValueError(f"figures are drawn with matplotlib: pip install matplotlib ({error})") from error
 
     check_folder(options.out)
-    torch.set_num_threads(1)  # another number sums in another order, and the last bits of some numbers are drawn
+    torch.set_num_threads(1)  # the bundled model is small: more would wait for each other; and times are of one
     measured = {}
     if options.measure:
         check_file(options.measure)
