@@ -1,22 +1,22 @@
 """What transformers' quantized cache does on top of the real optimum-quanto and hqq: seen from outside, written down.
 
-`python -m tests.axes` (after `pip install ".[peers,test]"`) writes figures/data/axes.json, which notebooks 06 and
-09 show; test_peers.py holds a fresh run to it.
+`python -m tests.axes` (after `pip install ".[peers,test]"`) writes minigpt/measure/recorded/axes.json, which notebooks
+06 and 09 show; test_peers.py holds a fresh run to it.
 """
 
 import contextlib
 import json
 import warnings
 from importlib.metadata import version
-from pathlib import Path
 from types import SimpleNamespace
 
 import torch
 
 from minigpt.measure.quality.sharing import shared
 from minigpt.pretrained import model_folder
+from minigpt.show.plots.recorded import DATA
 
-FILE = Path(__file__).parents[1] / "figures" / "data" / "axes.json"
+FILE = DATA / "axes.json"
 AXES = [("quanto", 0), ("hqq", 1), ("quanto", -1), ("hqq", 0)]
 BITS = 1, 2, 3, 4, 8
 PROMPT, RESIDUAL, FLUSHES = 96, 32, 10

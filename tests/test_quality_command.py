@@ -1,7 +1,5 @@
 """`python -m minigpt quality`: what it writes, and what it refuses."""
 
-from pathlib import Path
-
 import torch
 
 from minigpt.__main__ import main
@@ -9,8 +7,9 @@ from minigpt.config import GPTConfig
 from minigpt.measure.quality import recording
 from minigpt.measure.quality.recording import Recording
 from minigpt.model import GPT
+from minigpt.show.plots.recorded import DATA
 
-RECORDED = Path(__file__).parents[1] / "figures" / "data" / "quality.json"
+RECORDED = DATA / "quality.json"
 
 
 def test_it_writes_what_it_measured_and_prints_it(monkeypatch, tmp_path, capsys):

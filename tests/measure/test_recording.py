@@ -4,7 +4,6 @@ import copy
 import json
 from dataclasses import asdict, replace
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import torch
@@ -20,9 +19,9 @@ from minigpt.measure.quality.settings import CHECKED, INJECTED, SETTINGS
 from minigpt.recall.corpus import held_out
 from minigpt.recall.exam import CHUNK, bits_per_byte, right_by_distance
 from minigpt.recall.questions import BINS
-from minigpt.show.plots.recorded import as_large, smallest_good
+from minigpt.show.plots.recorded import DATA, as_large, smallest_good
 
-PATH = Path(__file__).parents[2] / "figures" / "data" / "quality.json"
+PATH = DATA / "quality.json"
 
 # Setting, bin: where all, some and none are remembered.
 SAMPLE = [

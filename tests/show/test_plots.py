@@ -1,11 +1,15 @@
 """The figures are drawn from a run, the same to the byte each time, and can be read from the last row."""
 
+import dataclasses
 import functools
 import html
 import io
 import itertools
+import os
 import platform
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -21,9 +25,9 @@ from minigpt.cache import CACHES
 from minigpt.measure.timed import time_per_token
 from minigpt.measure.timed.time_per_token import TimePerToken
 from minigpt.show.plots import all as plots_all
-from minigpt.show.plots import time_a_token
 from minigpt.show.plots.all import FIGURES, index
 from minigpt.show.plots.style import DARK, LIGHT, LOOKS, SMALL, THEMES, Picture
+from minigpt.show.plots.time_a_token import recorded_times
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -176,12 +180,43 @@ def test_drawn_twice_it_is_the_same_to_the_byte(name):
 def test_the_committed_figure_is_what_a_run_draws(name, theme):
     """To the byte by the matplotlib that drew it, on a machine of its kind; elsewhere a coordinate may round otherwise,
     but the words are the same."""
-    committed = (ROOT / "figures" / f"{name}{theme.suffix}.svg").read_text(encoding="utf-8")
+    assert_as_committed(svg(name, theme), f"{name}{theme.suffix}.svg")
+
+
+# What torch and the libraries that multiply for it do on processors of another kind: they sum in another order.
+OTHER_PROCESSORS = {
+    "without AVX": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "COMPATIBLE"},
+    "with AVX2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2"},
+}
+SOME = """
+import sys
+from minigpt.__main__ import main
+from minigpt.show.plots import all as plots
+folder, *names = sys.argv[1:]
+plots.FIGURES = {name: plots.FIGURES[name] for name in names}
+main(["figures", "--out", folder])
+"""
+
+
+@pytest.mark.parametrize("processor", OTHER_PROCESSORS)
+def test_figures_of_what_a_model_computed_are_the_same_on_another_processor(processor, tmp_path):
+    """All others are drawn from whole numbers, or from what is recorded."""
+    environment = dict(os.environ, **OTHER_PROCESSORS[processor])
+    command = [sys.executable, "-c", SOME, str(tmp_path), "growth", "redundancy", "sameness"]
+    subprocess.run(command, env=environment, check=True, timeout=300)
+    drawn = sorted(tmp_path.glob("*.svg"))
+    assert len(drawn) == 6
+    for file in drawn:
+        assert_as_committed(file.read_text(encoding="utf-8"), file.name)
+
+
+def assert_as_committed(drawn, name):
+    committed = (ROOT / "figures" / name).read_text(encoding="utf-8")
     same_kind = (platform.system(), platform.machine()) == ("Linux", "x86_64")
     if f"Matplotlib v{matplotlib.__version__}" in committed and same_kind:
-        assert svg(name, theme) == committed
+        assert drawn == committed
     assert words_of(committed)
-    assert words_of(svg(name, theme)) == words_of(committed)
+    assert words_of(drawn) == words_of(committed)
 
 
 def words_of(svg):
@@ -211,12 +246,16 @@ def test_the_command_draws_each_figure_light_and_dark(tmp_path, monkeypatch, cap
     assert (tmp_path / "ring.svg").read_text(encoding="utf-8") == svg("ring")
 
 
-def test_it_measures_time_only_when_asked_to(tmp_path, monkeypatch, capsys):
-    measured = TimePerToken({"processor": "none"}, {}, 1.0, 1.0, {})
+def test_it_measures_time_only_when_asked_to_and_draws_and_records_it_where_it_is_told(tmp_path, monkeypatch, capsys):
+    recorded = data("time-a-token")
+    measured = dataclasses.replace(recorded, machine=recorded.machine | {"processor": "Pencil"})
     monkeypatch.setattr(time_per_token, "record", lambda: measured)
-    monkeypatch.setattr(time_a_token, "RECORDED", tmp_path / "data" / "time.json")
-    monkeypatch.setattr(plots_all, "FIGURES", {})
-    assert main(["figures", "--out", str(tmp_path)]) == 0
-    assert not time_a_token.RECORDED.exists()
-    assert main(["figures", "--out", str(tmp_path), "--measure"]) == 0
-    assert TimePerToken.load(time_a_token.RECORDED) == measured
+    monkeypatch.setattr(plots_all, "FIGURES", {"time-a-token": FIGURES["time-a-token"]})
+    out, file = tmp_path / "figures", tmp_path / "new" / "time.json"
+    for arguments, processor in ([], recorded.machine["processor"]), (["--measure", str(file)], "Pencil"):
+        assert not file.exists()
+        assert main(["figures", "--out", str(out), *arguments]) == 0
+        assert f"on {processor}, 1 thread" in (out / "README.md").read_text(encoding="utf-8")
+    assert TimePerToken.load(file) == measured
+    assert {path.name for path in tmp_path.iterdir()} == {"figures", "new"}
+    assert recorded_times() == recorded

@@ -1,6 +1,7 @@
 """All figures into a folder, and an index with what each says."""
 
 import html
+from collections.abc import Mapping
 from pathlib import Path
 
 from minigpt.show.plots.bytes_held import bytes_held, held
@@ -21,8 +22,8 @@ from minigpt.show.plots.time_a_token import recorded_times, time_a_token
 
 HOW = (
     "Drawn by `python -m minigpt figures`, each from a run, or from closed forms that equal what runs count; time and "
-    "quality from [recorded runs](data), which `python -m minigpt figures --measure` and `python -m minigpt quality` "
-    "make anew."
+    "quality from the runs recorded in `minigpt/measure/recorded`, which `python -m minigpt figures --measure FILE` "
+    "and `python -m minigpt quality` make anew."
 )
 
 # name of the files: (what is drawn, how)
@@ -43,12 +44,15 @@ FIGURES = {
 }
 
 
-def draw_all(folder: Path) -> list[Path]:
-    """Draw every figure into the folder, light and dark, as SVG and PNG, with an index. Returns the files."""
+def draw_all(folder: Path, measured: Mapping[str, object]) -> list[Path]:
+    """Draw every figure into the folder, light and dark, as SVG and PNG, with an index. Returns the files.
+
+    measured: what is drawn, by the figure's name, where it is not what the figure's own function makes or reads.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     files, shown = [], {}
     for name, (measure, draw) in FIGURES.items():
-        data = measure()
+        data = measured[name] if name in measured else measure()
         for theme in THEMES:
             picture = draw(data, theme=theme)
             for kind in ("svg", "png"):

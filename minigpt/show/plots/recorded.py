@@ -6,7 +6,7 @@ from minigpt.measure.quality.recording import Recording
 from minigpt.measure.quality.reference import ENOUGH
 from minigpt.measure.quality.scores import Score
 
-DATA = Path(__file__).parents[3] / "figures" / "data"  # what was measured once, since it takes minutes
+DATA = Path(__file__).parents[2] / "measure" / "recorded"  # what was measured once, since it takes minutes
 
 
 def recorded_quality() -> Recording:

@@ -11,7 +11,7 @@ RECORDED = DATA / "time.json"
 
 
 def recorded_times() -> TimePerToken:
-    """The times that `python -m minigpt figures --measure` recorded."""
+    """The times that `python -m minigpt figures --measure FILE` recorded on one machine."""
     return TimePerToken.load(RECORDED)
 
 
