@@ -1,6 +1,7 @@
 """Generation: prefill, decode, streaming. Arguments are named and mean as in transformers' `generate`."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -36,7 +37,7 @@ class Generation:
         max_new_tokens: int = 20,
         use_cache: bool = True,
         cache_implementation: str = "dynamic",
-        cache_config: dict | None = None,
+        cache_config: dict[str, Any] | None = None,
         max_cache_len: int | None = None,
         cache: KVCache | None = None,
         do_sample: bool = False,
@@ -46,7 +47,7 @@ class Generation:
         eos_token_id: int | list[int] | None = None,
         pad_token_id: int | None = None,
         prefill_chunk_size: int | None = None,
-        streamer=None,
+        streamer: Any = None,
         seed: int | None = None,
     ) -> Int[Tensor, "B N"]:
         """Go on from `input_ids`, a token at a time. Returns (B, T + new), the prompt, then what was

@@ -30,7 +30,7 @@ class Pretrained(nn.Module):
     config: GPTConfig
 
     @classmethod
-    def from_pretrained(cls, name: str | os.PathLike, dtype: Dtype = None, device: Device = None) -> "Self":
+    def from_pretrained(cls, name: str | os.PathLike[str], dtype: Dtype = None, device: Device = None) -> "Self":
         """Load a GPT from a folder, the bundled one ("recall"), or one of the Hugging Face hub by its name.
 
         name: a folder with config.json and model.safetensors (or its shards) in transformers' GPT-2 format;
@@ -51,7 +51,7 @@ class Pretrained(nn.Module):
         model.load_state_dict(state, assign=True)
         return model.requires_grad_(True).eval()
 
-    def save_pretrained(self, folder: str | os.PathLike) -> None:
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write config.json and model.safetensors, which transformers' AutoModelForCausalLM loads as GPT-2.
 
         Raises ValueError for what GPT-2's format can't say (grouped heads, window, sinks): transformers would
@@ -103,7 +103,7 @@ def file_shapes(cls, config) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def load_tokenizer(name: str | os.PathLike) -> Tokenizer:
+def load_tokenizer(name: str | os.PathLike[str]) -> Tokenizer:
     """The tokenizer of a model named as in `from_pretrained`. Raises ModelFileError where there is none."""
     path = model_folder(name) / "tokenizer.json"
     if not path.exists():
@@ -115,7 +115,7 @@ def load_tokenizer(name: str | os.PathLike) -> Tokenizer:
         raise ModelFileError(f"{path}: not a tokenizer ({error})") from error
 
 
-def model_folder(name: str | os.PathLike) -> Path:
+def model_folder(name: str | os.PathLike[str]) -> Path:
     """The folder that holds a model: a bundled one, a folder as it stands, or one of the hub's."""
     if name in BUNDLED:
         return BUNDLED[name]

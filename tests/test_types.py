@@ -182,9 +182,3 @@ def test_each_cache_says_what_it_is_in_its_own_words():
     said = [kind.__doc__ for kind in CACHES.values()]
     assert all(said)
     assert len({*said}) == len(CACHES)
-
-
-def test_the_package_says_that_it_is_typed():
-    pyproject = (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
-    assert (PACKAGE / "py.typed").is_file()
-    assert 'minigpt = ["py.typed"]' in pyproject.partition("[tool.setuptools.package-data]\n")[2].partition("\n\n")[0]
