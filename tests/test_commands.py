@@ -439,6 +439,11 @@ def test_recall_asks_a_model_about_the_text_that_was_held_out_when_it_was_made(t
     assert bits_per_byte(model, text=start) != bits_per_byte(model)
 
 
+def test_a_file_in_the_place_of_a_model_is_told(file, capsys):
+    assert main(["--model", str(file)]) == 2
+    assert f"{file} is a file: name the folder that it is in" in capsys.readouterr().err
+
+
 def test_a_model_without_a_tokenizer_is_told_by_its_file(tmp_path, capsys):
     GPT(GPTConfig(vocab_size=9, context=8, n_layer=1, n_head=1, n_embd=8)).save_pretrained(tmp_path)
     assert main(["--model", str(tmp_path)]) == 2
