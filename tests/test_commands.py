@@ -250,6 +250,7 @@ BAD = {
         ["--max-new-tokens", "4"],
         "--max-new-tokens 4: did you mean --new-tokens?",
     ),
+    "a command that would colour the terminal": (["\x1b[31m"], r"no command is named \x1b[31m; there are"),
     "a text too many": (["generate", "To be", "or not"], "generate takes no or not"),
     "no text": (["generate"], "the following arguments are required: prompt"),
     "an unknown cache": (["--cache", "dynamite"], "no cache is named dynamite; there are none, concat"),
