@@ -121,6 +121,8 @@ def model_folder(name: str | os.PathLike[str]) -> Path:
         return BUNDLED[name]
     if name and Path(name).is_dir():
         return Path(name)
+    if name and Path(name).is_file():
+        raise ModelFileError(f"{name} is a file: name the folder that it is in")
     if isinstance(name, os.PathLike) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or name.startswith("."):
         raise ModelFileError(
             f"{name}: no such folder: give one with config.json and model.safetensors, or a name, as recall"

@@ -250,6 +250,7 @@ BAD = {
         ["--max-new-tokens", "4"],
         "--max-new-tokens 4: did you mean --new-tokens?",
     ),
+    "a command that would colour the terminal": (["\x1b[31m"], r"no command is named \x1b[31m; there are"),
     "a text too many": (["generate", "To be", "or not"], "generate takes no or not"),
     "no text": (["generate"], "the following arguments are required: prompt"),
     "an unknown cache": (["--cache", "dynamite"], "no cache is named dynamite; there are none, concat"),
@@ -437,6 +438,11 @@ def test_recall_asks_a_model_about_the_text_that_was_held_out_when_it_was_made(t
     assert main(["recall", "--model", str(tmp_path), "--questions", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["bits_per_byte"] == bits_per_byte(model, text=start)
     assert bits_per_byte(model, text=start) != bits_per_byte(model)
+
+
+def test_a_file_in_the_place_of_a_model_is_told(file, capsys):
+    assert main(["--model", str(file)]) == 2
+    assert f"{file} is a file: name the folder that it is in" in capsys.readouterr().err
 
 
 def test_a_model_without_a_tokenizer_is_told_by_its_file(tmp_path, capsys):

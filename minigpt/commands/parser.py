@@ -21,6 +21,7 @@ from minigpt.commands import (
     recall,
     train,
 )
+from minigpt.show.escapes import visible
 from minigpt.show.program import program
 
 COMMANDS = {
@@ -41,7 +42,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str):
         """Exits: how it is used, what is wrong, and where more is told."""
         self.print_usage(sys.stderr)
-        self.exit(EXIT_USAGE, f"{self.prog}: error: {message} ({self.prog} --help tells more)\n")
+        self.exit(EXIT_USAGE, f"{self.prog}: error: {visible(message)} ({self.prog} --help tells more)\n")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

@@ -68,6 +68,8 @@ def train(
         learned, held_out = (Text.encode(tokenizer, text) for text in texts)
     except ValueError as error:
         raise ValueError(f"can't go on from {checkpoint}: {error}. Remove the checkpoint to start afresh") from error
+    if len(held_out.ids) < 2:
+        raise ValueError(f"{data}: what is held out of it is a single token: give a longer text, or one more varied")
 
     torch.manual_seed(seed)
     model = GPT(config)

@@ -87,8 +87,10 @@ def test_a_file_is_cut_into_what_is_learned_and_what_is_held_out(tmp_path):
     learned, rest = read_file(path)
     assert learned + rest == "añb\r\n" * 20
     assert len(rest) == 10
-    path.write_text("too few")
-    with pytest.raises(ValueError, match="7 characters are too few"):
+    path.write_text("a" * 20)
+    assert read_file(path) == ("a" * 18, "aa")
+    path.write_text("a" * 19)
+    with pytest.raises(ValueError, match="19 characters are too few to train on: give 20 or more"):
         read_file(path)
 
 

@@ -70,6 +70,13 @@ def test_a_tiny_text_trains_end_to_end(whole):
     assert str(out) not in (out / "curve.json").read_text(encoding="utf-8")
 
 
+def test_a_text_of_which_one_token_is_held_out_is_refused_before_any_work(tmp_path):
+    """Its surprise would be known of no token, after all the training."""
+    (tmp_path / "text.txt").write_text("ab" * 100, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"text\.txt: what is held out of it is a single token: give a longer text"):
+        recipe.train(tmp_path / "out", data=tmp_path / "text.txt", **TINY)
+
+
 @pytest.mark.parametrize("broken_at", [3, 5])  # a step after a checkpoint, in either stage
 def test_a_run_that_was_killed_goes_on_to_the_same_weights(whole, data, tmp_path, monkeypatch, broken_at):
     learn, steps = recipe.learn, iter(range(broken_at))
