@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
+from minigpt.from_transformers import speaks_transformers
 from minigpt.model_files import ACTIVATIONS, FIXED, LARGEST_JSON, SIZES, ModelFileError, check_file, read_config
 from minigpt.places import usable_device, usable_dtype
 from minigpt.uninitialised import without_init
@@ -22,6 +23,7 @@ class Pretrained:
     """What makes a model load and save itself."""
 
     @classmethod
+    @speaks_transformers
     def from_pretrained(cls, name: str | os.PathLike, dtype: torch.dtype | None = None, device=None):
         """Load a GPT from a folder, the bundled one ("recall"), or one of the Hugging Face hub by its name.
 

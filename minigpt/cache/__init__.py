@@ -11,6 +11,7 @@ from minigpt.cache.quantized import QuantizedCache
 from minigpt.cache.sliding import SlidingWindowCache
 from minigpt.cache.static import StaticCache
 from minigpt.config import GPTConfig
+from minigpt.from_transformers import INSTEAD
 
 CACHES = {
     "none": NoCache,
@@ -34,7 +35,9 @@ def make_cache(name: str, config: GPTConfig, **options) -> KVCache:
         windows = (
             "; window and sinks are the model's: with_window, or cache_config" if CACHES[name].needs_window else ""
         )
-        raise ValueError(f"the {name} cache has no option {', '.join(unknown)}; it has {', '.join(known)}{windows}")
+        theirs = [f"; {each}: {advice}" for each, advice in INSTEAD["make_cache"].items() if each in unknown]
+        refusal = f"the {name} cache has no option {', '.join(unknown)}; it has {', '.join(known)}"
+        raise ValueError("".join([refusal, *theirs, windows]))
     return CACHES[name](config, **options)
 
 
