@@ -11,12 +11,11 @@ from minigpt.cache import KVCache
 
 
 class Beams:
-    """Picks each beam's next token, after putting the beams that go on in the place of those that don't: in the text
-    (R = rows x `count` beams, side by side; the first `prompt` tokens are there) and in the cache.
-
-    A text that ends, by one of `eos` or at full length, scores the sum of its new tokens' log-probabilities over
-    (how many they are) ** penalty. A row that has `count` of them is done: at once (early_stopping=True), or when its
-    best beam scores no better at the length it has (False), or would have at full length ("never", if penalty > 0).
+    """Picks each beam's next token, and puts the beams that go on in the place of those that don't, in the cache and in
+    the text (R = rows x `count` beams, side by side). A text that ends, by one of `eos` or at full length, scores the
+    sum of its new tokens' log-probabilities over (how many they are) ** penalty. A row that has `count` texts is done:
+    at once (early_stopping=True), or when its best beam scores no better at its present length (False), or at full
+    length ("never", if penalty > 0).
     """
 
     def __init__(self, text: Int[Tensor, "R N"], prompt: int, cache: KVCache, count: int, eos, penalty, early_stopping):
@@ -34,7 +33,7 @@ class Beams:
         first = torch.arange(0, len(logits), self.count, device=logits.device)[:, None]
         beams, tokens = first + places // logits.shape[1], places % logits.shape[1]
         self.end += 1
-        ends = torch.isin(tokens, self.eos) | (self.end == self.text.shape[1])
+        ends = torch.isin(tokens, self.eos)
         going_on = scores.masked_fill(ends, -math.inf).topk(self.count).indices
         self.scores = scores.gather(1, going_on)
         self.rank(ends[:, : self.count], scores / (self.end - self.prompt) ** self.penalty, beams, tokens)
@@ -44,8 +43,8 @@ class Beams:
         return tokens
 
     def rank(self, ends: Bool[Tensor, "B n"], scores: Float[Tensor, "B c"], beams: Int[Tensor, "B c"], tokens) -> None:
-        """Take in the texts that end here, among the row's `count` best continuations."""
-        for row, nth in ends.nonzero().tolist():
+        """Take in the texts that end here, of the `count` best that each row has."""
+        for row, nth in (ends | (self.end == self.text.shape[1])).nonzero().tolist():
             if not self.done[row]:
                 text = torch.cat([self.text[beams[row, nth], : self.end - 1], tokens[row, nth, None]])
                 self.ended[row].append((scores[row, nth].item(), text))
@@ -58,5 +57,4 @@ class Beams:
 
     def best(self, number: int, pad: int | None) -> Int[Tensor, "M n"]:
         """The best `number` texts of each row, filled with `pad` to the length of the longest."""
-        texts = [text for row in self.ended for _, text in row[:number]]
-        return pad_sequence(texts, batch_first=True, padding_value=pad or 0)
+        return pad_sequence([text for row in self.ended for _, text in row[:number]], True, pad or 0)

@@ -44,7 +44,7 @@ class Generation:
         prefill_chunk_size: int | None = None,
         streamer=None,
         seed: int | None = None,
-    ) -> Int[Tensor, "B N"]:
+    ) -> Int[Tensor, "R N"]:
         """Go on from `input_ids`, a token at a time. Returns (B, T + new), the prompt, then what was
         generated; fewer if every row has reached eos.
 
