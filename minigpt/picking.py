@@ -14,7 +14,7 @@ def picker(do_sample: bool, temperature, top_k, top_p, seed, device):
     if do_sample:
         return sampler(temperature, top_k, top_p, seed, device)
     if temperature not in (None, 0, 1) or top_k not in (None, 0, 50) or top_p not in (None, 1) or seed is not None:
-        raise ValueError("temperature, top_k, top_p and seed are for drawing: add do_sample=True (--do-sample)")
+        raise ValueError("temperature, top_k, top_p and seed are for drawing: add do_sample=True")
     return greedy
 
 

@@ -9,9 +9,11 @@ from helpers import left_padding, random_gpt, random_ids, spread
 from mutants import mutate
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from minigpt.__main__ import main
 from minigpt.beams import Beams
 from minigpt.cache import CACHES, make_cache
 from minigpt.model import GPT
+from minigpt.pretrained import load_tokenizer
 
 T, NEW, V, PAD = 9, 16, 31, 1
 EOS = [3, 7, 11, 15, 19]  # so many that texts end at different times
@@ -161,6 +163,14 @@ def test_the_texts_of_beams_can_be_trained_on():
     assert not text.is_inference()
     model.train()(text[:, :-1]).square().mean().backward()
     assert model.wte.weight.grad.abs().sum() > 0
+
+
+def test_the_command_writes_the_best(capsys):
+    prompt = "ROMEO."
+    assert main(["generate", prompt, "--new-tokens", "12", "--num-beams", "4"]) == 0
+    ids = torch.tensor([load_tokenizer("recall").encode(prompt).ids])
+    best = GPT.from_pretrained("recall").generate(ids, max_new_tokens=12, num_beams=4)[0]
+    assert capsys.readouterr().out == load_tokenizer("recall").decode(best.tolist()) + "\n"
 
 
 # --- several texts a row that are drawn ---
