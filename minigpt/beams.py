@@ -23,7 +23,7 @@ class Beams:
         self.eos, self.penalty, self.early_stopping = eos, penalty, early_stopping
         self.scores = torch.full((len(text) // count, count), -math.inf, device=text.device)
         self.scores[:, 0] = 0  # a row's beams start alike: one of them is enough
-        self.ended = [[] for _ in self.scores]  # of each row, the best that have ended: (score, text)
+        self.ended: list[list[tuple[float, Tensor]]] = [[] for _ in self.scores]  # the best of each row, with scores
         self.done = [False for _ in self.scores]
 
     def __call__(self, logits: Float[Tensor, "R V"]) -> Int[Tensor, " R"]:

@@ -57,7 +57,7 @@ class Generation:
         do_sample: draw, as temperature, top_k and top_p say, repeatably with a seed. Otherwise greedy.
         num_beams: more than 1: beam search, with length_penalty and early_stopping (see `Beams`).
         num_return_sequences: how many texts each row gives, side by side: drawn, or the best of its beams. A cache that
-            was handed in then has as many rows, or as beams.
+            was handed in has a row for each of them afterwards, or for each beam.
         eos_token_id: a row that generates it is done, and is filled with pad_token_id (None: the first eos).
         prefill_chunk_size: feed the prompt in pieces of so many tokens (None: of 1,024).
         streamer: put(ids) is called with the prompt, then with the (B,) tokens of each step; end() at last.
@@ -73,16 +73,14 @@ class Generation:
         check_cache(model, cache, input_ids, positions, slots)
         check_chunk_size(prefill_chunk_size, cache)
         eos, pad = stop_tokens(model, eos_token_id, pad_token_id)
-        pick = picker(do_sample, temperature, top_k, top_p, seed, model.device)
+        draw = picker(do_sample, temperature, top_k, top_p, seed, model.device)
         each = copies(model, num_beams, num_return_sequences, length_penalty, early_stopping, do_sample, eos, streamer)
         if each > 1:
             rows = torch.arange(len(text)).repeat_interleave(each)
             text, positions = text[rows], None if positions is None else positions[rows]
             cache.select(rows)
-        if num_beams > 1:
-            pick = Beams(text, prompt, cache, num_beams, eos, length_penalty, early_stopping)
-        else:
-            pick = Finishing(pick, eos, pad)
+        beams = Beams(text, prompt, cache, num_beams, eos, length_penalty, early_stopping) if num_beams > 1 else None
+        pick = beams or Finishing(draw, eos, pad)
 
         if streamer is not None:
             streamer.put(text[:, :prompt].cpu())
@@ -96,7 +94,7 @@ class Generation:
                     break
         if streamer is not None:
             streamer.end()
-        return text[:, :end] if num_beams == 1 else pick.best(num_return_sequences, pad)
+        return beams.best(num_return_sequences, pad) if beams else text[:, :end]
 
 
 def steps(
