@@ -7,7 +7,6 @@ from minigpt.attention import NEVER
 from minigpt.cache import CacheError, CacheFull, KVCache, cache_options, make_cache
 from minigpt.cache.errors import described
 from minigpt.cache.text import UNKNOWN
-from minigpt.sampling import greedy, sampler
 
 
 def plan(model, input_ids, attention_mask, max_new_tokens):
@@ -62,15 +61,29 @@ def check_positions(positions, ids: Tensor, context: int) -> None:
         raise ValueError(f"positions must have the shape of ids, {tuple(ids.shape)}, got {tuple(positions.shape)}")
 
 
-def cache_options_of(cache_config) -> dict:
+def model_and_cache(model, cache, rows, slots, use_cache, name: str | None, cache_config, max_cache_len):
+    """The model, with the window that cache_config may set for this call; and the given cache, or an empty one."""
+    if cache is not None:
+        if (
+            use_cache is not True
+            or name not in (None, "dynamic")
+            or cache_config is not None
+            or max_cache_len is not None
+        ):
+            raise ValueError("cache= is used as it is: leave out use_cache and the options of a new cache")
+        return model, known_cache(cache)
     options = {} if cache_config is None else cache_config
     if not isinstance(options, dict) or not all(isinstance(name, str) for name in options):
         raise ValueError(f"cache_config must be a dict of a cache's options, got {cache_config!r}")
-    return dict(options)
+    options = options | ({} if max_cache_len is None else {"max_cache_len": max_cache_len})
+    if "window" in options:
+        model = model.with_window(options.pop("window"), options.pop("sinks", 0))
+    return model, new_cache(model, rows, slots, implementation(use_cache, name, options), options)
 
 
-def implementation(use_cache: bool, name: str, options: dict) -> str:
-    """The name of the cache that is asked for."""
+def implementation(use_cache: bool, name: str | None, options: dict) -> str:
+    """The name of the cache that is asked for. None is transformers' default, its dynamic cache."""
+    name = "dynamic" if name is None else name
     if use_cache:
         return name
     if name != "dynamic" or options:
@@ -119,28 +132,9 @@ def check_cache(model, cache, input_ids, positions, slots):
         )
 
 
-def stop_tokens(model, eos_token_id, pad_token_id):
-    """The ids that end a row, as a tensor or None, and the id that fills it afterwards."""
-    eos = eos_token_id if isinstance(eos_token_id, list) else [] if eos_token_id is None else [eos_token_id]
-    for token in eos + ([] if pad_token_id is None else [pad_token_id]):
-        if not isinstance(token, int) or isinstance(token, bool) or not 0 <= token < model.config.vocab_size:
-            raise ValueError(f"eos_token_id and pad_token_id must be ids of the vocabulary, got {token!r}")
-    pad = pad_token_id if pad_token_id is not None else eos[0] if eos else None
-    return (torch.tensor(eos, device=model.device) if eos else None), pad
-
-
 def check_chunk_size(size, cache) -> None:
     if size is not None and (not is_count(size) or not cache.keeps):
         raise ValueError(f"prefill_chunk_size {size!r} must be 1 or more, with a cache that keeps the pieces")
-
-
-def picker(do_sample: bool, temperature, top_k, top_p, seed, device):
-    """How a token is picked from its logits."""
-    if do_sample:
-        return sampler(temperature, top_k, top_p, seed, device)
-    if (temperature, top_k, top_p, seed) != (1.0, 50, 1.0, None):
-        raise ValueError("temperature, top_k, top_p and seed are for drawing: add do_sample=True (--do-sample)")
-    return greedy
 
 
 def is_count(number) -> bool:

@@ -7,18 +7,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from minigpt.arguments import (
-    cache_options_of,
-    check_cache,
-    check_chunk_size,
-    implementation,
-    known_cache,
-    new_cache,
-    picker,
-    plan,
-    stop_tokens,
-)
+from minigpt.arguments import check_cache, check_chunk_size, model_and_cache, plan
+from minigpt.beams import Beams
 from minigpt.cache import KVCache
+from minigpt.from_transformers import speaks_transformers
+from minigpt.picking import copies, picker, stop_tokens
 from minigpt.sampling import Finishing
 
 PREFILL = 1024  # tokens of a prompt that are fed at once, unless told otherwise: attention's mask has a row for each
@@ -29,6 +22,7 @@ class Generation:
 
     with_window: Callable  # the model's
 
+    @speaks_transformers
     @torch.no_grad()
     def generate(
         self,
@@ -36,20 +30,24 @@ class Generation:
         attention_mask: Tensor | None = None,
         max_new_tokens: int = 20,
         use_cache: bool = True,
-        cache_implementation: str = "dynamic",
+        cache_implementation: str | None = "dynamic",
         cache_config: dict[str, Any] | None = None,
         max_cache_len: int | None = None,
         cache: KVCache | None = None,
         do_sample: bool = False,
-        temperature: float = 1.0,
+        temperature: float | None = 1.0,
         top_k: int | None = 50,
-        top_p: float = 1.0,
+        top_p: float | None = 1.0,
+        num_beams: int = 1,
+        num_return_sequences: int = 1,
+        length_penalty: float = 1.0,
+        early_stopping: bool | str = False,
         eos_token_id: int | list[int] | None = None,
         pad_token_id: int | None = None,
         prefill_chunk_size: int | None = None,
         streamer: Any = None,
         seed: int | None = None,
-    ) -> Int[Tensor, "B N"]:
+    ) -> Int[Tensor, "R N"]:
         """Go on from `input_ids`, a token at a time. Returns (B, T + new), the prompt, then what was
         generated; fewer if every row has reached eos.
 
@@ -60,6 +58,9 @@ class Generation:
         cache: an empty cache, or one that an earlier call filled. input_ids is the whole text so far, of
             which the cache must hold a proper prefix.
         do_sample: draw, as temperature, top_k and top_p say, repeatably with a seed. Otherwise greedy.
+        num_beams: more than 1: beam search, with length_penalty and early_stopping (see `Beams`).
+        num_return_sequences: how many texts each row gives, side by side: drawn, or the best of its beams. A cache that
+            was handed in has a row for each of them afterwards, or for each beam.
         eos_token_id: a row that generates it is done, and is filled with pad_token_id (None: the first eos).
         prefill_chunk_size: feed the prompt in pieces of so many tokens (None: of 1,024).
         streamer: put(ids) is called with the prompt, then with the (B,) tokens of each step; end() at last.
@@ -67,24 +68,25 @@ class Generation:
         Raises ValueError or CacheError, before any work, for what can't be done.
         """
 
-        model, options = self, cache_options_of(cache_config)
-        if "window" in options:
-            model = model.with_window(options.pop("window"), options.pop("sinks", 0))
-        text, positions = plan(model, input_ids, attention_mask, max_new_tokens)
+        text, positions = plan(self, input_ids, attention_mask, max_new_tokens)
         prompt, slots = input_ids.shape[1], text.shape[1] - 1  # the last token is never fed
-        if cache is None:
-            options |= {} if max_cache_len is None else {"max_cache_len": max_cache_len}
-            name = implementation(use_cache, cache_implementation, options)
-            cache = new_cache(model, len(text), slots, name, options)
-        elif (use_cache, cache_implementation, cache_config, max_cache_len) != (True, "dynamic", None, None):
-            raise ValueError("cache= is used as it is: leave out use_cache and the options of a new cache")
-        check_cache(model, known_cache(cache), input_ids, positions, slots)
+        model, cache = model_and_cache(
+            self, cache, len(text), slots, use_cache, cache_implementation, cache_config, max_cache_len
+        )
+        check_cache(model, cache, input_ids, positions, slots)
         check_chunk_size(prefill_chunk_size, cache)
-        pick = picker(do_sample, temperature, top_k, top_p, seed, text.device)
-        pick = Finishing(pick, *stop_tokens(model, eos_token_id, pad_token_id))
+        eos, pad = stop_tokens(model, eos_token_id, pad_token_id)
+        draw = picker(do_sample, temperature, top_k, top_p, seed, model.device)
+        each = copies(model, num_beams, num_return_sequences, length_penalty, early_stopping, do_sample, eos, streamer)
+        if each > 1:
+            rows = torch.arange(len(text)).repeat_interleave(each)
+            text, positions = text[rows], None if positions is None else positions[rows]
+            cache.select(rows)
+        beams = Beams(text, prompt, cache, num_beams, eos, length_penalty, early_stopping) if num_beams > 1 else None
+        pick = beams or Finishing(draw, eos, pad)
 
         if streamer is not None:
-            streamer.put(input_ids.cpu())
+            streamer.put(text[:, :prompt].cpu())
         end = prompt
         with torch.inference_mode():
             for new, _ in steps(model, text, positions, prompt, cache, pick, prefill_chunk_size):
@@ -95,7 +97,7 @@ class Generation:
                     break
         if streamer is not None:
             streamer.end()
-        return text[:, :end]
+        return beams.best(num_return_sequences, pad) if beams else text[:, :end]
 
 
 def steps(

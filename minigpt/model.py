@@ -14,6 +14,7 @@ from minigpt.arguments import check_numbers, check_positions, known_cache
 from minigpt.attention import attend, sees
 from minigpt.cache import KVCache, NoCache
 from minigpt.config import GPTConfig
+from minigpt.from_transformers import speaks_transformers
 from minigpt.generate import Generation
 from minigpt.pretrained import Pretrained
 from minigpt.uninitialised import without_init
@@ -85,6 +86,7 @@ class GPT(Generation, Pretrained, nn.Module):
                 # The projections back into x are scaled down by its 2 L additions, as in GPT-2.
                 nn.init.normal_(weights, std=0.02 / math.sqrt(2 * config.n_layer) if "c_proj" in name else 0.02)
 
+    @speaks_transformers
     def forward(
         self,
         ids: Int[Tensor, "B T"],

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from minigpt.config import GPTConfig
+from minigpt.from_transformers import speaks_transformers
 from minigpt.model_files import ACTIVATIONS, FIXED, LARGEST_JSON, SIZES, ModelFileError, check_file, read_config
 from minigpt.places import Device, Dtype, usable_device, usable_dtype
 from minigpt.uninitialised import without_init
@@ -30,6 +31,7 @@ class Pretrained(nn.Module):
     config: GPTConfig
 
     @classmethod
+    @speaks_transformers
     def from_pretrained(cls, name: str | os.PathLike[str], dtype: Dtype = None, device: Device = None) -> "Self":
         """Load a GPT from a folder, the bundled one ("recall"), or one of the Hugging Face hub by its name.
 

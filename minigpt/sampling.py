@@ -16,18 +16,20 @@ def greedy(logits: Float[Tensor, "B V"]) -> Int[Tensor, " B"]:
 
 
 def sampler(
-    temperature: float, top_k: int | None, top_p: float, seed: int | None, device
+    temperature: float | None, top_k: int | None, top_p: float | None, seed: int | None, device
 ) -> Callable[[Float[Tensor, "B V"]], Int[Tensor, " B"]]:
-    """Draws from softmax(logits / temperature), cut down to the top_k likeliest, then to the nucleus of top_p.
+    """Draws from softmax(logits / temperature), cut down to the top_k likeliest, then to the nucleus of top_p. None of
+    one of them leaves out its step.
 
     seed: of a generator of its own (None: torch's global one). Raises ValueError for settings that leave no token.
     """
+    temperature, top_p = 1.0 if temperature is None else temperature, 1.0 if top_p is None else top_p
     if not is_number(temperature) or not FLOAT32.tiny <= temperature <= FLOAT32.max:
         raise ValueError(
             f"temperature must be above 0, got {temperature!r}: for the likeliest token use do_sample=False"
         )
-    if top_k is not None and (not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 1):
-        raise ValueError(f"top_k must be 1 or more, or None for all tokens, got {top_k!r}")
+    if top_k is not None and (not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 0):
+        raise ValueError(f"top_k must be 1 or more, or 0 or None for all tokens, got {top_k!r}")
     if not is_number(top_p) or not 0 < top_p <= 1:
         raise ValueError(f"top_p must lie in (0, 1], got {top_p!r}")
     if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
@@ -43,15 +45,15 @@ def sampler(
 
 
 class Finishing:
-    """Picks tokens until a row has generated one of `eos` (None: it never does), then fills it with `pad`."""
+    """Picks tokens until a row has generated one of `eos` (there may be none), then fills it with `pad`."""
 
-    def __init__(self, pick: Callable[[Tensor], Tensor], eos: Int[Tensor, " n"] | None, pad: int | None):
+    def __init__(self, pick: Callable[[Tensor], Tensor], eos: Int[Tensor, " n"], pad: int | None):
         self.pick, self.eos, self.pad = pick, eos, 0 if pad is None else pad  # without an eos nothing is filled
         self.done: Tensor | None = None
 
     def __call__(self, logits: Float[Tensor, "B V"]) -> Int[Tensor, " B"]:
         new = self.pick(logits)
-        if self.eos is None:
+        if not len(self.eos):
             return new
         if self.done is not None:
             new = new.masked_fill(self.done, self.pad)
@@ -65,8 +67,8 @@ class Finishing:
 
 
 def keep_top_k(logits: Float[Tensor, "B V"], top_k: int | None) -> Float[Tensor, "B V"]:
-    """All logits but the top_k highest become -inf; those equal to the lowest of these stay too."""
-    if top_k is None or top_k >= logits.shape[-1]:
+    """All logits but the top_k highest become -inf; those equal to the lowest of these stay. 0 or None: all stay."""
+    if not top_k or top_k >= logits.shape[-1]:
         return logits
     lowest = logits.topk(top_k).values[:, -1:]
     return logits.masked_fill(logits < lowest, -math.inf)

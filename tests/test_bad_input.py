@@ -58,6 +58,10 @@ class Scene:
         arguments = {"max_new_tokens": SLOTS + 1 - T, **arguments}
         return self.generate(ids, self.mask if mask is None else mask, cache=self.cache, **arguments)
 
+    def beam(self, **arguments):
+        arguments = {"max_new_tokens": SLOTS + 1 - T, "num_beams": 3, **arguments}
+        return self.model.generate(self.text, self.mask, cache=self.cache, **arguments)
+
     @torch.no_grad()
     def forward(self, ids, positions=None, **arguments):
         return self.model(ids, positions, **arguments)
@@ -368,11 +372,37 @@ CATALOGUE = [
         ValueError,
         r"temperature must be above 0, got 0.0: .* use do_sample=False",
     ),
-    Bad("a top_k of 0", lambda s: s.go_on(do_sample=True, top_k=0), ValueError, r"top_k must be 1 or more, or None"),
+    Bad("a top_k below 0", lambda s: s.go_on(do_sample=True, top_k=-1), ValueError, r"top_k must be 1 or more, or 0"),
     Bad("a top_p of 0", lambda s: s.go_on(do_sample=True, top_p=0.0), ValueError, r"top_p must lie in \(0, 1\], got 0"),
     Bad("a top_p of 2", lambda s: s.go_on(do_sample=True, top_p=2.0), ValueError, r"top_p must lie in \(0, 1\], got 2"),
     Bad("an eos of nowhere", lambda s: s.go_on(eos_token_id=[3, V]), ValueError, r"eos_token_id .* got 61"),
     Bad("a pad of nowhere", lambda s: s.go_on(eos_token_id=3, pad_token_id=-1), ValueError, r"pad_token_id .* got -1"),
+    # --- several texts a row ---
+    Bad("no beams", lambda s: s.go_on(num_beams=0), ValueError, r"num_beams must be .* 1 or more, got 0"),
+    Bad("half a beam", lambda s: s.go_on(num_beams=1.5), ValueError, r"num_beams must be .* got 1.5"),
+    Bad("no text", lambda s: s.go_on(num_return_sequences=0), ValueError, r"num_return_sequences must be .* got 0"),
+    Bad(
+        "two greedy texts",
+        lambda s: s.go_on(num_return_sequences=2),
+        ValueError,
+        r"num_return_sequences 2: greedily a row has one text; add do_sample=True, or num_beams=2",
+    ),
+    Bad("more texts than beams", lambda s: s.beam(num_return_sequences=4), ValueError, r"4 of num_beams 3: .* more"),
+    Bad("drawn beams", lambda s: s.beam(do_sample=True), ValueError, r"searched, not drawn; leave one of them out"),
+    Bad("beams that stream", lambda s: s.go_on(num_beams=3), ValueError, r"which beam is best .*: leave streamer out"),
+    Bad("a stop of words", lambda s: s.beam(early_stopping="x"), ValueError, r'True or "never", got \'x\''),
+    Bad("a stop of 1", lambda s: s.beam(early_stopping=1), ValueError, r"early_stopping must be .* got 1"),
+    Bad("a penalty of words", lambda s: s.beam(length_penalty="x"), ValueError, r"length_penalty must .* got 'x'"),
+    Bad("an endless penalty", lambda s: s.beam(length_penalty=1e9), ValueError, r"must lie in -30 ... 30, got 1000000"),
+    Bad("a penalty and no beams", lambda s: s.go_on(length_penalty=2.0), ValueError, r"are for beams: add num_beams=4"),
+    Bad("stopping and no beams", lambda s: s.go_on(early_stopping=True), ValueError, r"are for beams: add num_beams=4"),
+    Bad("too many beams", lambda s: s.beam(num_beams=31), ValueError, r"num_beams 31: for a .* of 61 it can be 30 at"),
+    Bad(
+        "too many beams for so many ends",
+        lambda s: s.beam(num_beams=16, eos_token_id=[1, 2, 3]),
+        ValueError,
+        r"num_beams 16: for a vocabulary of 61 it can be 15 at most",
+    ),
     # --- going on with a cache ---
     Bad(
         "another text",
@@ -467,7 +497,6 @@ CATALOGUE = [
         r"stopped after 0 of 2 layers: crop\(-1\) takes its tokens back",
         before=lambda s: s.cut_short(),
     ),
-    Bad("no temperature", lambda s: s.go_on(do_sample=True, temperature=None), ValueError, r"above 0, got None"),
     Bad("a top_k of True", lambda s: s.go_on(do_sample=True, top_k=True), ValueError, r"top_k must be .* got True"),
     Bad("a top_p of words", lambda s: s.go_on(do_sample=True, top_p="x"), ValueError, r"top_p must lie .* got 'x'"),
     Bad("a seed of words", lambda s: s.go_on(do_sample=True, seed="x"), ValueError, r"seed must be .* got 'x'"),

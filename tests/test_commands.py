@@ -276,7 +276,7 @@ BAD = {
     "an empty prompt": (["--prompt", ""], "the prompt is empty"),
     "more than the context": (["--new-tokens", "5000"], "the context is 512: --new-tokens can be"),
     "a dtype that is none": (["--dtype", "int8"], "invalid choice: 'int8'"),
-    "a draw without sampling": (["generate", "x", "--temperature", "2"], "add do_sample=True"),
+    "a draw without sampling": (["generate", "x", "--temperature", "2"], "for drawing only, so add --do-sample"),
     "a text to train on that is not there": (["train", "--data", "nowhere.txt"], "nowhere.txt: no such file: name a"),
     "a prompt that is not text": (["--prompt", "\udcff"], "the prompt is not UTF-8 text"),
     "a seed for no draw": (["--greedy", "--seed", "3"], "not allowed with argument"),

@@ -12,6 +12,7 @@ from minigpt.cache.quantized import QuantizedCache
 from minigpt.cache.sliding import SlidingWindowCache
 from minigpt.cache.static import StaticCache
 from minigpt.config import GPTConfig
+from minigpt.from_transformers import INSTEAD
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -38,7 +39,9 @@ def make_cache(name: str, config: GPTConfig, **options: "Unpack[CacheOptions]") 
         windows = (
             "; window and sinks are the model's: with_window, or cache_config" if CACHES[name].needs_window else ""
         )
-        raise ValueError(f"the {name} cache has no option {', '.join(unknown)}; it has {', '.join(known)}{windows}")
+        theirs = [f"; {each}: {advice}" for each, advice in INSTEAD["make_cache"].items() if each in unknown]
+        refusal = f"the {name} cache has no option {', '.join(unknown)}; it has {', '.join(known)}"
+        raise ValueError("".join([refusal, *theirs, windows]))
     kind: Any = CACHES[name]
     return kind(config, **options)
 
