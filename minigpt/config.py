@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LARGEST = 2**31 - 2  # of a size: positions beyond are taken (attention.NEVER)
-LEFT_OPEN: Any = None  # a size that follows from the others
+LeftOpen = int | Any  # may be given as None, and is a number from then on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +30,11 @@ class GPTConfig:
     context: int
     n_layer: int
     n_head: int
-    n_kv_head: int = LEFT_OPEN
+    n_kv_head: LeftOpen = None
     n_embd: int
     window: int | list | tuple | None = None
     sinks: int = 0
-    n_inner: int = LEFT_OPEN
+    n_inner: LeftOpen = None
     layer_norm_epsilon: float = 1e-5
 
     def __post_init__(self):
