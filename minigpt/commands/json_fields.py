@@ -21,6 +21,6 @@ def lines(fields: dict, width: int, indent: str = "  ") -> Iterator[str]:
     for key, said in fields.items():
         said, within = (said, {}) if isinstance(said, str) else said
         kind, _, meaning = said.partition(": ")
-        wrapper = textwrap.TextWrapper(max(width, 40), indent, indent + " " * 6, break_long_words=False)
-        yield from wrapper.wrap(f"{key} ({kind}): {meaning}")
+        entry = f"{key} ({kind}): {meaning}"
+        yield from textwrap.wrap(entry, max(width, 40), initial_indent=indent, subsequent_indent=indent + " " * 6)
         yield from lines(within, width, indent + "  ")

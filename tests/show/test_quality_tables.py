@@ -86,6 +86,11 @@ def test_no_line_is_wider_than_80_columns_and_no_row_is_broken(recording, width)
     assert lines == printed(report_recording, recording)
 
 
+def test_no_large_number_is_cut(recording):
+    large = replace(recording, scores=[replace(recording.scores[0], nbytes=10**30, most_nbytes=10**60)])
+    assert f"{10**30:,}  {10**60:,}" in "\n".join(printed(report_recording, large))
+
+
 def test_words_say_what_a_table_means_before_it_comes(recording):
     lines = printed(report_recording, recording)
     first = next(at for at, line in enumerate(lines) if line.startswith(RULE))

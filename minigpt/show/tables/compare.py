@@ -2,10 +2,10 @@
 saved."""
 
 from dataclasses import asdict
-from typing import Any
 
 import torch
 from rich.console import Console
+from rich.text import Text
 
 from minigpt.measure.counted.run import Run
 from minigpt.measure.quality.line import Line
@@ -19,9 +19,9 @@ def report(lines: list[Line], uncached: Run, tokenizer, prompt: int, console: Co
     """Print the text, and two tables, each after what its words mean."""
     tokens = uncached.tokens[0].tolist()
     new = len(tokens) - prompt
-    plain: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
-    console.print(visible(tokenizer.decode(tokens[:prompt])), style="dim", end="", **plain)
-    console.print(visible(continuation(tokenizer, tokens, prompt)), style="bold", **plain)
+    text = Text(visible(tokenizer.decode(tokens[:prompt])), style="dim")
+    text.append(visible(continuation(tokenizer, tokens, prompt)), style="bold")
+    console.print(text, soft_wrap=True)
     report_sameness(lines, prompt, new, console)
     report_savings(lines, console)
 

@@ -9,7 +9,8 @@ from rich.table import Table
 
 from minigpt.measure.quality.settings import Setting
 
-WIDTH = 80  # columns: a narrower terminal wraps lines, but no number is cut
+WIDTH = 80  # columns that words take; a table of small numbers takes no more
+ROOM = 400  # columns that a table may take: where a terminal has fewer, it wraps lines, but no number is cut
 
 
 def table_of(first: str, *others: str, gap: int = 2) -> Table:
@@ -29,7 +30,7 @@ def print_words(text: str, console: Console) -> None:
 
 def print_table(table: Table, console: Console) -> None:
     """After an empty line."""
-    console.width = max(console.width, WIDTH)
+    console.width = max(console.width, ROOM)
     console.print()
     console.print(table)
 
