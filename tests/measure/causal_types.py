@@ -48,6 +48,7 @@ OTHERS = {
 SIZES = LENGTHS | LAYERS | HEADS | WIDTHS | dict.fromkeys(INNER, 32) | EXPERTS | CHOSEN | GROUPS | WINDOWS | LATENTS
 SIZES |= OTHERS
 
+WIDTH = {"hidden_size": 16, "intermediate_size": 16}
 # What a type wants beside these sizes.
 SPECIAL = {
     "cohere_compass_text": {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1e4}}},
@@ -55,10 +56,13 @@ SPECIAL = {
     "dots1": {"n_shared_experts": 1},
     "gpt_neo": {"attention_types": [[["global", "local"], 3]]},
     "helium": {"head_dim": 16},
-    "phi4_multimodal": {"vision_config": {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}, "audio_config": {"hidden_size": 16, "intermediate_size": 16, "num_blocks": 1, "num_attention_heads": 2}},
-    "roc_bert": {"pronunciation_vocab_size": 8, "shape_vocab_size": 8, "pronunciation_embed_dim": 8, "shape_embed_dim": 8},
+    "phi4_multimodal": {
+        "vision_config": {"num_hidden_layers": 1, "num_attention_heads": 2, **WIDTH},
+        "audio_config": {"num_blocks": 1, "num_attention_heads": 2, **WIDTH},
+    },
+    "roc_bert": {"pronunciation_vocab_size": 8, "shape_vocab_size": 8},
     "xmod": {"default_language": "en_XX"},
-}  # fmt: skip
+}
 
 
 def fields(kind: str) -> dict:
@@ -105,13 +109,13 @@ NAMES = [names[0] for names in config_types.SAME]
 KEPT = (
     *NAMES,
     *("max_position_embeddings", "kv_lora_rank", "qk_rope_head_dim"),
-    *("multi_query", "new_decoder_architecture", "use_sliding_window", "max_window_layers"),
+    *("multi_query", "new_decoder_architecture", "use_sliding_window"),
 )
 
 
 def recorded(kind: str) -> dict:
     """What types.json says of a type."""
-    cls, known = CONFIG_MAPPING[kind], fields(kind)
+    known = fields(kind)
     first = {name: names[0] for names in (*config_types.SAME, config_types.CONTEXT) for name in names}
     found = {first.get(key, key): default for key, default in known.items() if first.get(key, key) in KEPT}
     if "head_dim" not in found and honours_head_dim(kind):
@@ -119,26 +123,27 @@ def recorded(kind: str) -> dict:
     if kind == "dbrx":
         found["attn_config"] = {"kv_n_heads": 1}
     if kind == "gpt_neo":
-        found["attention_types"] = cls().attention_types
-    elif "sliding_window" in found and "max_window_layers" not in found:
-        found |= rule(kind, "layer_types" in known)
+        found["attention_types"] = CONFIG_MAPPING[kind]().attention_types
+    elif "sliding_window" in found:
+        found |= rule(kind)
     return dict(sorted(found.items()))
 
 
-def rule(kind: str, has_layer_types: bool) -> dict:
+def rule(kind: str) -> dict:
     """Which layers use the window if the file doesn't say it."""
-    if not has_layer_types:
+    known = fields(kind)
+    if "layer_types" not in known:
         return {"all_slide": True}
-    config = tiny(kind, num_hidden_layers=26)
-    slides = [each == "sliding_attention" for each in config.layer_types]
-    if "use_sliding_window" in fields(kind):
+    asked = {key: value for key, value in {"use_sliding_window": True, "max_window_layers": 20}.items() if key in known}
+    slides = [each == "sliding_attention" for each in tiny(kind, num_hidden_layers=26, **asked).layer_types]
+    if "max_window_layers" in known and slides == [layer >= 20 for layer in range(26)]:
+        return {"max_window_layers": known["max_window_layers"]}
+    if asked:
         return {}
     if len({*slides}) == 1:
         return {"all_slide": slides[0]}
-    for period in range(2, 9):
-        if slides == [(layer + 1) % period > 0 for layer in range(26)]:
-            return {"sliding_window_pattern": period}
-    return {}
+    periods = [period for period in range(2, 9) if slides == [(layer + 1) % period > 0 for layer in range(26)]]
+    return {"sliding_window_pattern": periods[0]} if periods else {}
 
 
 def honours_head_dim(kind: str) -> bool:
@@ -151,9 +156,7 @@ def honours_head_dim(kind: str) -> bool:
 
 def counted() -> list[str]:
     return [
-        kind
-        for kind in [*CAUSAL, *INSIDE]
-        if "text_config" not in fields(kind) and kind not in config_types.REFUSED
+        kind for kind in [*CAUSAL, *INSIDE] if "text_config" not in fields(kind) and kind not in config_types.REFUSED
     ]
 
 

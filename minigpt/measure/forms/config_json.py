@@ -79,7 +79,7 @@ class Config(Keys):
             return [False for _ in layers]
         if self.has("all_slide"):
             return [self.keys["all_slide"] for _ in layers]
-        if self.keys.get("use_sliding_window") or self.has("max_window_layers"):
+        if self.has("max_window_layers"):
             first = self.number("max_window_layers")
             return [layer >= first for layer in layers]
         if self.has("sliding_window_pattern"):

@@ -45,7 +45,8 @@ class Keys:
         return ValueError(f"{self.source}: {message}")
 
     def refusal(self, key: str, what: str) -> ValueError:
-        return self.error(f"{key} means {what}, which can't be counted here: {ASK if what in (ENCODER, STATE) else ALONE}")
+        instead = ASK if what in (ENCODER, STATE) else ALONE
+        return self.error(f"{key} means {what}, which can't be counted here: {instead}")
 
     def has(self, key: str, of: dict | None = None) -> bool:
         return (self.keys if of is None else of).get(key) is not None

@@ -1,15 +1,22 @@
 """What a config.json leaves to its model type: keys that transformers fills in, other names, what can't be counted.
 
-`types.json` has, for each type that is counted, the keys that its class in transformers knows, with their defaults: real
-files leave these out. `tests/measure/causal_types.py` records it, and the tests hold both to real caches.
+`types.json` has, for each type that is counted, the keys that its class in transformers knows, with their defaults:
+real files leave these out. `tests/measure/causal_types.py` records it, and the tests hold both to real caches.
 """
 
 import json
 from pathlib import Path
 
 TYPES = json.loads((Path(__file__).parent / "types.json").read_text(encoding="utf-8"))
-# Types that transformers reads by code that comes with the model, and this is what that code fills in.
-TYPES |= dict.fromkeys(("baichuan", "chatglm", "hf_olmo", "qwen"), {"head_dim": None, "num_key_value_heads": None})
+# Types that transformers reads by code that comes with the model, and the sizes that this code knows.
+REMOTE = {
+    "baichuan": {},
+    "chatglm": {"head_dim": None, "num_key_value_heads": None},
+    "hf_olmo": {"num_key_value_heads": None},
+    "qwen": {"head_dim": None},
+}
+for kind in REMOTE:
+    TYPES[kind] = dict.fromkeys(("num_hidden_layers", "num_attention_heads", "hidden_size")) | REMOTE[kind]
 
 # Names that a config may have for the same number.
 LAYERS = "num_hidden_layers", "n_layer", "n_layers", "num_layers"
@@ -21,7 +28,7 @@ WINDOW = "sliding_window", "window_size"
 EVERY = "sliding_window_pattern", "global_attn_every_n_layers"
 SAME = LAYERS, HEADS, KV_HEADS, WIDTH, HEAD_SIZE, WINDOW, EVERY
 # What a type that doesn't know it leaves unread.
-SIZES = *(names[0] for names in SAME), "kv_lora_rank", "multi_query", "v_head_dim"
+SIZES = *(names[0] for names in SAME), "kv_lora_rank", "max_window_layers", "multi_query", "v_head_dim"
 # A file may have several of these, and they may differ: the first counts.
 CONTEXT = (
     "max_position_embeddings",
