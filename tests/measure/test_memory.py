@@ -408,7 +408,7 @@ def test_what_a_refusal_says_to_do_can_be_done():
         memory.nbytes(read({**part, "num_hidden_layers": 4, "head_dim": None}, "its layers of attention"), 1) == 16_384
     )
     unknown = {**GOOD, "model_type": "new"}
-    with pytest.raises(ValueError, match="model_type 'new' is not known here: .* take model_type out of a copy"):
+    with pytest.raises(ValueError, match=r"model_type 'new' is not known here: .* take model_type out of a copy"):
         read(unknown, "a test")
     del unknown["model_type"]
     assert read(unknown, "a test").kept["keys"] == (2, 16)

@@ -94,6 +94,7 @@ NOT_COUNTED = {
     "mamba_d_state": HYBRID,
     "num_global_key_value_heads": UNEQUAL,
     "num_kv_shared_layers": SHARED,
+    "num_loops": AGAIN,
     "per_layer_config": UNEQUAL,
     "ssm_cfg": STATE,
     "swa_num_key_value_heads": UNEQUAL,
