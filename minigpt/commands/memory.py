@@ -54,7 +54,7 @@ FIELDS = {
 def declare(command):
     known = f"{', '.join(NAMES)}; or a config.json in Hugging Face's format, or its folder; several are compared"
     command.add_argument("models", nargs="+", metavar="MODEL", help=known)
-    context = "tokens of a row; 128k is 131,072, 1m a k of k (default: all that the model, or each of them, can read)"
+    context = "tokens of a row, as 4096 or 128k: a k is 1,024, an m 1,024 k (default: as many as each model can read)"
     command.add_argument("--context", type=tokens, metavar="N", help=context)
     command.add_argument("--batch", type=count, default=1, metavar="N", help="rows (%(default)s)")
     command.add_argument("--bits", type=int, choices=BITS, help="of the quantized cache (default: each in turn)")
@@ -106,9 +106,9 @@ def show(options, results: list[dict]) -> None:
     from minigpt.show.terminal import Terminal
 
     if options.csv:
-        print(memory.csv(results), end="")
+        print(memory.as_csv(results), end="")
     elif options.markdown:
-        print(memory.markdown(results))
+        print(memory.as_markdown(results))
     else:
         memory.report(results, Terminal())
 

@@ -155,11 +155,23 @@ def honours_head_dim(kind: str) -> bool:
 
 
 def counted() -> list[str]:
-    return [
-        kind for kind in [*CAUSAL, *INSIDE] if "text_config" not in fields(kind) and kind not in config_types.REFUSED
-    ]
+    return [kind for kind in [*CAUSAL, *INSIDE] if kind in config_types.TYPES]
+
+
+def read_inside() -> dict[str, str]:
+    """The types of models that also read images or sounds, and whose text is counted: the type of the text."""
+    found = {kind: inside(kind) for kind in CAUSAL if kind not in config_types.REFUSED}
+    return {kind: text for kind, text in found.items() if text in config_types.TYPES}
+
+
+def candidates() -> list[str]:
+    refused = config_types.REFUSED
+    return [kind for kind in [*CAUSAL, *INSIDE] if "text_config" not in fields(kind) and kind not in refused]
 
 
 if __name__ == "__main__":
-    lines = [f"{json.dumps(kind)}: {json.dumps(recorded(kind))}" for kind in sorted(counted())]
+    lines = [f"{json.dumps(kind)}: {json.dumps(recorded(kind))}" for kind in sorted(candidates())]
     RECORD.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    by_text, found = read_inside(), [kind for kind in CAUSAL if kind in candidates()]
+    print(f"{len(CAUSAL)} causal types: {len(found)} counted, {len(by_text)} by the type of their text, "
+          f"{len(CAUSAL) - len(found) - len(by_text)} refused")  # fmt: skip

@@ -351,7 +351,11 @@ BAD = {
     "a latent without its rotary key": ({"kv_lora_rank": 32}, "the config has no qk_rope_head_dim"),
     "windows of no width": ({"layer_types": ["sliding_attention"] * 2}, "the config has no sliding_window"),
     "linear attention": ({"layer_types": ["full_attention", "linear_attention"]}, "layer_types has 'linear_attention'"),
-    "a layer too few": ({"layer_types": ["full_attention"]}, "layer_types must name 2 layers"),
+    "a layer too few": ({"layer_types": ["full_attention"]}, "layer_types must name 2 layers, .* got 1"),
+    "layers without end": (
+        {"attention_types": [[["global"], 10**14]]},
+        "attention_types must name 2 layers, .* got 10",
+    ),
     "windows from where": (
         {"sliding_window": 9, "use_sliding_window": True},
         "has a sliding_window, but no layer_types",

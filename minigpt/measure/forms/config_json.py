@@ -93,14 +93,15 @@ class Config(Keys):
     def unrolled(self, turns: object) -> list:
         """[[["global", "local"], 12]] is twelve times these two in turn."""
         try:
-            return [kind for kinds, times in turns for kind in kinds * times]
+            return [kind for kinds, times in turns for kind in [*kinds] * min(times, MOST_LAYERS)]
         except (TypeError, ValueError):
             raise self.error(f'attention_types must be like [[["global", "local"], 12]], got {turns!r}') from None
 
     def listed(self, key: str, kinds: object, full: str, sliding: str) -> list[bool]:
         layers = self.number("num_hidden_layers")
         if not isinstance(kinds, list) or len(kinds) != layers:
-            raise self.error(f"{key} must name {layers} layers, got {kinds!r}")
+            got = len(kinds) if isinstance(kinds, list) else repr(kinds)
+            raise self.error(f"{key} must name {layers} layers, as many as num_hidden_layers says, got {got}")
         if unknown := [kind for kind in kinds if kind not in (full, sliding)]:
             raise self.error(f"{key} has {unknown[0]!r}: only layers of {full} and {sliding} can be counted here")
         return [kind == sliding for kind in kinds]

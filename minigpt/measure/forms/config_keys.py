@@ -6,8 +6,9 @@ MOST = 10**9  # the largest number accepted in a config; real ones are far small
 # What to do with a model that is refused.
 ASK = "ask about a decoder with attention, as llama-3-8b"
 ALONE = (
-    "to count a part, give a config.json without model_type that has num_hidden_layers, num_attention_heads, "
-    "num_key_value_heads and head_dim of those layers alone"
+    "to count those of its layers that keep keys and values of one size, give a config.json without model_type that "
+    "has their num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim, and where they have windows "
+    "layer_types and sliding_window"
 )
 
 
@@ -46,7 +47,7 @@ class Keys:
 
     def refusal(self, key: str, what: str) -> ValueError:
         instead = ASK if what in (ENCODER, STATE) else ALONE
-        return self.error(f"{key} means {what}, which can't be counted here: {instead}")
+        return self.error(f"{key} means {what}. This can't be counted here: {instead}")
 
     def has(self, key: str, of: dict | None = None) -> bool:
         return (self.keys if of is None else of).get(key) is not None

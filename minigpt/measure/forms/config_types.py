@@ -54,7 +54,8 @@ INDEX = "an index beside the keys"
 AGAIN = "layers that run several times"
 SHARED = "layers that share keys and values"
 OTHERS = "layers that see the text in another way than whole or through a window"
-NONE = "no cache in transformers"
+NONE = "no cache of keys and values in transformers"
+PROMPT = "a learned prompt before each text"
 # What each type keeps that is not counted here.
 REFUSED = {
     **dict.fromkeys(("albert", "deberta", "deberta-v2", "distilbert", "modernbert", "mpnet"), ENCODER),
@@ -74,7 +75,8 @@ REFUSED = {
     **dict.fromkeys(("dory", "hrm_text", "longcat_flash"), AGAIN),
     **dict.fromkeys(("gemma3n", "gemma3n_text"), SHARED),
     **dict.fromkeys(("blt", "deepseek_v4", "llama4", "llama4_text", "modernbert-decoder", "reformer"), OTHERS),
-    **dict.fromkeys(("cpmant", "ctrl", "openai-gpt", "xlm", "xlnet"), NONE),
+    **dict.fromkeys(("openai-gpt", "xlm", "xlnet"), NONE),
+    "cpmant": PROMPT,
 }
 # Keys that tell the same of a type that is not known here, or of one that is counted otherwise.
 NOT_COUNTED = {

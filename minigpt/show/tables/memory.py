@@ -1,6 +1,6 @@
 """The tables of `python -m minigpt memory`: for a terminal, in Markdown, and as lines of plain numbers."""
 
-import csv as lines_of
+import csv
 import io
 import textwrap
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def report(results: list[dict], console: Console) -> None:
             console.print()
 
 
-def markdown(results: list[dict]) -> str:
+def as_markdown(results: list[dict]) -> str:
     written = []
     for text, rows in parts(results):
         written += [line.replace("* ", "\\* ", 1) if line.startswith("* ") else line for line in text if line]
@@ -46,12 +46,12 @@ def markdown(results: list[dict]) -> str:
     return "\n\n".join(written)
 
 
-def csv(results: list[dict]) -> str:
+def as_csv(results: list[dict]) -> str:
     """A line for each model and cache, after one with the names of the columns; nothing stands for null."""
     of_the_model = ("model", "context", "batch")
     file = io.StringIO()
     columns = [*of_the_model, *results[0]["caches"][0]]
-    writer = lines_of.DictWriter(file, columns, lineterminator="\n")
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()
     for result in results:
         for line in result["caches"]:
