@@ -8,6 +8,7 @@ from pathlib import Path
 
 from minigpt.commands import EXIT_OK
 from minigpt.commands.arguments import add_json, count
+from minigpt.measure.forms.architecture import Architecture
 from minigpt.measure.forms.memory import plans, summary
 from minigpt.measure.forms.quantized import BITS
 from minigpt.measure.forms.real_models import NAMES, load
@@ -71,11 +72,8 @@ def declare(command):
 def run(options) -> int:
     check(options)
     models = {name: load(name) for name in options.models}
-    contexts = {name: options.context or model.context for name, model in models.items()}
-    if None in contexts.values():
-        name = next(name for name in contexts if contexts[name] is None)
-        raise ValueError(f"{name}: the config doesn't say how much the model can read: give --context N")
-    bits, context = BITS if options.bits is None else (options.bits,), min(contexts.values())
+    context = options.context or min(readable(name, model) for name, model in models.items())
+    bits = BITS if options.bits is None else (options.bits,)
     results = [
         {"model": name} | summary(model, context, options.batch, bits, options.fits, options.weights or 0)
         for name, model in models.items()
@@ -85,6 +83,12 @@ def run(options) -> int:
         draw(options, model, context, bits)
     show(options, results)
     return EXIT_OK
+
+
+def readable(name: str, model: Architecture) -> int:
+    if model.context is None:
+        raise ValueError(f"{name}: the config doesn't say how much the model can read: give --context N")
+    return model.context
 
 
 def check(options):

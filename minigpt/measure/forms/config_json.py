@@ -90,7 +90,7 @@ class Config(Keys):
             "transformers writes them when it saves the config), or make sliding_window null to count each layer whole"
         )
 
-    def unrolled(self, turns: object) -> list:
+    def unrolled(self, turns: list) -> list:
         """[[["global", "local"], 12]] is twelve times these two in turn."""
         try:
             return [kind for kinds, times in turns for kind in [*kinds] * min(times, MOST_LAYERS)]

@@ -74,9 +74,10 @@ REFUSED = {
     **dict.fromkeys(("gemma4_unified_assistant", "gemma4_unified_text", "mimo_v2_flash"), UNEQUAL),
     **dict.fromkeys(("dory", "hrm_text", "longcat_flash"), AGAIN),
     **dict.fromkeys(("gemma3n", "gemma3n_text"), SHARED),
-    **dict.fromkeys(("blt", "deepseek_v4", "llama4", "llama4_text", "modernbert-decoder", "reformer"), OTHERS),
+    **dict.fromkeys(("blt", "deepseek_v4", "llama4", "llama4_text", "reformer"), OTHERS),
     **dict.fromkeys(("openai-gpt", "xlm", "xlnet"), NONE),
     "cpmant": PROMPT,
+    "modernbert-decoder": "windows whose width its local_attention says",
 }
 # Keys that tell the same of a type that is not known here, or of one that is counted otherwise.
 NOT_COUNTED = {

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from minigpt.show.tables.memory_words import foot, head, under
 from minigpt.show.words import words
@@ -24,7 +25,7 @@ def report(results: list[dict], console: Console) -> None:
     console.width = max(console.width, ROOM)
     for text, rows in parts(results):
         console.print(
-            "\n".join(textwrap.fill(line, WIDTH, break_on_hyphens=False) for line in text),
+            "\n".join(textwrap.fill(line, WIDTH, break_on_hyphens=False, break_long_words=False) for line in text),
             markup=False,
             highlight=False,
             soft_wrap=True,
@@ -121,9 +122,8 @@ def short_names(names: list[str]) -> list[str]:
 
 def table(rows: Rows) -> Table:
     made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for heading in rows[0]:
-        left = heading == rows[0][0]
-        made.add_column(heading, justify="left" if left else "right", no_wrap=True, vertical="bottom")
+    for number, heading in enumerate(rows[0]):
+        made.add_column(Text(heading), justify="right" if number else "left", no_wrap=True, vertical="bottom")
     for row in rows[1:]:
         made.add_row(*row)
     return made
