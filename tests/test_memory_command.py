@@ -84,9 +84,13 @@ def test_weights_are_taken_from_the_memory(capsys):
     for weights in ("24GiB", "30GiB"):
         nothing = json.loads(told(capsys, *arguments, "24GiB", "--weights", weights))
         assert {line["longest_context"] for line in nothing["caches"]} == {0}
-    assert "which leaves nothing for a cache" in " ".join(
-        told(capsys, "gpt2", "--fits", "1GB", "--weights", "2GB").split()
-    )
+    words = " ".join(told(capsys, "gpt2", "--fits", "1GB", "--weights", "2GB").split())
+    assert "Of 953.7 MiB its weights take 1.9 GiB, which leaves 0 bytes for the cache." in words
+
+
+def test_each_model_has_weights_of_its_own(capsys):
+    arguments = ["llama-3-8b", "gpt2", "--json", "--fits", "24GiB", "--weights", "16GiB", "1GiB"]
+    assert [each["weights"] for each in json.loads(told(capsys, *arguments))] == [16 * GIB, GIB]
 
 
 def test_csv_has_a_line_for_each_cache_in_plain_numbers(capsys):
@@ -117,6 +121,7 @@ def test_markdown_has_tables_of_as_many_cells_in_each_row(capsys):
         (["gpt2", "--context", "128x"], "must be tokens, 1 or more, as 4096 or 128k (131,072), got 128x"),
         (["gpt2", "--context", "0k"], "must be tokens, 1 or more"),
         (["gpt2", "--weights", "1GB"], "give --fits SIZE as well"),
+        (["gpt2", "gpt2-xl", "--fits", "1GB", "--weights", "1GB"], "one SIZE for each MODEL, got 1 for 2"),
         (["gpt2", "--json", "--csv"], "choose one"),
         (["gpt2", "gpt2-xl", "--chart", "a.svg"], "--chart draws one model, got gpt2, gpt2-xl: call it for each"),
         ([], "the following arguments are required: MODEL"),

@@ -62,7 +62,8 @@ def declare(command):
     command.add_argument(
         "--fits", type=size, metavar="SIZE", help="tell the longest context that fits, as 24GiB or 24GB"
     )
-    command.add_argument("--weights", type=size, metavar="SIZE", help="of the model, which --fits has to hold as well")
+    weights = "of each model in turn, which --fits has to hold as well"
+    command.add_argument("--weights", type=size, nargs="+", metavar="SIZE", help=weights)
     command.add_argument("--chart", type=Path, metavar="FILE", help="draw bytes against context: a .svg or a .png")
     command.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
     command.add_argument("--csv", action="store_true", help="print a line for each cache instead, in plain numbers")
@@ -71,16 +72,16 @@ def declare(command):
 
 def run(options) -> int:
     check(options)
-    models = {name: load(name) for name in options.models}
-    context = options.context or min(readable(name, model) for name, model in models.items())
+    models = [load(name) for name in options.models]
+    context = options.context or min(map(readable, options.models, models))
     bits = BITS if options.bits is None else (options.bits,)
+    weights = options.weights or [0] * len(models)
     results = [
-        {"model": name} | summary(model, context, options.batch, bits, options.fits, options.weights or 0)
-        for name, model in models.items()
+        {"model": name} | summary(model, context, options.batch, bits, options.fits, its_weights)
+        for name, model, its_weights in zip(options.models, models, weights, strict=True)
     ]
     if options.chart:
-        (model,) = models.values()
-        draw(options, model, context, bits)
+        draw(options, models[0], context, bits)
     show(options, results)
     return EXIT_OK
 
@@ -94,10 +95,12 @@ def readable(name: str, model: Architecture) -> int:
 def check(options):
     if options.chart and options.chart.suffix not in (".svg", ".png"):
         raise ValueError(f"--chart draws a .svg or a .png, got {options.chart}")
-    if options.chart and len(set(options.models)) > 1:
+    if options.chart and len(options.models) > 1:
         raise ValueError(f"--chart draws one model, got {', '.join(options.models)}: call it for each")
     if options.weights is not None and options.fits is None:
         raise ValueError("--weights are taken from the memory of --fits: give --fits SIZE as well")
+    if options.weights is not None and len(options.weights) != len(options.models):
+        raise ValueError(f"--weights are one SIZE for each MODEL, got {len(options.weights)} for {len(options.models)}")
     if options.markdown + options.csv + options.json > 1:
         raise ValueError("--markdown, --csv and --json are each an output of its own: choose one")
 

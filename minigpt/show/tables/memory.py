@@ -64,9 +64,9 @@ def parts(results: list[dict]) -> list[tuple[list[str], Rows]]:
     """Lines of text, each with the table that follows (none after the last)."""
     text = [line for result in results for line in head(result)]
     if len(results) == 1:
-        return [([*text, under(results)], one(results[0])), (foot(results), [])]
+        return [([*text, under(results[0])], one(results[0])), (foot(results), [])]
     names = short_names([result["model"] for result in results])
-    tables = [([*text, under(results)], compared(results, names, "bytes held", held))]
+    tables = [([*text, under(results[0])], compared(results, names, "bytes held", held))]
     tables.append((["The most at any moment:"], compared(results, names, "at the peak", peak)))
     if results[0]["memory"] is not None:
         tables.append((["Longest context that fits:"], compared(results, names, room(results[0]), longest)))

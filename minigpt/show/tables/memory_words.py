@@ -20,19 +20,19 @@ def head(result: dict) -> list[str]:
     made_for = result["model_context"]
     if made_for and result["context"] > made_for:
         text += f" The context below is more than the {made_for:,} that the model was made for."
+    if result["memory"] is not None and result["weights"]:
+        left = max(0, result["memory"] - result["weights"])
+        text += (
+            f" Of {words(result['memory'])} its weights take {words(result['weights'])}, which leaves {words(left)} "
+            "for the cache."
+        )
     return [text, ""]
 
 
-def under(results: list[dict]) -> str:
+def under(result: dict) -> str:
     """What the table is about."""
-    result = results[0]
     rows = f"{result['batch']:,} rows of " if result["batch"] > 1 else ""
-    text = f"{rows}{result['context']:,} tokens"
-    if result["memory"] is not None and result["weights"]:
-        left = result["memory"] - result["weights"]
-        fits = f"which leaves {words(left)} for the cache" if left > 0 else "which leaves nothing for a cache"
-        text += f"; of {words(result['memory'])} the weights take {words(result['weights'])}, {fits}"
-    return f"{text}:"
+    return f"{rows}{result['context']:,} tokens:"
 
 
 def foot(results: list[dict]) -> list[str]:
