@@ -14,7 +14,6 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutants import mutate
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from minigpt.cache import make_cache
 from minigpt.config import GPTConfig
@@ -22,7 +21,6 @@ from minigpt.measure.counted.peak import Peak
 from minigpt.measure.forms import caches, memory, quantized
 from minigpt.measure.forms.architecture import Architecture, architecture_of
 from minigpt.measure.forms.config_json import MOST_LAYERS, Config, read
-from minigpt.measure.forms.config_types import LEFT_OUT
 from minigpt.measure.forms.forward_pass import ForwardPass
 from minigpt.measure.forms.real_models import MODELS, MOST_BYTES, NAMES, content, load
 
@@ -226,18 +224,6 @@ def check_transformers_reads_other_types_alike():
         assert read(keys, "without").windows == windows(config), config
 
 
-def check_a_file_may_leave_out_what_its_type_fills_in():
-    for kind, left_out in LEFT_OUT.items():
-        whole = CONFIG_MAPPING[kind]()
-        keys = {key: value for key, value in whole.to_dict().items() if key not in (*left_out, "layer_types")}
-        assert read(keys, kind) == read(whole.to_dict(), kind)
-    keys = transformers.Gemma3TextConfig().to_dict()
-    del keys["layer_types"]
-    assert read({**keys, "sliding_window_pattern": 5}, "another pattern").windows == ((4096,) * 4 + (None,)) * 5 + (
-        4096,
-    )
-
-
 CHECKS = [value for name, value in list(globals().items()) if name.startswith("check_")]
 
 
@@ -247,9 +233,8 @@ def test_it_counts_right(check):
 
 
 MUTANTS = {
-    "query heads for key heads": (Config, "kept", "kv_heads = heads if alike else", "kv_heads = heads or"),
-    "key heads are taken for granted": (Config, "kept", "is None if KV_HEADS", "is not None if KV_HEADS"),
-    "the values are forgotten": (Config, "kept", '("keys", "values")', '("keys",)'),
+    "key heads are taken for granted": (Config, "kv_heads", "null and not", "null or not"),
+    "the values are forgotten": (Config, "kept", ', "values": (kv_heads, self.value_size(size))', ""),
     "head_dim is ignored": (Config, "head_size", 'if self.has("head_dim")', "if False"),
     "the rotary key is forgotten": (Config, "kept", ', "rotary key": (1, self.number("qk_rope_head_dim"))', ""),
     "a number has one byte": (ForwardPass, "layer", " * self.itemsize", ""),
@@ -257,10 +242,6 @@ MUTANTS = {
     "the window is ignored": (caches, "rings", "None if window is None else window + slack", "None"),
     "the window is one too wide": (caches, "rings", "window + slack", "window + 1 + slack"),
     "a ring has its slots before they are needed": (memory, "held", "window and min(window, tokens)", "window"),
-    "the other layers have the window": (Config, "sliding", 'kind == "sliding_attention"', 'kind == "full_attention"'),
-    "the pattern is off by one": (Config, "sliding", "(layer + 1) % period", "layer % period"),
-    "the first layers have the window": (Config, "sliding", "layer >= first", "layer < first"),
-    "use_sliding_window is ignored": (Config, "sliding", 'or self.keys.get("use_sliding_window") is False', ""),
     "a quantized cache has no residual": (quantized, "quantized", "past - residual_length", "past"),
     "the new token is rounded": (quantized, "quantized", "past - residual_length", "past + 1 - residual_length"),
     "a group has no offset": (quantized, "quantized", "sharing * parameters", "sharing"),
@@ -350,9 +331,9 @@ GOOD = {
     "max_position_embeddings": 99,
 }
 BAD = {
-    "no layers": ({"num_hidden_layers": None}, "the config has no num_hidden_layers or n_layer"),
-    "no heads": ({"num_attention_heads": None}, "the config has no num_attention_heads or n_head"),
-    "no width": ({"hidden_size": None}, "the config has no hidden_size or n_embd"),
+    "no layers": ({"num_hidden_layers": None}, "the config has no num_hidden_layers: add it"),
+    "no heads": ({"num_attention_heads": None}, "the config has no num_attention_heads: add it"),
+    "no width": ({"hidden_size": None}, "the config has no hidden_size: add it"),
     "a width that can't be split": ({"hidden_size": 66}, "66 can't be split into 4 heads .* needs a head_dim"),
     "half a head": ({"num_key_value_heads": 0.5}, "num_key_value_heads must be a whole number, 1 or more, got 0.5"),
     "no head": ({"num_key_value_heads": 0}, "num_key_value_heads must be a whole number, 1 or more, got 0"),
@@ -360,17 +341,31 @@ BAD = {
     "words": ({"head_dim": "64"}, "head_dim must be a whole number, 1 or more, got '64'"),
     "a list": ({"num_key_value_heads": [2, 4]}, r"num_key_value_heads must be .* got \[2, 4\]"),
     "heads that can't be shared": ({"num_key_value_heads": 3}, "4 query heads can't share 3 key heads equally"),
-    "values of another size": ({"v_head_dim": 8}, "v_head_dim 8 is not head_dim 16,"),
+    "two numbers of layers": ({"n_layer": 3}, "n_layer 3 contradicts num_hidden_layers 2: leave one of them out"),
+    "attention without a list": ({"attention_types": [3]}, r"attention_types must be like .* got \[3\]"),
+    "attention of another kind": (
+        {"attn_config": {"attn_type": "grouped_query_attention"}},
+        "must have multihead_attent",
+    ),
+    "an attn_config that is a list": ({"attn_config": [1]}, r"attn_config must have multihead_attention .* got \[1\]"),
     "a latent without its rotary key": ({"kv_lora_rank": 32}, "the config has no qk_rope_head_dim"),
     "windows of no width": ({"layer_types": ["sliding_attention"] * 2}, "the config has no sliding_window"),
     "linear attention": ({"layer_types": ["full_attention", "linear_attention"]}, "layer_types has 'linear_attention'"),
-    "a layer too few": ({"layer_types": ["full_attention"]}, "layer_types must name 2 layers"),
-    "windows from where": ({"sliding_window": 9, "use_sliding_window": True}, "the config has no max_window_layers"),
+    "a layer too few": ({"layer_types": ["full_attention"]}, "layer_types must name 2 layers, .* got 1"),
+    "layers without end": (
+        {"attention_types": [[["global"], 10**14]]},
+        "attention_types must name 2 layers, .* got 10",
+    ),
+    "windows from where": (
+        {"sliding_window": 9, "use_sliding_window": True},
+        "has a sliding_window, but no layer_types",
+    ),
     "windows in which layers": ({"sliding_window": 9}, "has a sliding_window, but no layer_types"),
     "a pattern in letters": ({"sliding_window": 9, "sliding_window_pattern": "LLLG"}, "pattern must be a whole number"),
     "an encoder": ({"is_encoder_decoder": True}, "is_encoder_decoder True means keys and values of an encoder"),
     "layers that share": ({"num_kv_shared_layers": 1}, "num_kv_shared_layers 1 means layers that share"),
-    "a type that is a list": ({"model_type": [], "num_hidden_layers": None}, "the config has no num_hidden_layers"),
+    "blocks of a state": ({"block_types": ["recurrent"]}, "block_types .* means a state beside keys and values"),
+    "a type that is a list": ({"model_type": []}, r"model_type '\[\]' is not known here"),
     "no object": ({"text_config": "gemma"}, "must be a JSON object"),
 }
 
@@ -392,13 +387,35 @@ def test_key_heads_that_are_not_told_are_those_of_the_queries_only_where_the_typ
     assert read({**keys, "num_key_value_heads": None}, "a test").kept["keys"] == (4, 16)
 
 
-HYBRIDS = "MambaConfig", "JambaConfig", "Qwen3NextConfig", "FalconConfig", "T5Config", "BertConfig", "Llama4TextConfig"
+KEEPS = {
+    "BertConfig": "an encoder, not a decoder",
+    "JambaConfig": "a state beside keys and values",
+    "Llama4TextConfig": "layers that see the text in another way",
+    "MambaConfig": "a state instead of keys and values",
+    "Qwen3NextConfig": "a state beside keys and values",
+    "RecurrentGemmaConfig": "a state beside keys and values",
+    "T5Config": "keys and values of an encoder",
+    "MiMoV2FlashConfig": "layers of different sizes",
+}
 
 
-@pytest.mark.parametrize("name", HYBRIDS)
+@pytest.mark.parametrize("name", KEEPS)
 def test_a_model_that_keeps_something_else_is_refused(name):
-    with pytest.raises(ValueError, match="a test: "):
+    with pytest.raises(ValueError, match=f"a test: .* means {KEEPS[name]}.* can't be counted here: (ask|to count)"):
         read(getattr(transformers, name)().to_dict(), "a test")
+
+
+def test_what_a_refusal_says_to_do_can_be_done():
+    keys = transformers.JambaConfig().to_dict()
+    part = {key: keys[key] for key in ("num_attention_heads", "num_key_value_heads", "hidden_size")}
+    assert (
+        memory.nbytes(read({**part, "num_hidden_layers": 4, "head_dim": None}, "its layers of attention"), 1) == 16_384
+    )
+    unknown = {**GOOD, "model_type": "new"}
+    with pytest.raises(ValueError, match=r"model_type 'new' is not known here: .* take model_type out of a copy"):
+        read(unknown, "a test")
+    del unknown["model_type"]
+    assert read(unknown, "a test").kept["keys"] == (2, 16)
 
 
 @pytest.mark.parametrize("change", [{"num_hidden_layers": 10**8}, {"num_hidden_layers": MOST_LAYERS + 1}])

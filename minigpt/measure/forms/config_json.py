@@ -1,104 +1,107 @@
 """Reads from a config.json, in transformers' format, what the model keeps for each token."""
 
 from minigpt.measure.forms.architecture import Architecture
-from minigpt.measure.forms.config_types import ALL_WINDOWS, LEFT_OUT, MULTI_HEAD, NOT_COUNTED
+from minigpt.measure.forms.config_keys import ALONE, Keys
+from minigpt.measure.forms.config_types import CONTEXT, TYPES
 
-# Names that a config may have for the same number.
-LAYERS = "num_hidden_layers", "n_layer"
-HEADS = "num_attention_heads", "n_head"
-WIDTH = "hidden_size", "n_embd"
-KV_HEADS = "num_key_value_heads"
-CONTEXT = "max_position_embeddings", "n_positions"
-
-MOST = 10**9  # the largest number accepted in a config; real ones are far smaller
 MOST_LAYERS = 10_000
+MULTI_HEAD = "multihead_attention"
 
 
 def read(keys: object, source: str) -> Architecture:
-    """The Architecture that a config.json describes. keys: its content. source: its name in messages."""
+    """The Architecture that a config.json describes. keys: its content. source: its name in messages.
+
+    Without a model_type all sizes are read from the other keys, and nothing is filled in. Raises ValueError for a type
+    that is not known or keeps something else, and for a key that is missing or wrong.
+    """
     config = Config(keys, source)
     if config.has("text_config"):  # a model that also reads images
         config = Config(config.keys["text_config"], source)
-    context = config.number(*CONTEXT) if any(config.has(key) for key in CONTEXT) else None
+    if config.has("model_type") and config.type not in TYPES:
+        raise config.error(
+            f"model_type {config.type!r} is not known here: if each of its layers keeps keys and values as Llama's do, "
+            "take model_type out of a copy of the file, and all sizes are read from its other keys"
+        )
+    context = config.number(*CONTEXT) if any(map(config.has, CONTEXT)) else None
     return Architecture(config.kept(), config.windows(), context)
 
 
-class Config:
-    """The keys of a config.json, each checked when it is read. A null counts as missing."""
-
-    def __init__(self, keys: object, source: str):
-        if not isinstance(keys, dict):
-            raise ValueError(f"{source}: must be a JSON object, as transformers' config.json, got {keys!r}")
-        self.keys, self.source = LEFT_OUT.get(str(keys.get("model_type")), {}) | keys, source
-        for key, what in NOT_COUNTED.items():
-            if self.keys.get(key):
-                raise self.error(f"{key} {self.keys[key]!r} means {what}, which can't be counted here")
-
-    def error(self, message: str) -> ValueError:
-        return ValueError(f"{self.source}: {message}")
-
-    def has(self, key: str) -> bool:
-        return self.keys.get(key) is not None
-
-    def number(self, *names: str, most: int = MOST) -> int:
-        """The number under the first of these names that is there."""
-        key = next(filter(self.has, names), None)
-        if key is None:
-            raise self.error(f"the config has no {' or '.join(names)}")
-        if type(self.keys[key]) is not int or self.keys[key] < 1:
-            raise self.error(f"{key} must be a whole number, 1 or more, got {self.keys[key]!r}")
-        if self.keys[key] > most:
-            raise self.error(f"{key} must be {most:,} at most, got {self.keys[key]:,}")
-        return self.keys[key]
+class Config(Keys):
+    """The rules by which transformers reads a config.json, for what is kept of a token."""
 
     def kept(self) -> dict[str, tuple[int, int]]:
         if self.has("kv_lora_rank"):
             return {"latent": (1, self.number("kv_lora_rank")), "rotary key": (1, self.number("qk_rope_head_dim"))}
-        heads = self.number(*HEADS)
-        size = self.head_size(heads)
-        if self.has("v_head_dim") and self.number("v_head_dim") != size:
-            raise self.error(
-                f"v_head_dim {self.keys['v_head_dim']} is not head_dim {size}, which can't be counted here"
-            )
-        # Null means as many as query heads, in every type; a key that is not there, only in some.
-        multi_head = self.keys.get("model_type") in MULTI_HEAD
-        alike = self.keys[KV_HEADS] is None if KV_HEADS in self.keys else multi_head
-        kv_heads = heads if alike else self.number(KV_HEADS)
-        if heads % kv_heads:
-            raise self.error(f"{heads} query heads can't share {kv_heads} key heads equally")
-        return dict.fromkeys(("keys", "values"), (kv_heads, size))
+        kv_heads, size = self.kv_heads(), self.head_size()
+        if self.has("num_attention_heads") and self.number("num_attention_heads") % kv_heads:
+            heads = self.number("num_attention_heads")
+            raise self.error(f"{heads} query heads can't share {kv_heads} key heads equally: correct one of them")
+        return {"keys": (kv_heads, size), "values": (kv_heads, self.value_size(size))}
 
-    def head_size(self, heads: int) -> int:
+    def kv_heads(self) -> int:
+        attention = self.keys.get("attn_config") or {}  # of DBRX and MPT
+        if not isinstance(attention, dict) or attention.get("attn_type", MULTI_HEAD) != MULTI_HEAD:
+            raise self.error(f"attn_config must have {MULTI_HEAD} to be counted here, got {attention!r}: {ALONE}")
+        if self.has("kv_n_heads", attention):
+            return self.number("kv_n_heads", of=attention)
+        one = self.keys.get("multi_query") and not self.keys.get("new_decoder_architecture")  # of Falcon and StarCoder
+        shared = self.keys.get("multi_query_attention")  # of ChatGLM and OLMo
+        if one or (shared and not self.has("num_key_value_heads")):
+            return 1
+        # Null means as many as query heads, in every type; a key that is not there, only in those that are known.
+        null = self.type in TYPES or "num_key_value_heads" in self.keys
+        if shared is False or (null and not self.has("num_key_value_heads")):
+            return self.number("num_attention_heads")
+        return self.number("num_key_value_heads")
+
+    def head_size(self) -> int:
         if self.has("head_dim"):
             return self.number("head_dim")
-        width = self.number(*WIDTH)
+        width, heads = self.number("hidden_size"), self.number("num_attention_heads")
         if width % heads:
             raise self.error(f"{width} can't be split into {heads} heads of equal size: the config needs a head_dim")
         return width // heads
+
+    def value_size(self, size: int) -> int:
+        return self.number("v_head_dim") if self.has("v_head_dim") else size
 
     def windows(self) -> tuple[int | None, ...]:
         return tuple(self.number("sliding_window") if slides else None for slides in self.sliding())
 
     def sliding(self) -> list[bool]:
         """For each layer, whether it sees through the window, by transformers' rules."""
-        layers = range(self.number(*LAYERS, most=MOST_LAYERS))
+        layers = range(self.number("num_hidden_layers", most=MOST_LAYERS))
         if self.has("layer_types"):
-            kinds = self.keys["layer_types"]
-            if not isinstance(kinds, list) or len(kinds) != len(layers):
-                raise self.error(f"layer_types must name {len(layers)} layers, got {kinds!r}")
-            if unknown := [kind for kind in kinds if kind not in ("full_attention", "sliding_attention")]:
-                raise self.error(
-                    f"layer_types has {unknown[0]!r}: only full_attention and sliding_attention can be counted here"
-                )
-            return [kind == "sliding_attention" for kind in kinds]
+            return self.listed("layer_types", self.keys["layer_types"], "full_attention", "sliding_attention")
+        if self.has("attention_types"):  # of GPT-Neo
+            return self.listed("attention_types", self.unrolled(self.keys["attention_types"]), "global", "local")
         if not self.has("sliding_window") or self.keys.get("use_sliding_window") is False:
             return [False for _ in layers]
-        if self.keys.get("use_sliding_window"):
+        if self.has("all_slide"):
+            return [self.keys["all_slide"] for _ in layers]
+        if self.has("max_window_layers"):
             first = self.number("max_window_layers")
             return [layer >= first for layer in layers]
         if self.has("sliding_window_pattern"):
             period = self.number("sliding_window_pattern")
             return [(layer + 1) % period > 0 for layer in layers]
-        if self.keys.get("model_type") not in ALL_WINDOWS:
-            raise self.error("the config has a sliding_window, but no layer_types that say which layers use it")
-        return [True for _ in layers]
+        raise self.error(
+            "the config has a sliding_window, but no layer_types that say which layers use it: add them (a new "
+            "transformers writes them when it saves the config), or make sliding_window null to count each layer whole"
+        )
+
+    def unrolled(self, turns: list) -> list:
+        """[[["global", "local"], 12]] is twelve times these two in turn."""
+        try:
+            return [kind for kinds, times in turns for kind in [*kinds] * min(times, MOST_LAYERS)]
+        except (TypeError, ValueError):
+            raise self.error(f'attention_types must be like [[["global", "local"], 12]], got {turns!r}') from None
+
+    def listed(self, key: str, kinds: object, full: str, sliding: str) -> list[bool]:
+        layers = self.number("num_hidden_layers")
+        if not isinstance(kinds, list) or len(kinds) != layers:
+            got = len(kinds) if isinstance(kinds, list) else repr(kinds)
+            raise self.error(f"{key} must name {layers} layers, as many as num_hidden_layers says, got {got}")
+        if unknown := [kind for kind in kinds if kind not in (full, sliding)]:
+            raise self.error(f"{key} has {unknown[0]!r}: only layers of {full} and {sliding} can be counted here")
+        return [kind == sliding for kind in kinds]

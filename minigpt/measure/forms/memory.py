@@ -101,8 +101,11 @@ def longest(here: Callable[[int], int], memory: int) -> int | None:
     return fits
 
 
-def summary(model: Architecture, tokens: int, batch: int, bits: tuple[int, ...], memory: int | None) -> dict:
-    """What `python -m minigpt memory` tells. memory: bytes for which it tells the longest context that fits."""
+def summary(
+    model: Architecture, tokens: int, batch: int, bits: tuple[int, ...], memory: int | None, weights: int = 0
+) -> dict:
+    """What `python -m minigpt memory` tells. memory: bytes for which it tells the longest context that fits, beside so
+    many bytes of weights."""
     if max(tokens, batch) > MOST:
         raise ValueError(f"a context and a batch of {MOST:,} at most can be counted, got {tokens:,} and {batch:,}")
     lines = []
@@ -111,7 +114,7 @@ def summary(model: Architecture, tokens: int, batch: int, bits: tuple[int, ...],
         line["nbytes_peak"] = None if plan.bits < 8 * EXACT else plan.peak(tokens)
         line["nbytes_below"] = plan.below(tokens)
         line["nbytes_of_next_token"] = plan.here(tokens + 1) - plan.here(tokens)
-        line["longest_context"] = None if memory is None else longest(plan.peak, memory)
+        line["longest_context"] = None if memory is None else longest(plan.peak, memory - weights)
         lines.append(line)
     windows = [window for window in model.windows if window]
     return {
@@ -125,5 +128,6 @@ def summary(model: Architecture, tokens: int, batch: int, bits: tuple[int, ...],
         "context": tokens,
         "batch": batch,
         "memory": memory,
+        "weights": weights,
         "caches": lines,
     }

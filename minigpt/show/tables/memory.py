@@ -1,81 +1,129 @@
-"""The table of `python -m minigpt memory`."""
+"""The tables of `python -m minigpt memory`: for a terminal, in Markdown, and as lines of plain numbers."""
+
+import csv
+import io
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from minigpt.measure.forms.quantized import RESIDUAL, share_of_group
+from minigpt.show.tables.memory_words import foot, head, under
 from minigpt.show.words import words
 
-WIDTH = 400  # columns, room for any number: a narrower terminal wraps its lines, but no number is cut
+WIDTH = 80  # columns; what is wider (a name, a number beyond all memory) makes a table wider, but is never cut
+ROOM = 400
+
+Rows = list[list[str]]  # the first has the heads
 
 
-def report(result: dict, console: Console) -> None:
-    """Print what the model keeps of a token, what each cache holds of a context, and what is counted."""
-    console.width = max(console.width, WIDTH)
-    console.print("\n".join(head(result)), markup=False, highlight=False, soft_wrap=True)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("cache", no_wrap=True)
-    headings = ["bits", "bytes", "", "more at\nits peak", "a longer\ncontext adds", "in slower\nmemory"]
+def report(results: list[dict], console: Console) -> None:
+    """Print what the models keep of a token, what each cache holds of a context, and what is counted."""
+    console.width = max(console.width, ROOM)
+    for text, rows in parts(results):
+        console.print(
+            "\n".join(textwrap.fill(line, WIDTH, break_on_hyphens=False, break_long_words=False) for line in text),
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        if rows:
+            console.print()
+            console.print(table(rows))
+            console.print()
+
+
+def as_markdown(results: list[dict]) -> str:
+    written = []
+    for text, rows in parts(results):
+        written += [line.replace("* ", "\\* ", 1) if line.startswith("* ") else line for line in text if line]
+        if rows:
+            aligned = ["---", *["---:"] * (len(rows[0]) - 1)]
+            heads = [heading.replace("\n", " ").replace("|", "\\|") for heading in rows[0]]
+            written.append("\n".join(f"| {' | '.join(row)} |" for row in [heads, aligned, *rows[1:]]))
+    return "\n\n".join(written)
+
+
+def as_csv(results: list[dict]) -> str:
+    """A line for each model and cache, after one with the names of the columns; nothing stands for null."""
+    of_the_model = ("model", "context", "batch")
+    file = io.StringIO()
+    columns = [*of_the_model, *results[0]["caches"][0]]
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer.writeheader()
+    for result in results:
+        for line in result["caches"]:
+            writer.writerow({key: result[key] for key in of_the_model} | line)
+    return file.getvalue()
+
+
+def parts(results: list[dict]) -> list[tuple[list[str], Rows]]:
+    """Lines of text, each with the table that follows (none after the last)."""
+    text = [line for result in results for line in head(result)]
+    if len(results) == 1:
+        return [([*text, under(results[0])], one(results[0])), (foot(results), [])]
+    names = short_names([result["model"] for result in results])
+    tables = [([*text, under(results[0])], compared(results, names, "bytes held", held))]
+    tables.append((["The most at any moment:"], compared(results, names, "at the peak", peak)))
+    if results[0]["memory"] is not None:
+        tables.append((["Longest context that fits:"], compared(results, names, room(results[0]), longest)))
+    return [*tables, (foot(results), [])]
+
+
+def one(result: dict) -> Rows:
+    heads = ["cache", "bytes\nheld", "at its\npeak", "a longer\ncontext adds", "in slower\nmemory"]
+    columns: list[Callable[[dict], str]] = [
+        held,
+        peak,
+        lambda line: f"{line['nbytes_of_next_token']:,}",
+        lambda line: words(line["nbytes_below"]) if line["nbytes_below"] else "",
+    ]
     if result["memory"] is not None:
-        headings.append(f"longest context\nin {words(result['memory'])}")
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for line in result["caches"]:
-        peak = more(line["nbytes_peak"], line["nbytes"])
-        below = words(line["nbytes_below"]) if line["nbytes_below"] else ""
-        cells = [f"{line['nbytes']:,}", words(line["nbytes"]), peak, f"{line['nbytes_of_next_token']:,}", below]
-        if result["memory"] is not None:
-            cells.append("any" if line["longest_context"] is None else f"{line['longest_context']:,}")
-        table.add_row(line["cache"], str(line["bits"]), *cells)
-    console.print(table)
-    console.print("\n" + "\n".join(foot(result)), markup=False, highlight=False, soft_wrap=True)
+        heads.append(f"longest\n{room(result)}")
+        columns.append(longest)
+    return [heads, *([label(line), *(column(line) for column in columns)] for line in result["caches"])]
 
 
-def more(peak: int | None, nbytes: int) -> str:
-    """How much more than in the end is held for a moment."""
-    if peak is None:
-        return "*"
-    return words(peak - nbytes) if peak > nbytes else ""
+def compared(results: list[dict], names: list[str], what: str, cell: Callable[[dict], str]) -> Rows:
+    """A row for each cache that serves any of the models, a column for each model."""
+    columns = [{label(line): cell(line) for line in result["caches"]} for result in results]
+    most = max(columns, key=len)
+    return [[what, *names], *([cache, *(column.get(cache, "") for column in columns)] for cache in most)]
 
 
-def head(result: dict) -> list[str]:
-    layers, kept = result["layers"], result["kept"].items()
-    parts = " and ".join(f"{each['heads']} x {each['size']} ({name})" for name, each in kept)
-    lines = [
-        f"{result['model']}: {layers} layers, each of which keeps {parts} numbers of a token.",
-        f"In 16 bits that is {result['nbytes_per_token']:,} bytes a token.",
-    ]
-    if result["window"]:
-        lines.append(
-            f"{result['layers_with_window']} of the layers see only the last {result['window']:,} tokens: past these, "
-            f"a token adds {result['nbytes_per_token_past_window']:,} bytes where only windows are kept."
-        )
-    made_for = result["model_context"]
-    beyond = (
-        f", more than the {made_for:,} that the model was made for" if made_for and result["context"] > made_for else ""
-    )
-    rows = f"{result['batch']:,} rows of " if result["batch"] > 1 else ""
-    return [*lines, "", f"{rows}{result['context']:,} tokens{beyond}:", ""]
+def held(line: dict) -> str:
+    return words(line["nbytes"])
 
 
-def foot(result: dict) -> list[str]:
-    groups = " and ".join(
-        str(each) for each in sorted({share_of_group(each["size"]) for each in result["kept"].values()})
-    )
-    lines = [
-        "Keys and values only; on top come weights, activations, and the layer that quantized turns back into 16 bits.",
-        f"Each cache{' but sliding_window' if result['window'] else ''} keeps all tokens in all layers.",
-        "dynamic: the most that it can hold, just doubled (after a prompt alone: as concat).",
-        "At its peak: a layer that grows is copied into a longer tensor, so for a moment both are there.",
-        f"quantized: groups of {groups} numbers share a scale and an offset of 16 bits each; the newest {RESIDUAL} "
-        "tokens, and the one that just came, are exact.",
-        "* A prompt stays exact until the next token comes, and takes as much as in concat: feed it in chunks.",
-        "A longer context adds: one token more, fed in the same way.",
-        "offloaded: two layers are here, all layers in slower memory (CPU memory beside a GPU, else files).",
-    ]
-    if result["window"]:
-        lines.append(
-            "sliding_window: fed one token at a time; chunks of c tokens need c - 1 slots more in those layers."
-        )
-    return lines
+def peak(line: dict) -> str:
+    return "*" if line["nbytes_peak"] is None else words(line["nbytes_peak"])
+
+
+def longest(line: dict) -> str:
+    return "any" if line["longest_context"] is None else f"{line['longest_context']:,}"
+
+
+def label(line: dict) -> str:
+    return line["cache"] if line["bits"] == 16 else f"{line['cache']} {line['bits']} bit{'s' * (line['bits'] > 1)}"
+
+
+def room(result: dict) -> str:
+    return f"in {words(result['memory'])}"
+
+
+def short_names(names: list[str]) -> list[str]:
+    """The last part of a path, if these differ."""
+    short = [Path(name.removesuffix("config.json")).name or name for name in names]
+    return short if len(set(short)) == len(short) else names
+
+
+def table(rows: Rows) -> Table:
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for number, heading in enumerate(rows[0]):
+        made.add_column(Text(heading), justify="right" if number else "left", no_wrap=True, vertical="bottom")
+    for row in rows[1:]:
+        made.add_row(*row)
+    return made
