@@ -13,7 +13,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from conformance import LIMITED, assert_same, assert_unchanged, model, new_cache, pairs, pieces, rule_for, sizes, text
+from conformance import (
+    LIMITED,
+    assert_same,
+    assert_unchanged,
+    leaves,
+    model,
+    new_cache,
+    pairs,
+    pieces,
+    rule_for,
+    sizes,
+    text,
+)
 from helpers import as_for_a_user
 from oracles import OPTIONS, expected
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -148,9 +160,9 @@ class Scene:
 
     def slots_agree(self, cache, note):
         """A layer has as many slots for keys as for values, unless they are rounded, in groups of their own."""
-        for layer in range(0 if cache.lossy else cache.config.n_layer):
-            slots = {kept.shape[1] for kept in cache.here(layer)}
-            assert len(slots) < 2, f"{note}: layer {layer} has slots for {slots} keys and values"
+        for layer, (keys, values, *_) in enumerate([] if cache.lossy else cache.kv):
+            slots = [[each.shape for _, each in leaves(kept)] for kept in (keys, values)]
+            assert slots[0] == slots[1], f"{note}: layer {layer} has slots for {slots} keys and values"
 
 
 def emptied(cache):

@@ -53,7 +53,7 @@ def test_each_file_that_it_links_is_there():
 def test_it_lists_every_cache():
     table = README[README.index("## The caches") :]
     for name in CACHES:
-        assert f"| `{name}` |" in table
+        assert f"| `{name}` |" in table, f"its table of caches has no line for {name}"
 
 
 def test_it_counts_the_seeded_bugs_right():
