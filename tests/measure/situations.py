@@ -5,12 +5,13 @@ from functools import cache as remember
 
 import oracles
 import torch
+from conformance import LIMITED
 from hypothesis import strategies as st
 
 import minigpt.measure.forms.caches as caches
 import minigpt.measure.forms.flops as cost
 import minigpt.measure.forms.generation as generation
-from minigpt.cache import CACHES, cache_options
+from minigpt.cache import CACHES
 from minigpt.config import GPTConfig
 from minigpt.measure.counted.flops import counting, flops_of
 from minigpt.measure.counted.trace import Pass, trace
@@ -57,7 +58,7 @@ def situations(draw, name):
     )
     prompt, new_tokens = number(1, 9), number(1, 7)
     options = {}
-    if "max_cache_len" in cache_options(name):
+    if name in LIMITED:
         options = {"max_cache_len": prompt + new_tokens - 1 + number(0, 3)}
     if name == "sliding_window":
         options = {"chunk": draw(st.none() | st.integers(1, 9))}
