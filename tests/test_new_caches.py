@@ -1,0 +1,67 @@
+"""A new cache joins by the places that CONTRIBUTING.md names, and no others: two that the package doesn't have, which
+keep tokens in blocks, go through the suite (new_caches.py registers them), and the commands know them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from blocks import BLOCKS
+
+from minigpt.__main__ import main
+from minigpt.cache import CACHES
+from minigpt.measure.forms.caches import FORMS
+
+TESTS = Path(__file__).parent
+FILES = """test_conformance.py test_threads.py test_interruptions.py test_mutants.py test_caches.py test_commands.py
+    measure/test_cost.py measure/test_trace.py measure/test_scores.py show/test_plots.py""".split()
+OF_ALL = "every_setting or json_says or look_alike or covers"  # tests that look at the whole registry
+TOO_MANY = "(schedule and not (mixed and GQA)) or any_chunks or random or collide"  # for a test that should take seconds
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    for name, (kind, form, _, _) in BLOCKS.items():
+        monkeypatch.setitem(CACHES, name, kind)
+        monkeypatch.setitem(FORMS, name, form)
+
+
+def test_the_suite_takes_them_as_it_takes_the_others():
+    words = f"({' or '.join(BLOCKS)} or {OF_ALL}) and not ({TOO_MANY})"
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "new_caches", "-p", "no:cacheprovider", "-k", words]
+    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [*command, *(str(TESTS / file) for file in FILES)],
+        cwd=TESTS.parent,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    passed = int(done.stdout.split(" passed")[0].split()[-1])
+    assert passed > 100 * len(BLOCKS), done.stdout
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_compare_runs_it(name, capsys):
+    assert main(["compare", "--cache", name, "--new-tokens", "20", "--prompt", "To be, or not"]) == 0
+    assert any(line.split()[:2] == [name, "20"] for line in capsys.readouterr().out.splitlines())  # as its oracle
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_memory_counts_its_blocks(name, capsys):
+    assert main(["memory", "gpt2", "--context", "1000", "--json"]) == 0
+    lines = {line["cache"]: line for line in json.loads(capsys.readouterr().out)["caches"]}
+    assert lines[name]["nbytes"] == 1008 * 2 * 12 * 768 * 2  # 63 blocks of 16 tokens
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_generate_takes_its_name(name, capsys):
+    texts = []
+    for each in ("none", name):
+        assert main(["generate", "To be", "--cache", each, "--new-tokens", "40"]) == 0
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1]
