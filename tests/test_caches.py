@@ -70,7 +70,8 @@ def test_a_cache_keeps_the_dtype_of_its_model(name, dtype):
     ids, positions = text([0], 9)
     with torch.no_grad():
         assert gpt(ids, positions, cache).dtype == dtype
-    assert {kept.dtype for layer in cache.kv for _, kept in leaves(layer[:2])} == {dtype}
+    if not CACHES[name].lossy:
+        assert {kept.dtype for layer in cache.kv for _, kept in leaves(layer[:2])} == {dtype}
 
 
 @pytest.mark.parametrize("name", FULL)

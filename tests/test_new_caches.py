@@ -15,10 +15,12 @@ from minigpt.cache import CACHES
 from minigpt.measure.forms.caches import FORMS
 
 TESTS = Path(__file__).parent
-FILES = """test_conformance.py test_threads.py test_interruptions.py test_mutants.py test_caches.py test_commands.py
-    measure/test_cost.py measure/test_trace.py measure/test_scores.py show/test_plots.py""".split()
+FILES = [f"test_{each}.py" for each in ("conformance", "threads", "interruptions", "mutants", "caches", "commands")]
+FILES += [f"measure/test_{each}.py" for each in ("cost", "trace", "scores")] + ["show/test_plots.py"]
 OF_ALL = "every_setting or json_says or look_alike or covers"  # tests that look at the whole registry
-TOO_MANY = "(schedule and not (mixed and GQA)) or any_chunks or random or collide"  # for a test that should take seconds
+TOO_MANY = (
+    "(schedule and not (mixed and GQA)) or any_chunks or random or collide"  # for a test that should take seconds
+)
 
 
 @pytest.fixture(autouse=True)
