@@ -12,6 +12,7 @@ from blocks import BLOCKS
 
 from minigpt.__main__ import main
 from minigpt.cache import CACHES
+from minigpt.commands import EXIT_USAGE
 from minigpt.measure.forms.caches import FORMS
 
 TESTS = Path(__file__).parent
@@ -51,6 +52,12 @@ def test_the_suite_takes_them_as_it_takes_the_others():
 def test_compare_runs_it(name, capsys):
     assert main(["compare", "--cache", name, "--new-tokens", "20", "--prompt", "To be, or not"]) == 0
     assert any(line.split()[:2] == [name, "20"] for line in capsys.readouterr().out.splitlines())  # as its oracle
+
+
+def test_compare_says_where_the_oracle_of_a_lossy_one_goes(monkeypatch, capsys):
+    monkeypatch.setitem(CACHES, "rough", CACHES["quantized"])
+    assert main(["compare", "--cache", "rough", "--new-tokens", "2", "--prompt", "To be"]) == EXIT_USAGE
+    assert "no oracle is known of the rough cache, which rounds: a new cache's oracle goes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", BLOCKS)
