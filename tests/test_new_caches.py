@@ -1,14 +1,18 @@
 """A new cache joins by the places that CONTRIBUTING.md names, and no others: two that the package doesn't have, which
 keep tokens in blocks, go through the suite (new_caches.py registers them), and the commands know them."""
 
+import copy
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 from blocks import BLOCKS
+from conformance import assert_unchanged
 
 from minigpt.__main__ import main
 from minigpt.cache import CACHES
@@ -74,3 +78,24 @@ def test_generate_takes_its_name(name, capsys):
         assert main(["generate", "To be", "--cache", each, "--new-tokens", "40"]) == 0
         texts.append(capsys.readouterr().out)
     assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        (
+            [1, {"a": ([torch.ones(3), torch.zeros(9)],)}],
+            r"state\(\)\[1\]\['a'\]\[0\]\[0\]: tensor\(\[1., 2., 1.\]\) became",
+        ),
+        ([1, {"a": ([torch.tensor([1.0, 2, 1])],)}], r"\[0\]\[1\]: a tensor \(9,\) of torch.float32 became nothing"),
+        (
+            [None, {"a": ([torch.tensor([1.0, 2, 1]), torch.zeros(9)],)}],
+            r"refused changed state\(\)\[0\]: 1 became None",
+        ),
+    ],
+)
+def test_what_changed_in_nested_lists_is_noticed_and_named(now, told):
+    before = [1, {"a": ([torch.tensor([1.0, 2, 1]), torch.zeros(9)],)}]
+    assert_unchanged(SimpleNamespace(state=lambda: copy.deepcopy(before)), before, "refused")
+    with pytest.raises(AssertionError, match=told):
+        assert_unchanged(SimpleNamespace(state=lambda: now), before, "refused")
