@@ -99,9 +99,9 @@ gpt2 = GPTConfig(**GPT2)  # the sizes of GPT-2 124M, for arithmetic
 
 # %%
 PROMPT, NEW = 200, 50
-kept = "none", "concat", "dynamic", "static", "sliding_window", "quantized"
+NAMES = "none concat dynamic static sliding_window quantized offloaded offloaded_static"
 counted = {}
-for name in [*kept, "offloaded", "offloaded_static"]:
+for name in NAMES.split():
     served = served_by(
         name, model
     )  # the sliding window wants a model that has one: 64 and 4 sinks

@@ -111,13 +111,14 @@ def assert_same(got, want, positions, note=""):
     """Equal logits wherever there is a token: padded queries are not counted."""
     off = (got - want).abs().amax(-1).masked_fill(positions == NEVER, 0)
     wrong = ~(off <= TOLERANCE)  # so that NaN is wrong
+    if not wrong.any():
+        return
     rows = [
         f"row {row}, at {listed(positions[row, these].tolist())}: off by up to {off[row, these].max():.3g}"
         for row, these in enumerate(wrong)
         if these.any()
     ]
-    if rows:
-        raise AssertionError("\n".join([f"{note}: {wrong.sum()} of {wrong.numel()} tokens have wrong logits", *rows]))
+    raise AssertionError("\n".join([f"{note}: {wrong.sum()} of {wrong.numel()} tokens have wrong logits", *rows]))
 
 
 def listed(numbers: list[int]) -> str:

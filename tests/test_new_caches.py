@@ -23,9 +23,7 @@ TESTS = Path(__file__).parent
 FILES = [f"test_{each}.py" for each in ("conformance", "threads", "interruptions", "mutants", "caches", "commands")]
 FILES += [f"measure/test_{each}.py" for each in ("cost", "trace", "scores")] + ["show/test_plots.py"]
 OF_ALL = "every_setting or json_says or look_alike or covers"  # tests that look at the whole registry
-TOO_MANY = (
-    "(schedule and not (mixed and GQA)) or any_chunks or random or collide"  # for a test that should take seconds
-)
+TOO_MANY = "(schedule and not (mixed and GQA)) or any_chunks or random or collide"  # for half a minute
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +47,7 @@ def test_the_suite_takes_them_as_it_takes_the_others():
     )
     assert done.returncode == 0, done.stdout[-3000:]
     passed = int(done.stdout.split(" passed")[0].split()[-1])
-    assert passed > 100 * len(BLOCKS), done.stdout
+    assert passed > 90 * len(BLOCKS), done.stdout
 
 
 @pytest.mark.parametrize("name", BLOCKS)
