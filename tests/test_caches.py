@@ -4,10 +4,10 @@ import copy
 
 import pytest
 import torch
-from conformance import FULL, NAMES, model, rule_for, text
+from conformance import FULL, NAMES, leaves, model, rule_for, text
 
+from minigpt.cache import CACHES, make_cache
 from minigpt.cache import dynamic as dynamic_module
-from minigpt.cache import make_cache
 from minigpt.cache.dynamic import grow
 
 TOKEN_BYTES = 2 * 2 * 4 * 8 * 8  # keys and values, 2 layers, 4 heads of 8 channels, 8 bytes a number
@@ -70,7 +70,8 @@ def test_a_cache_keeps_the_dtype_of_its_model(name, dtype):
     ids, positions = text([0], 9)
     with torch.no_grad():
         assert gpt(ids, positions, cache).dtype == dtype
-    assert {kept.dtype for layer in cache.kv for kept in layer[:2]} == {dtype}
+    if not CACHES[name].lossy:
+        assert {kept.dtype for layer in cache.kv for _, kept in leaves(layer[:2])} == {dtype}
 
 
 @pytest.mark.parametrize("name", FULL)
@@ -108,7 +109,7 @@ def test_a_cache_filled_in_inference_mode_goes_on_outside_it_and_the_other_way_r
             assert (got - want[:, 6:]).abs().max() < 1e-10
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "quantized"])
+@pytest.mark.parametrize("name", [name for name in NAMES if not CACHES[name].lossy])
 @pytest.mark.parametrize("back", ["crop", "reset"])
 def test_a_nan_that_was_taken_back_spoils_nothing(name, back):
     """Attention is given hidden slots too, and 0 times NaN is NaN."""

@@ -78,12 +78,12 @@ class State:
         return self.text.new == 1 and self.text.plain and slots == self.length and (window is None or slots <= window)
 
     def state(self) -> list:
-        """Everything that a refused call must leave unchanged: tensors and numbers."""
+        """Everything that a refused call must leave unchanged: tensors and numbers, also in lists, tuples or dicts."""
         kept = [each for layer in range(len(self.kv)) for each in self.tensors(layer)]
         return [self.positions, self.ids, self.layers_written, self.unfinished, *kept]
 
-    def tensors(self, layer: int) -> tuple[Tensor, ...]:
-        """A layer's tensors: its keys, its values, and whatever the cache keeps with them."""
+    def tensors(self, layer: int) -> tuple:
+        """A layer's keys, its values, and whatever the cache keeps with them: tensors, or lists of them."""
         return self.kv[layer]
 
     def become(self, **new) -> None:

@@ -3,7 +3,9 @@
 from dataclasses import asdict, dataclass, replace
 from functools import cache as remember
 
+import oracles
 import torch
+from conformance import LIMITED
 from hypothesis import strategies as st
 
 import minigpt.measure.forms.caches as caches
@@ -56,7 +58,7 @@ def situations(draw, name):
     )
     prompt, new_tokens = number(1, 9), number(1, 7)
     options = {}
-    if "static" in name:
+    if name in LIMITED:
         options = {"max_cache_len": prompt + new_tokens - 1 + number(0, 3)}
     if name == "sliding_window":
         options = {"chunk": draw(st.none() | st.integers(1, 9))}
@@ -86,9 +88,10 @@ def situations(draw, name):
 MHA = {"vocab_size": 11, "context": 24, "n_layer": 3, "n_head": 2, "n_embd": 8, "n_inner": 20}
 GQA = MHA | {"n_head": 4, "n_embd": 16, "n_kv_head": 2}
 WINDOW = {"window": 4, "sinks": 2}
-ROUNDED = (("q_group_size", 4), ("residual_length", 3), ("group_key", "channel"), ("group_value", "token"))
+ROUNDED = tuple(oracles.OPTIONS["quantized"].items())
 FP8 = (("backend", "fp8"),)
-OPTIONS = {"static": (("max_cache_len", 13),), "sliding_window": (("chunk", 3),), "quantized": ROUNDED}
+OPTIONS = {name: tuple(options.items()) for name, options in oracles.OPTIONS.items()}
+OPTIONS |= {"static": (("max_cache_len", 13),), "sliding_window": (("chunk", 3),)}
 
 
 @remember
@@ -112,7 +115,11 @@ def examples() -> list[Situation]:
     for group in ("token", "head", "tensor"):
         options = dict(ROUNDED) | {"group_key": group, "group_value": group, "nbits": 2}
         few.append(Situation("quantized", GPTConfig(**GQA), new_tokens=9, options=tuple(options.items())))
-    few.append(Situation("quantized", GPTConfig(**GQA), new_tokens=3, options=(*FP8, *ROUNDED[:2])))
+    few.append(
+        Situation(
+            "quantized", GPTConfig(**GQA), new_tokens=3, options=(*FP8, ("q_group_size", 4), ("residual_length", 3))
+        )
+    )
     return few
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conformance import FULL, NAMES, model, new_cache, text
+from conformance import FULL, NAMES, model, new_cache, rule_for, text
 from mutants import mutate
 from oracles import OPTIONS
 
@@ -10,7 +10,7 @@ import minigpt.attention
 import minigpt.measure.counted.trace
 import minigpt.model
 from minigpt.attention import NEVER
-from minigpt.cache import make_cache
+from minigpt.cache import CACHES, make_cache
 from minigpt.cache.offloaded.files import File
 from minigpt.measure.counted.flops import counting
 from minigpt.measure.counted.recomputed import Recomputed, differences
@@ -29,7 +29,7 @@ def traced(name, pieces, gpt, cache=None):
 
 @pytest.mark.parametrize("name", ["none", *NAMES])
 def test_a_traced_run_is_the_run_that_generate_makes(name):
-    gpt, (ids, _) = model("window" if name == "sliding_window" else "full"), text([0, 0], 5)
+    gpt, (ids, _) = model(rule_for(name)), text([0, 0], 5)
     options = OPTIONS.get(name, {})
     run = trace(gpt, ids, 9, name, **options)
     how = {"use_cache": False} if name == "none" else {"cache_implementation": name, "cache_config": options}
@@ -128,13 +128,13 @@ def test_select_and_fork_go_on_counting_what_moved():
 def test_a_slot_is_written_with_what_it_holds_or_copied(name):
     """In caches that have just what they need, every byte held was moved there in the last pass. The others hold no
     more than all that was ever moved there, and empty slots."""
-    gpt, (ids, _) = model("window" if name == "sliding_window" else "full"), text([0, 0], 7)
+    gpt, (ids, _) = model(rule_for(name)), text([0, 0], 7)
     passes = trace(gpt, ids, 8, name, **OPTIONS.get(name, {})).passes
     assert all(each.nbytes >= each.resident[-1] for each in passes)
     if name == "concat":
         assert all(sum(each.written) + sum(each.copied) == each.nbytes for each in passes)
     row = 2 * 2 * 4 * 8 * 8 * 2  # keys and values of 2 rows, 4 heads of 8 channels, 8 bytes, 2 layers
-    if name != "quantized":
+    if not CACHES[name].lossy:
         assert [sum(each.written) for each in passes] == [each.new * row for each in passes]
 
 

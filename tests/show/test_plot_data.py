@@ -15,7 +15,7 @@ from minigpt.measure.forms.real_models import GPT2
 from minigpt.measure.quality.scores import Score
 from minigpt.measure.quality.settings import SETTINGS
 from minigpt.measure.timed.time_per_token import TimePerToken, record
-from minigpt.show.plots.bytes_held import bytes_held, held
+from minigpt.show.plots.bytes_held import SHOWN, bytes_held, held
 from minigpt.show.plots.flops import flops, work
 from minigpt.show.plots.growth import growing_weights, growth
 from minigpt.show.plots.labels import spread
@@ -97,7 +97,7 @@ def test_bytes_held_are_those_of_the_caches_closed_forms():
     assert "200 tokens of GPT-2 need 7.4 MB in bfloat16" in bytes_held(found).words
 
 
-@pytest.mark.parametrize("name", [name for name, kind in CACHES.items() if kind.keeps])
+@pytest.mark.parametrize("name", SHOWN)
 def test_bytes_held_are_those_of_a_cache_that_is_fed_token_by_token(name):
     """Past the tokens that stay exact, and past a doubling."""
     tokens = 133

@@ -72,7 +72,8 @@ def without_cache(prompt: int, new_tokens: int) -> list[tuple[int, int]]:
 def checked(name: str, model: Architecture, options: dict, tokens: int) -> dict:
     """The options, checked. A cache with a max_cache_len has room for so many tokens, unless they say otherwise."""
     if name not in FORMS:
-        raise ValueError(f"no cost is known of a cache named {name!r}; there are {', '.join(FORMS)}")
+        where = "a new cache's closed form goes into minigpt/measure/forms/caches.py"
+        raise ValueError(f"no cost is known of a cache named {name!r}; there are {', '.join(FORMS)}; {where}")
     known = FORMS[name].options
     if unknown := sorted(set(options) - set(known)):
         raise ValueError(f"no form knows what {', '.join(unknown)} costs in {name}; it knows {', '.join(known)}")

@@ -14,6 +14,7 @@ from minigpt.measure.forms.quantized import BITS
 
 MOST = 10**15  # tokens, and rows
 EXACT = 2  # bytes of a number in 16 bits
+FLAT = 1024
 # Options that the model doesn't settle: a ring is fed one token at a time (chunks of c tokens need c - 1 slots more in
 # each layer that has a window), and a quantized cache has groups as large as the size of a head allows.
 OPTIONS: dict[str, dict] = {"sliding_window": {"chunk": 1}, "quantized": {"q_group_size": None}}
@@ -88,11 +89,12 @@ def plans(model: Architecture, batch: int = 1, bits: tuple[int, ...] = BITS) -> 
 def longest(here: Callable[[int], int], memory: int) -> int | None:
     """The most tokens that fit into `memory` bytes: 0 if not even one does, None if any number does.
 
-    here: the bytes that so many tokens take. They must never fall, and never rise again once they have stopped rising.
+    here: the bytes that so many tokens take. They must never fall, and never rise again once they have stayed the same
+    for FLAT times as many tokens (not for fewer: a cache may take its slots in blocks).
     """
     fits, too_many = 0, 1
     while here(too_many) <= memory:
-        if here(2 * too_many) == here(too_many):
+        if here(FLAT * too_many) == here(too_many):
             return None
         fits, too_many = too_many, 2 * too_many
     while too_many - fits > 1:

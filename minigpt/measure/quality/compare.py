@@ -11,7 +11,7 @@ from torch import Tensor
 from minigpt.cache import CACHES, make_cache
 from minigpt.measure.counted.run import Run, run, served_by
 from minigpt.measure.quality.line import Continuation, Line, line
-from minigpt.measure.quality.oracle import logits_reading_rounded
+from minigpt.measure.quality.oracle import ORACLES
 from minigpt.sampling import greedy, sampler
 
 TEMPERATURE, TOP_K = 0.8, 50  # for drawn text
@@ -58,11 +58,14 @@ def oracle_of(name: str, model, cached: Run, none: Run, ids: Int[Tensor, "1 T"],
     """What a cache must equal, from the uncached model. For a lossy cache it reads that run's text in one pass."""
     prompt, pick = ids.shape[1], picker(seed, model)
     if CACHES[name].lossy:
+        if name not in ORACLES:
+            where = "a new cache's oracle goes into minigpt/measure/quality/oracle.py"
+            raise ValueError(f"no oracle is known of the {name} cache, which rounds: {where}")
         cache: Any = make_cache(name, model.config, dtype=model.dtype, device=model.device)
         fed = cached.tokens[:, :-1]
         positions = torch.arange(fed.shape[1], device=fed.device)[None]
         with torch.inference_mode():
-            logits = logits_reading_rounded(model, cache, fed, positions, cached.fed)
+            logits = ORACLES[name](model, cache, fed, positions, cached.fed)
         new = logits[:, prompt - 1 :]
         return torch.stack([pick(each) for each in new.unbind(1)], dim=1), new
     if CACHES[name].needs_window:

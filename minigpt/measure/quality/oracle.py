@@ -48,3 +48,7 @@ def rounded_by(codec: Codec, chunks: list[int], residual_length: int) -> list[in
         rounded += codec.leaving(len(counts) - rounded, residual_length)
         counts += [rounded] * chunk
     return counts
+
+
+# By the name of a cache that rounds.
+ORACLES = {"quantized": logits_reading_rounded}

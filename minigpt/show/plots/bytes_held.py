@@ -13,6 +13,7 @@ from minigpt.show.words import listed, mb
 
 WINDOW, SINKS, NBITS = 256, 4, 4
 BFLOAT16 = 2  # bytes of a number
+SHOWN = "concat", "dynamic", "static", "sliding_window", "quantized", "offloaded", "offloaded_static"
 MARKED = 200  # tokens from a line's mark to its next; each line begins elsewhere, so that none hides another's
 
 
@@ -30,11 +31,11 @@ def held(tokens: int = 1000) -> Held:
     """What each cache for GPT-2 124M in bfloat16 holds when it is fed one token at a time, by its closed form."""
     options = {"sliding_window": {"chunk": 1}, "quantized": {"nbits": NBITS}}
     costs = {}
-    for name, form in FORMS.items():
-        if form.keeps:
-            config = GPTConfig(**GPT2, **({"window": WINDOW, "sinks": SINKS} if form.needs_window else {}))
-            room = {"max_cache_len": config.context} if "max_cache_len" in form.options else {}
-            costs[name] = kv_costs(name, config, 1, tokens, itemsize=BFLOAT16, **room, **options.get(name, {}))
+    for name in SHOWN:
+        form = FORMS[name]
+        config = GPTConfig(**GPT2, **({"window": WINDOW, "sinks": SINKS} if form.needs_window else {}))
+        room = {"max_cache_len": config.context} if "max_cache_len" in form.options else {}
+        costs[name] = kv_costs(name, config, 1, tokens, itemsize=BFLOAT16, **room, **options.get(name, {}))
     nbytes = {name: [cost.resident for cost in of] for name, of in costs.items()}
     return Held(nbytes, costs["sliding_window"][-1].slots, costs["concat"][-1].nbytes)
 

@@ -52,7 +52,7 @@ class Theme:
 
     def look(self, cache: str) -> dict:
         """Colour, marker and dashes of a cache's line, the same in every figure. Its label is the cache's name."""
-        colour, marker, dashes = LOOKS[cache]
+        colour, marker, dashes = LOOKS.get(cache, PLAIN)
         return {"color": getattr(self, colour), "marker": marker, "linestyle": dashes, "label": cache}
 
     def mix(self, colour: str, share: float) -> ColorType:
@@ -83,6 +83,7 @@ LOOKS = {
     "offloaded": ("blue", "v", (0, (3, 1.5))),
     "offloaded_static": ("green", "<", (0, (3, 1.5))),
 }
+PLAIN = "muted", "*", ":"  # of a cache that has no line above
 
 
 class Picture(Figure):
