@@ -15,6 +15,7 @@ class NoCache(KVCache):
     length = next_position = 0
     nbytes = room = 0
     keeps = False
+    moves = "keeps nothing, so that each step is fed all of a text that grows"
 
     def __init__(self, config: GPTConfig | None = None, batch_size: int = 1, dtype=None, device=None):
         """Takes the arguments of every cache, so that it can replace any; it needs none of them."""

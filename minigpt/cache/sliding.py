@@ -33,11 +33,16 @@ class SlidingWindowCache(ConcatCache):
         self.rings = [window and window + slack for window in config.windows]  # slots of each layer's ring, if any
         super().__init__(config, batch_size, dtype, device)
 
+    @property
+    def moves(self):
+        return "" if all(self.rings) else "grows in the layers that have no window"
+
     def slots(self, layer):
         return self.config.sinks + self.rings[layer] if self.rings[layer] else 0
 
     def place(self, layer):
         sinks, ring, first = self.config.sinks, self.rings[layer], self.length - self.text.new
+        self.oldest[layer] = max(self.oldest[layer], self.length - ring)
         past_sinks = not sinks or (self.text.plain and first >= sinks)
         if past_sinks and first % ring + self.text.new <= ring:  # it does not go round
             return slice(None), slice(sinks + first % ring, sinks + first % ring + self.text.new)
@@ -50,7 +55,6 @@ class SlidingWindowCache(ConcatCache):
     def store(self, k, v, layer):
         if not self.rings[layer]:
             return super().store(k, v, layer)
-        self.oldest[layer] = max(self.oldest[layer], self.length - self.rings[layer])
         at, kept = self.place(layer), self.tensors(layer)
         for shelf, new in zip(kept, (k, v, self.positions[:, -self.text.new :]), strict=True):
             shelf[at] = new

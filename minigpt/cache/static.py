@@ -16,6 +16,8 @@ class StaticCache(Cache):
     that is a tensor. So no shape ever changes, nor the address of a key or a value: what a compiled graph wants.
     """
 
+    moves = ""
+
     def __init__(
         self, config: GPTConfig, batch_size: int = 1, max_cache_len: int | None = None, dtype=None, device=None
     ):
