@@ -1,4 +1,4 @@
-"""The decode step as one graph: the same modules and the same cache, compiled once, with no Python from layer to layer."""
+"""The decode step as one graph: the same modules, the same cache, and no Python from layer to layer."""
 
 import copy
 import itertools
@@ -13,17 +13,20 @@ from torch import Tensor
 from minigpt.cache import CacheError, KVCache
 from minigpt.cache.state import alone
 from minigpt.cache.text import Text
+from minigpt.generate import next_logits
 from minigpt.one_row import backend
 
 COMPILERS = {"win32": "cl", "darwin": "clang++"}  # elsewhere g++
+torch._dynamo.config.cache_size_limit = 256  # graphs of one function: after 8 models, torch would compile no more
 
 
 class CompiledStep:
-    """Feeds a model one token of each row, and gives the logits of the next. The cache is one whose shapes stand still.
+    """`next_logits` where one token is new: by a graph that is compiled when it is first called.
 
-    What takes Python comes first: the checks and counts of the cache, and where its keys and values go. The graph is
-    given the outcome as tensors. One dimension of theirs grows with the text, that of the slots in use, and the graph
-    leaves it open; so it is compiled once. Raises CacheError for other caches, ValueError where no compiler is found.
+    What takes Python comes before the graph: the checks and counts of the cache, and where its keys and values go. The
+    graph is given the outcome as tensors. One size of theirs grows with the text, that of the slots in use, and the
+    graph leaves it open. So it is compiled once, for texts and caches of all lengths.
+    Raises CacheError for a cache whose shapes don't stand still, ValueError where there is no compiler.
     """
 
     def __init__(self, model, cache: KVCache):
@@ -33,35 +36,45 @@ class CompiledStep:
                 "sliding_window where each layer has a window"
             )
         check_compiler(model.device)
-        self.model, self.cache, self.read = model, cache, cache.capacity
-        self.graph = torch.compile(next_logits, fullgraph=True, dynamic=False, backend=backend)
+        self.read = cache.capacity  # so it is compiled for many slots, and not for the few of a short prompt
+        self.graph = torch.compile(logits, fullgraph=True, dynamic=False, backend=backend)
 
-    @torch.inference_mode()
-    def __call__(self, ids: Int[Tensor, "B 1"], positions: Int[Tensor, "B 1"] | None = None) -> Float[Tensor, "B V"]:
-        """positions None: they go on from what the cache holds."""
-        self.cache.serve(self.model, len(ids))
-        self.cache.admit(positions, ids)
-        logits = self.graph(self.model, fresh(ids), InGraph(self.cache, self.read))
-        written(self.cache)
+    def __call__(
+        self, model, text: Int[Tensor, "B n"], positions: Tensor | None, cache: KVCache, chunk_size: int | None = None
+    ) -> Float[Tensor, "B V"]:
+        new = text[:, cache.length :]
+        if new.shape[1] > 1:
+            return next_logits(model, text, positions, cache, chunk_size)
+        at = slice(cache.length, text.shape[1])
+        return self.step(model, new, None if positions is None else positions[:, at], cache).float()
+
+    def step(self, model, ids: Int[Tensor, "B 1"], positions: Tensor | None, cache: KVCache) -> Float[Tensor, "B V"]:
+        """The logits, in the model's dtype."""
+        cache.admit(positions, ids)
+        out = self.graph(model, fresh(ids), InGraph(cache, self.read))
+        written(cache)
         self.read = None
-        return logits
+        return out
 
 
-def next_logits(model, ids: Tensor, cache: KVCache) -> Tensor:
-    """The graph."""
+def logits(model, ids: Tensor, cache: KVCache) -> Tensor:
+    """What is compiled."""
     return model.lm_head(model.hidden(ids, None, cache)[:, -1])
 
 
 class InGraph(KVCache):
-    """A cache that has admitted one token, as the graph sees it: from token to token only its tensors change."""
+    """A cache that has admitted one token, as the graph sees it: from token to token only its tensors change.
+
+    read: how many slots, of a cache that has a capacity (None: those in use).
+    """
 
     def __init__(self, cache: KVCache, read: int | None):
         self.positions, layers = fresh(cache.positions[:, -1:]), range(cache.config.n_layer)
         at = [index(cache.place(layer), cache.batch_size, cache.slots(layer), cache.device) for layer in layers]
         self.cache = copy.copy(cache)
         self.cache.become(text=Text(torch.stack([self.positions] * 2), 1, 1), place=lambda layer: at[layer])
-        if cache.capacity is not None:  # slots are taken in turn: those behind the text are not read
-            used = slice(read or max(2, cache.length))
+        if cache.capacity is not None:
+            used = slice(read or max(2, cache.length))  # a size of 1 would be a graph of its own
             kv = [tuple(each[:, used] for each in layer) for layer in cache.kv]
             self.cache.become(kv=kv, slot_positions=fresh(cache.slot_positions[:, used]))
             for each in (*itertools.chain(*kv), self.cache.slot_positions):
@@ -75,9 +88,9 @@ class InGraph(KVCache):
 
 
 def index(place: tuple, rows: int, slots: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The same place, (B, 1) twice: row, slot."""
-    number = torch.arange(slots, device=device).expand(rows, slots)[place]
-    return torch.arange(rows, device=device)[:, None], fresh(number)
+    """The same place in one form for all: the row and the slot of each token, (B, 1) both."""
+    slot = torch.arange(slots, device=device).expand(rows, slots)[place]
+    return torch.arange(rows, device=device)[:, None], fresh(slot)
 
 
 def fresh(x: Tensor) -> Tensor:
@@ -96,5 +109,5 @@ def check_compiler(device: torch.device) -> None:
     if device.type == "cpu" and shutil.which(compiler) is None:
         raise ValueError(
             f"compiling wants a C++ compiler, and {compiler} is not found: install it, or name another in the "
-            "environment variable CXX (on Windows: start from a prompt of Visual Studio), or leave out compile=True"
+            "environment variable CXX (on Windows, begin in a prompt of Visual Studio), or leave out compile=True"
         )
