@@ -1,7 +1,6 @@
-"""How a compiled step multiplies: a weight that meets one row is read once, and a plain loop reads it at memory's speed.
+"""How a compiled step multiplies few rows: as multiply-and-sum, which the compiler makes a loop at the memory's speed.
 
-On a CPU the library's product of one row reaches less than half of that (`python -m minigpt bench --compile`). Written as
-multiply-and-sum, the compiler makes the loop. Only this file knows.
+The library's product of one row reads its weight at less than half of that on a CPU. Nobody but this file knows.
 """
 
 import torch

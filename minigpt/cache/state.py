@@ -97,8 +97,8 @@ class State:
         return 0
 
     def shelf(self, rows: int, layer: int) -> Tensor:
-        """Empty room for a layer's keys, or values: in memory slot by slot, as the strides of the first n slots are then
-        the same however many there are, and a graph compiled for one size serves all."""
+        """Empty room for a layer's keys, or values. It lies slot after slot in memory: the strides of the first n slots
+        are then the same however many there are, and one compiled graph serves all sizes."""
         shape = self.slots(layer), rows, self.config.n_kv_head, self.config.head_size
         return torch.zeros(shape, dtype=self.dtype, device=self.device).transpose(0, 1)
 
