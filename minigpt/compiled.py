@@ -5,6 +5,8 @@ import itertools
 import os
 import shutil
 import sys
+from pathlib import Path
+from sysconfig import get_path
 
 import torch
 from jaxtyping import Float, Int
@@ -105,9 +107,13 @@ def written(cache: KVCache) -> None:
 
 
 def check_compiler(device: torch.device) -> None:
+    """Raises ValueError where what torch generates for a CPU can't be compiled."""
     compiler = os.environ.get("CXX") or COMPILERS.get(sys.platform, "g++")
-    if device.type == "cpu" and shutil.which(compiler) is None:
+    header = Path(get_path("include"), "Python.h")
+    missing = [what for what, there in ((compiler, shutil.which(compiler)), (header, header.exists())) if not there]
+    if missing and device.type == "cpu":
         raise ValueError(
-            f"compiling wants a C++ compiler, and {compiler} is not found: install it, or name another in the "
-            "environment variable CXX (on Windows, begin in a prompt of Visual Studio), or leave out compile=True"
+            f"compiling wants a C++ compiler and Python's headers, and {missing[0]} is not found: install it (Debian: "
+            "g++, python3-dev; on Windows begin in a prompt of Visual Studio), or name another compiler in the "
+            "environment variable CXX, or leave out compile=True"
         )
