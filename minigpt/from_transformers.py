@@ -41,7 +41,7 @@ GENERATE = {
     "token_healing": "leave the prompt's last token off yourself",
     "tokenizer": "leave it out: only ids are handled",
     "custom_generate trust_remote_code": "leave it out: no code is ever loaded",
-    "compile_config disable_compile": "leave it out: nothing is compiled",
+    "compile_config disable_compile": "compile=True compiles the step; without it nothing is compiled",
     "continuous_batching_config": "pad the prompts on the left, and give attention_mask",
     "synced_gpus": "leave it out: one process generates by itself",
     "_from_model_config transformers_version": "leave it out: it says where a config came from",

@@ -47,6 +47,7 @@ class Generation:
         prefill_chunk_size: int | None = None,
         streamer: Any = None,
         seed: int | None = None,
+        compile: bool = False,
     ) -> Int[Tensor, "R N"]:
         """Go on from `input_ids`, a token at a time. Returns (B, T + new), the prompt, then what was
         generated; fewer if every row has reached eos.
@@ -64,6 +65,8 @@ class Generation:
         eos_token_id: a row that generates it is done, and is filled with pad_token_id (None: the first eos).
         prefill_chunk_size: feed the prompt in pieces of so many tokens (None: of 1,024).
         streamer: put(ids) is called with the prompt, then with the (B,) tokens of each step; end() at last.
+        compile: decode by one graph, for a cache whose shapes stand still (see `CompiledStep`). The first call of a
+            process takes seconds.
 
         Raises ValueError or CacheError, before any work, for what can't be done.
         """
@@ -78,6 +81,7 @@ class Generation:
         eos, pad = stop_tokens(model, eos_token_id, pad_token_id)
         draw = picker(do_sample, temperature, top_k, top_p, seed, model.device)
         each = copies(model, num_beams, num_return_sequences, length_penalty, early_stopping, do_sample, eos, streamer)
+        follow = compiled_step(model, cache) if compile else None
         if each > 1:
             rows = torch.arange(len(text)).repeat_interleave(each)
             text, positions = text[rows], None if positions is None else positions[rows]
@@ -89,7 +93,7 @@ class Generation:
             streamer.put(text[:, :prompt].cpu())
         end = prompt
         with torch.inference_mode():
-            for new, _ in steps(model, text, positions, prompt, cache, pick, prefill_chunk_size):
+            for new, _ in steps(model, text, positions, prompt, cache, pick, prefill_chunk_size, follow):
                 end += 1
                 if streamer is not None:
                     streamer.put(new.cpu())
@@ -108,13 +112,14 @@ def steps(
     cache: KVCache,
     pick: Callable[[Float[Tensor, "B V"]], Int[Tensor, " B"]],
     chunk_size: int | None = None,
+    follow: Callable | None = None,
 ) -> Iterator[tuple[Int[Tensor, " B"], Float[Tensor, "B V"]]]:
     """The one loop of generation: after each step, the new tokens and the logits that they were picked from.
 
     text: `prompt` tokens, then room for new ones, which is filled. positions: of all of it (None: 0, 1, 2, ...).
     """
     for end in range(prompt, text.shape[1]):
-        logits = next_logits(model, text[:, :end], positions, cache, chunk_size)
+        logits = (follow or next_logits)(model, text[:, :end], positions, cache, chunk_size)
         text[:, end] = new = pick(logits)
         yield new, logits
 
@@ -142,3 +147,10 @@ def chunks(cache: KVCache, end: int, chunk_size: int | None = None) -> list[tupl
         return [(0, end)]
     step = min(chunk_size or PREFILL, cache.largest_chunk or end)
     return [(start, min(start + step, end)) for start in range(cache.length, end, step)]
+
+
+def compiled_step(model, cache: KVCache) -> Callable:
+    """Imported only here: it brings the compiler with it."""
+    from minigpt.compiled import CompiledStep
+
+    return CompiledStep(model, cache)

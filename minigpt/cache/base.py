@@ -17,7 +17,8 @@ class KVCache(Measured):
     length: tokens taken in so far, padding included. positions, ids: theirs. next_position: where each row goes on.
     plain: whether every row is known to stand at 0, 1, 2, ... capacity: the most tokens that it can take in;
     largest_chunk: at once (None: no limit). keeps: whether it keeps any (else each step is fed the whole text).
-    needs_window: whether the model must have one. lossy: whether it rounds.
+    needs_window: whether the model must have one. lossy: whether it rounds. moves: why its shapes or addresses change
+    from step to step, which no compiled step can follow; "" where they stand still.
     """
 
     length: int
@@ -26,6 +27,7 @@ class KVCache(Measured):
     capacity: int | None = None
     largest_chunk: int | None = None
     keeps, plain, needs_window, lossy = True, True, False, False
+    moves = "grows with the text"
 
     def serve(self, model, batch_size: int) -> None:
         """The door: refuse a model (by its config, dtype, device, training) or a batch that this cache can't serve."""
@@ -114,7 +116,8 @@ class Cache(State, KVCache):
         return {"text": self.text.crop(left), "layers_written": self.config.n_layer}
 
     def selected(self, rows: Int[Tensor, " N"]) -> dict:
-        return {"text": self.text.select(rows), "kv": [tuple(kept[rows] for kept in layer) for layer in self.kv]}
+        kv = [tuple(kept.transpose(0, 1)[:, rows].transpose(0, 1) for kept in layer) for layer in self.kv]  # as `shelf`
+        return {"text": self.text.select(rows), "kv": kv}
 
     def empty(self, rows: int) -> dict:
         kv = [(self.shelf(rows, layer), self.shelf(rows, layer)) for layer in range(self.config.n_layer)]

@@ -18,6 +18,7 @@ class NoCache(KVCache):
     length = next_position = 0
     nbytes = room = 0
     keeps = False
+    moves = "keeps nothing, so that each step is fed all of a text that grows"
 
     def __init__(
         self, config: GPTConfig | None = None, batch_size: int = 1, dtype: Dtype = None, device: Device = None

@@ -41,6 +41,7 @@ class SlidingWindowCache(ConcatCache):
         self.largest_chunk = min(filter(None, config.windows)) if chunk is None else whole_number("chunk", chunk, 1)
         slack = self.largest_chunk - 1
         self.rings = [window and window + slack for window in config.windows]  # slots of each layer's ring, if any
+        self.moves = "" if all(self.rings) else "grows in the layers that have no window"
         super().__init__(config, batch_size, dtype, device)
 
     def slots(self, layer):
@@ -48,6 +49,7 @@ class SlidingWindowCache(ConcatCache):
 
     def place(self, layer):
         sinks, ring, first = self.config.sinks, self.rings[layer], self.length - self.text.new
+        self.oldest[layer] = max(self.oldest[layer], self.length - ring)
         past_sinks = not sinks or (self.text.plain and first >= sinks)
         if past_sinks and first % ring + self.text.new <= ring:  # it does not go round
             return slice(None), slice(sinks + first % ring, sinks + first % ring + self.text.new)
@@ -60,7 +62,6 @@ class SlidingWindowCache(ConcatCache):
     def store(self, k, v, layer):
         if not self.rings[layer]:
             return super().store(k, v, layer)
-        self.oldest[layer] = max(self.oldest[layer], self.length - self.rings[layer])
         at, kept = self.place(layer), self.tensors(layer)
         for shelf, new in zip(kept, (k, v, self.positions[:, -self.text.new :]), strict=True):
             shelf[at] = new

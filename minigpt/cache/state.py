@@ -115,9 +115,10 @@ class State:
         return 0
 
     def shelf(self, rows: int, layer: int) -> Tensor:
-        """Empty room for a layer's keys, or values."""
-        shape = rows, self.slots(layer), self.config.n_kv_head, self.config.head_size
-        return torch.zeros(shape, dtype=self.dtype, device=self.device)
+        """Empty room for a layer's keys, or values. It lies slot after slot in memory: the strides of the first n slots
+        are then the same however many there are, and one compiled graph serves all sizes."""
+        shape = self.slots(layer), rows, self.config.n_kv_head, self.config.head_size
+        return torch.zeros(shape, dtype=self.dtype, device=self.device).transpose(0, 1)
 
     def know(self, model) -> None:
         """Remember whose keys and values these are: a cache that holds some serves no other model."""

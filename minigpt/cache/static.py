@@ -23,6 +23,7 @@ class StaticCache(Cache):
     capacity: int
     slot_positions: Int[Tensor, "B slots"]
     at: Int[Tensor, " T"]  # where the newest tokens go
+    moves = ""
 
     def __init__(
         self,

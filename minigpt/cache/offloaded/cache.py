@@ -34,6 +34,7 @@ class Offloaded(Cache):
         self.folder, self.process = None if folder is None else Path(folder).resolve(), os.getpid()
         super().__init__(config, batch_size, **options)
 
+    moves = "has its layers come and go between two memories"
     moved = property(lambda self: self.storage.moved)
     nbytes = property(lambda self: sum(self.layer_nbytes(layer) for layer in range(len(self.kv))))
     resident_nbytes = property(lambda self: sum(self.layer_nbytes(layer) for layer in self.storage.near))

@@ -1,0 +1,120 @@
+"""The decode step as one graph: the same modules, the same cache, and no Python from layer to layer."""
+
+import copy
+import itertools
+import os
+import shutil
+import sys
+from pathlib import Path
+from sysconfig import get_path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from minigpt.cache import Cache, CacheError, KVCache
+from minigpt.cache.state import alone
+from minigpt.cache.text import Text
+from minigpt.few_rows import backend
+from minigpt.generate import next_logits
+
+COMPILERS = {"win32": "cl", "darwin": "clang++"}  # elsewhere g++
+torch._dynamo.config.cache_size_limit = 256  # graphs of one function: after 8 models, torch would compile no more
+
+
+class CompiledStep:
+    """`next_logits` where one token is new: by a graph that is compiled when it is first called.
+
+    What takes Python comes before the graph: the checks and counts of the cache, and where its keys and values go. The
+    graph is given the outcome as tensors. One size of theirs grows with the text, that of the slots in use, and the
+    graph leaves it open. So it is compiled once, for texts and caches of all lengths.
+    Raises CacheError for a cache whose shapes don't stand still, ValueError where there is no compiler.
+    """
+
+    def __init__(self, model, cache: KVCache):
+        if cache.moves:
+            raise CacheError(
+                f"a compiled step wants shapes that stand still, and this cache {cache.moves}: take static, or "
+                "sliding_window where each layer has a window"
+            )
+        check_compiler(model.device)
+        self.read = cache.capacity  # so it is compiled for many slots, and not for the few of a short prompt
+        self.graph = torch.compile(logits, fullgraph=True, dynamic=False, backend=backend)
+
+    def __call__(
+        self, model, text: Int[Tensor, "B n"], positions: Tensor | None, cache: Cache, chunk_size: int | None = None
+    ) -> Float[Tensor, "B V"]:
+        new = text[:, cache.length :]
+        if new.shape[1] > 1:
+            return next_logits(model, text, positions, cache, chunk_size)
+        at = slice(cache.length, text.shape[1])
+        return self.step(model, new, None if positions is None else positions[:, at], cache).float()
+
+    def step(self, model, ids: Int[Tensor, "B 1"], positions: Tensor | None, cache: Cache) -> Float[Tensor, "B V"]:
+        """The logits, in the model's dtype."""
+        cache.admit(positions, ids)
+        out = self.graph(model, fresh(ids), InGraph(cache, self.read))
+        written(cache)
+        self.read = None
+        return out
+
+
+def logits(model, ids: Tensor, cache: KVCache) -> Tensor:
+    """What is compiled."""
+    return model.lm_head(model.hidden(ids, None, cache)[:, -1])
+
+
+class InGraph(KVCache):
+    """A cache that has admitted one token, as the graph sees it: from token to token only its tensors change.
+
+    read: how many slots, of a cache that has a capacity (None: those in use).
+    """
+
+    def __init__(self, cache: Any, read: int | None):
+        self.positions, layers = fresh(cache.positions[:, -1:]), range(cache.config.n_layer)
+        at = [index(cache.place(layer), cache.batch_size, cache.slots(layer), cache.device) for layer in layers]
+        self.cache = copy.copy(cache)
+        self.cache.become(text=Text(torch.stack([self.positions] * 2), 1, 1), place=lambda layer: at[layer])
+        if cache.capacity is not None:
+            used = slice(read or max(2, cache.length))  # a size of 1 would be a graph of its own
+            kv = [tuple(each[:, used] for each in layer) for layer in cache.kv]
+            self.cache.become(kv=kv, slot_positions=fresh(cache.slot_positions[:, used]))
+            for each in (*itertools.chain(*kv), self.cache.slot_positions):
+                torch._dynamo.maybe_mark_dynamic(each, 1)
+
+    def admit(self, positions, ids=None):
+        """It has been."""
+
+    def update(self, k, v, layer):
+        return self.cache.store(k, v, layer)
+
+
+def index(place: tuple, rows: int, slots: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The same place in one form for all: the row and the slot of each token, (B, 1) both."""
+    slot = torch.arange(slots, device=device).expand(rows, slots)[place]
+    return torch.arange(rows, device=device)[:, None], fresh(slot)
+
+
+def fresh(x: Tensor) -> Tensor:
+    """The same numbers, in strides that depend on the shape alone."""
+    return x.clone(memory_format=torch.contiguous_format)
+
+
+@alone
+def written(cache: Cache) -> None:
+    """All layers have stored the token."""
+    cache.layers_written = cache.config.n_layer
+
+
+def check_compiler(device: torch.device) -> None:
+    """Raises ValueError where what torch generates for a CPU can't be compiled."""
+    compiler = os.environ.get("CXX") or COMPILERS.get(sys.platform, "g++")
+    header = Path(get_path("include"), "Python.h")
+    missing = [what for what, there in ((compiler, shutil.which(compiler)), (header, header.exists())) if not there]
+    if missing and device.type == "cpu":
+        raise ValueError(
+            f"compiling wants a C++ compiler and Python's headers, and {missing[0]} is not found: install it (Debian: "
+            "g++, python3-dev; on Windows begin in a prompt of Visual Studio), or name another compiler in the "
+            "environment variable CXX, or leave out compile=True"
+        )

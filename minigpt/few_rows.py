@@ -1,0 +1,42 @@
+"""How a compiled step multiplies a few rows by a weight: as multiply-and-sum, of which the compiler makes one loop that
+reads the weight once, at the memory's speed. The library's product reaches less than half of that on a CPU.
+
+Nobody but this file knows.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch._dynamo import lookup_backend
+
+ROWS = 4  # from 8 on, the library's product is the faster one
+
+
+def backend(graph: torch.fx.GraphModule, inputs: list):
+    """A backend of `torch.compile`: its own, after such products have been written otherwise."""
+    for node in graph.graph.nodes:
+        if node.op == "call_function":
+            node.target = INSTEAD.get(node.target, node.target)
+    graph.recompile()
+    return lookup_backend("inductor")(graph, inputs)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """F.linear"""
+    rows = x.reshape(-1, x.shape[-1])
+    if x.device.type != "cpu" or len(rows) > ROWS:
+        return F.linear(x, weight, bias)
+    y = torch.stack([(weight * row).sum(-1) for row in rows])
+    return (y if bias is None else y + bias).view(*x.shape[:-1], -1)
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor) -> Tensor:
+    """F.scaled_dot_product_attention, of (B, K, T, D) and (B, K, S, D)"""
+    if q.device.type != "cpu":
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask)
+    scores = (q[:, :, :, None] * k[:, :, None]).sum(-1) / q.shape[-1] ** 0.5  # (B, K, T, S)
+    weights = scores.masked_fill(~attn_mask, -torch.inf).softmax(-1)
+    return (weights[..., None] * v[:, :, None]).sum(-2)
+
+
+INSTEAD = {F.linear: linear, F.scaled_dot_product_attention: attention}

@@ -1,0 +1,198 @@
+"""The compiled step: one graph, of the same modules and caches, whose logits are the uncached ones."""
+
+import contextlib
+import shutil
+
+import conformance
+import pytest
+import torch
+import torch.nn.functional as F
+from conformance import HEADS, PADDING, RULES, assert_same, random_model, text
+from helpers import as_for_a_user, random_gpt, random_ids
+from mutants import mutate
+from torch._dynamo.utils import counters
+
+from minigpt import compiled, few_rows
+from minigpt.cache import CACHES, CacheError, make_cache
+from minigpt.compiled import CompiledStep
+from minigpt.config import GPTConfig
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+STILL = [("static", rule) for rule in RULES] + [
+    ("sliding_window", rule) for rule in RULES if rule not in ("full", "hybrid")
+]
+
+
+@pytest.fixture(autouse=True)
+def _plain_python():
+    """The compiler can't read through the shape checks of the tests."""
+    with as_for_a_user():
+        yield
+
+
+@pytest.fixture
+def _uncompiled(monkeypatch):
+    """What the graph is made of, run as Python: the same numbers, without the seconds."""
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+
+
+class Stepping:
+    """A model that is fed single tokens by a compiled step, and all others as ever."""
+
+    def __init__(self, gpt):
+        self.gpt, self.config, self.steps = gpt, gpt.config, {}
+
+    def __call__(self, ids, positions=None, cache=None):
+        if cache is None or ids.shape[1] > 1:
+            return self.gpt(ids, positions, cache)
+        cache.serve(self.gpt, len(ids))
+        step = self.steps.setdefault(cache, CompiledStep(self.gpt, cache))
+        return step.step(self.gpt, ids, positions, cache)[:, None]
+
+    def __getattr__(self, name):
+        return getattr(self.gpt, name)
+
+
+@pytest.fixture
+def _stepping(monkeypatch):
+    models = {}
+    original = conformance.model
+
+    def model(*which):
+        return models.setdefault(which, Stepping(original(*which)))
+
+    monkeypatch.setattr(conformance, "model", model)
+
+
+@contextlib.contextmanager
+def graphs(most):
+    """Not more than so many are made."""
+    before = counters["stats"]["unique_graphs"]
+    yield
+    made = counters["stats"]["unique_graphs"] - before
+    assert made <= most, f"{made} graphs"
+
+
+def conforms(name, rule):
+    """In chunks of 1 and by verbs: a prefill goes by the model as it is."""
+    for padding in PADDING:
+        for heads in HEADS:
+            conformance.schedule_equals_uncached(name, rule, heads, padding, "chunks of 1")
+    conformance.verbs_equal_a_replay(name, rule, 0)
+    conformance.positions_may_have_gaps(name, rule)
+    conformance.a_crop_is_exact_or_refused(name, rule)
+
+
+@pytest.mark.usefixtures("_uncompiled", "_stepping")
+@pytest.mark.parametrize(("name", "rule"), STILL)
+def test_the_step_conforms(name, rule):
+    conforms(name, rule)
+
+
+MUTANTS = {
+    "the newest slot is not read": (compiled.InGraph, "__init__", "max(2, cache.length)", "max(2, cache.length - 1)"),
+    "every row stands where the first one does": (
+        compiled.InGraph, "__init__", "fresh(cache.positions[:, -1:])", "fresh(cache.positions[:1, -1:].expand("
+        "cache.batch_size, 1))"),
+    "every row is written where the first is": (compiled, "index", "fresh(slot)", "fresh(slot)[:1].expand(rows, 1)"),
+    "all layers write where the first one does": (compiled.InGraph, "__init__", "at[layer]", "at[0]"),
+    "a token is written one slot too far": (compiled, "index", "fresh(slot)", "(fresh(slot) + 1) % slots"),
+    "positions are those of the prompt": (
+        CompiledStep, "step", "cache.admit(positions, ids)", "cache.admit(None, ids)"),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("_uncompiled", "_stepping")
+@pytest.mark.parametrize("what", MUTANTS)
+def test_the_suite_catches_a_step_in_which(what, monkeypatch):
+    mutate(monkeypatch, *MUTANTS[what])
+    with pytest.raises((AssertionError, CacheError, IndexError)):
+        [conforms(*which) for which in STILL]
+
+
+@needs_compiler
+@pytest.mark.usefixtures("_stepping")
+@pytest.mark.parametrize(
+    ("check", "arguments"),
+    [
+        (conformance.two_conversations_share_nothing, ["static"]),
+        (conformance.positions_may_have_gaps, ["sliding_window", "window with sinks"]),
+    ],
+)
+def test_compiled_conformance(check, arguments):
+    with graphs(1):
+        check(*arguments)
+
+
+@needs_compiler
+@pytest.mark.parametrize(("name", "rule"), [("static", "full"), ("sliding_window", "window with sinks")])
+def test_one_graph_for_all_texts_and_lengths(name, rule):
+    """Two prompts, two lengths, two capacities, padded or not: once compiled, never again; and right in float64."""
+    gpt = random_model(GPTConfig(vocab_size=53, context=60, n_layer=1, n_head=4, n_kv_head=2, n_embd=16, **RULES[rule]))
+    with graphs(1), torch.inference_mode():
+        for prompt, new, slots in ((5, 9, 14), (17, 30, 60)):
+            ids, positions = text([0], prompt + new, seed=prompt)
+            cache = make_cache(
+                name, gpt.config, dtype=torch.float64, **({"max_cache_len": slots} if name == "static" else {})
+            )
+            want, step = gpt(ids, positions), CompiledStep(gpt, cache)
+            for piece in conformance.pieces(cache, 0, prompt):
+                gpt(ids[:, piece], None, cache)
+            for at in range(prompt, prompt + new):
+                now = slice(at, at + 1)
+                got = step.step(gpt, ids[:, now], None, cache)
+                assert_same(got[:, None], want[:, now], positions[:, now], f"token {at}")
+
+
+@needs_compiler
+def test_generate_compiles_and_gives_the_same_tokens():
+    gpt = random_gpt(dtype=torch.float32, n_layer=1)
+    with graphs(1):
+        for prompt, new in ((4, 12), (9, 30)):
+            ids = random_ids(1, prompt, seed=prompt)
+            want = gpt.generate(ids, max_new_tokens=new, use_cache=False)
+            got = gpt.generate(ids, max_new_tokens=new, cache_implementation="static", compile=True)
+            assert torch.equal(got, want)
+
+
+@pytest.mark.parametrize("name", CACHES)
+def test_a_cache_that_moves_is_refused_with_the_reason(name):
+    gpt = random_gpt(window=8)
+    cache = make_cache(name, gpt.config, dtype=gpt.dtype)
+    if not cache.moves:
+        return
+    with pytest.raises(CacheError, match=cache.moves):
+        gpt.generate(random_ids(1, 3), cache=cache, compile=True)
+    assert cache.length == 0
+
+
+def test_which_caches_stand_still():
+    windowed = {name: make_cache(name, random_gpt(window=8).config).moves for name in CACHES}
+    assert [name for name in CACHES if not windowed[name]] == ["static", "sliding_window"]
+    hybrid = make_cache("sliding_window", random_gpt(window=[8, None]).config)
+    assert "no window" in hybrid.moves
+
+
+def test_without_a_compiler_it_is_refused_before_any_work(monkeypatch):
+    gpt = random_gpt()
+    cache = make_cache("static", gpt.config, dtype=gpt.dtype)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ValueError, match="no-such-compiler is not found"):
+        gpt.generate(random_ids(1, 3), cache=cache, compile=True)
+    assert cache.length == 0
+
+
+@pytest.mark.parametrize("rows", [1, few_rows.ROWS, few_rows.ROWS + 1])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_product_of_few_rows_is_the_product(rows, bias):
+    x, weight, b = (torch.randn(*shape, dtype=torch.float64) for shape in ((rows, 1, 7), (5, 7), (5,)))
+    b = b if bias else None
+    torch.testing.assert_close(few_rows.linear(x, weight, b), F.linear(x, weight, b))
+
+
+@pytest.mark.parametrize(("heads", "rows"), [(4, 1), (2, 2)])
+def test_attention_of_few_rows_is_attention(heads, rows):
+    q, k, v = (torch.randn(2, heads, n, 8, dtype=torch.float64) for n in (rows, 11, 11))
+    mask = (torch.arange(11) < torch.tensor([[9], [4]]))[:, None, None].expand(2, 1, rows, 11)
+    want = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    torch.testing.assert_close(few_rows.attention(q, k, v, attn_mask=mask), want)
