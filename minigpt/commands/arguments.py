@@ -3,6 +3,8 @@
 import argparse
 import os
 
+from minigpt.commands.json_fields import described
+
 
 def add_model(command):
     command.add_argument(
@@ -30,8 +32,10 @@ def add_caches(command):
     command.add_argument("--cache", nargs="+", metavar="NAME", help="which caches, with spaces between (default: all)")
 
 
-def add_json(command):
-    command.add_argument("--json", action="store_true", help="print one JSON object instead")
+def add_json(command, fields: dict):
+    """fields: what the object holds, as json_fields has it."""
+    command.add_argument("--json", action="store_true", help="print one JSON object instead (its fields: below)")
+    command.epilog = described(fields)
 
 
 def count(text: str) -> int:

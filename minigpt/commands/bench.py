@@ -8,6 +8,31 @@ from minigpt.commands.opening import cache_names, open_model, open_prompt
 
 SUMMARY = "measure tokens a second"
 
+FIELDS = {
+    "versus": "string: the contestant with which the others are compared",
+    "rounds": "integer: how many times each took its turn",
+    "machine": (
+        "object: what the times depend on",
+        {
+            "processor": "string: its architecture, or its name where Python knows it",
+            "system": "string: as Linux",
+            "python": "string: its version",
+            "torch": "string: its version",
+            "threads": "integer: of PyTorch, on the CPU",
+        },
+    ),
+    "lines": (
+        "list of objects: one for each contestant",
+        {
+            "name": "string: a cache, or the library",
+            "tokens_per_second": "number: new tokens a second, prefill included, in the median round",
+            "ratio": "number: how many times as fast as `versus`, the median of the rounds' ratios",
+            "ratio_low": "number: the lowest of them",
+            "ratio_high": "number: the highest of them",
+        },
+    ),
+}
+
 
 def declare(command):
     add_model(command)
@@ -16,7 +41,7 @@ def declare(command):
     command.add_argument("--rounds", type=count, default=9, metavar="N", help="in each, all take a turn (%(default)s)")
     command.add_argument("--peer", choices=["transformers"], help="race against this library, with the same weights")
     add_caches(command)
-    add_json(command)
+    add_json(command, FIELDS)
 
 
 def run(options) -> int:

@@ -1,6 +1,8 @@
 """The arguments of all commands."""
 
 import argparse
+import shutil
+import textwrap
 
 from minigpt import __version__
 from minigpt.commands import bench, compare, figures, generate, lecture, memory, quality, race, recall, train
@@ -36,7 +38,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, module in COMMANDS.items():
         summary = module.SUMMARY
-        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        description = textwrap.fill(summary[0].upper() + summary[1:] + ".", shutil.get_terminal_size().columns - 2)
+        as_written = argparse.RawDescriptionHelpFormatter
+        command = commands.add_parser(name, help=summary, description=description, formatter_class=as_written)
         command.set_defaults(run=module.run)
         module.declare(command)
     return top

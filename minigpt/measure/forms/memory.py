@@ -111,8 +111,7 @@ def summary(model: Architecture, tokens: int, batch: int, bits: tuple[int, ...],
         line["nbytes_peak"] = None if plan.bits < 8 * EXACT else plan.peak(tokens)
         line["nbytes_below"] = plan.below(tokens)
         line["nbytes_of_next_token"] = plan.here(tokens + 1) - plan.here(tokens)
-        if memory is not None:
-            line["longest_context"] = longest(plan.peak, memory)
+        line["longest_context"] = None if memory is None else longest(plan.peak, memory)
         lines.append(line)
     windows = [window for window in model.windows if window]
     return {

@@ -11,6 +11,7 @@ from rich.table import Table
 from minigpt.measure.counted.run import Run
 from minigpt.measure.quality.line import Line
 from minigpt.measure.quality.scores import Score
+from minigpt.recall.questions import BINS
 from minigpt.show.escapes import visible
 
 WIDTH = 100  # columns that the table needs: a narrower terminal wraps its lines, but no number is cut
@@ -83,6 +84,7 @@ def as_json(lines: list[Line], scores: list[Score], uncached: Run, tokenizer, pr
         "prompt_tokens": prompt,
         "new_tokens": len(tokens) - prompt,
         "caches": [asdict(each) for each in lines],
+        "distances": [high for _, high in BINS],
         "quality": [asdict(each) for each in scores],
     }
 
