@@ -62,9 +62,10 @@ def foot(cell: dict) -> list[str]:
     return lines
 
 
-GROWTH = """Each second line: if all that the cache reads, writes and copies goes at the
-memory's own speed (where no closed form says, the limit). Last: the power of the
-context with which the line grows."""
+GROWTH = (
+    "Each second line: if all that the cache reads, writes and copies goes at the memory's own speed (where no closed "
+    "form says, the limit). Last: the power of the context with which the line grows."
+)
 
 
 def growth(result: dict, batch: int) -> Table:
