@@ -54,8 +54,8 @@ def counts(text: str) -> list[int]:
     """1,4,16 are these; 64..8192 are 64, 128, 256, ..., 8192."""
     found = []
     for part in text.split(","):
-        first, _, last = part.partition("..")
-        number, last = count(first), count(last or first)
+        ends = part.split("..", 1)
+        number, last = count(ends[0]), count(ends[-1])
         while number <= last:
             found.append(number)
             number *= 2

@@ -10,7 +10,7 @@ from torch import Tensor
 def generator(model):
     """Its Generator, on as many threads as torch has. Token i goes by the name "i", so it needs no tokenizer.
 
-    Raises ValueError where it is not installed, can't compute in the model's dtype here, or lacks what the model has.
+    Raises ValueError where it is not installed, or can't compute in the model's dtype here.
     """
     try:
         import ctranslate2
@@ -20,8 +20,6 @@ def generator(model):
     known = ctranslate2.get_supported_compute_types(device)
     if dtype not in known:
         raise ValueError(f"ctranslate2 can't compute in {dtype} on this {device}, only in {', '.join(sorted(known))}")
-    if model.config.window is not None or model.config.n_kv_head != model.config.n_head:
-        raise ValueError("ctranslate2 is raced with GPT-2's own attention: without --window, without grouped heads")
     with tempfile.TemporaryDirectory() as folder:
         specification(model).save(folder)
         threads = {"inter_threads": 1, "intra_threads": torch.get_num_threads()}

@@ -13,6 +13,8 @@ def peer(name: str, model) -> Contestant:
     """Raises ValueError for an unknown name, where the library is not installed, and for a model that it can't have."""
     if name not in PEERS:
         raise ValueError(f"no peer is named {name!r}; there are {', '.join(PEERS)} (put spaces between)")
+    if model.config.window is not None or model.config.n_kv_head != model.config.n_head:
+        raise ValueError("a peer computes GPT-2's own attention: leave out --window, and take a model of as many heads")
     return Contestant(name, model, "dynamic", exact_in(model.dtype), PEERS[name](model))
 
 
