@@ -1,6 +1,7 @@
 """Who is how fast: time to the first token, and time a token."""
 
 import argparse
+import inspect
 import json
 from dataclasses import replace
 
@@ -92,9 +93,12 @@ def open_contestants(options) -> list:
     """Our caches in each dtype, eager and compiled, then the peers, in the first dtype."""
     from minigpt.measure.timed.contestants import COMPILED, ours
     from minigpt.measure.timed.peers import peer
+    from minigpt.model import GPT
 
     if options.growth and options.peer:
         raise ValueError("--growth goes on from a filled cache, which no peer does: leave out --peer, or --growth")
+    if options.compile and "compile" not in inspect.signature(GPT.generate).parameters:
+        raise ValueError("--compile: generate has no compile=True yet")
     names, found = cache_names(options.cache), []
     models = open_models(options)
     for dtype, model in models.items():

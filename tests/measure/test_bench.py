@@ -1,13 +1,14 @@
 """How times are taken and what they come to. By a made-up clock: nothing that is timed is asserted."""
 
 import argparse
+import json
 import sys
 
 import pytest
 import torch
 
 from minigpt.__main__ import main
-from minigpt.cache import CACHES, DynamicCache
+from minigpt.cache import CACHES, DynamicCache, StaticCache
 from minigpt.commands.arguments import counts
 from minigpt.config import GPTConfig
 from minigpt.measure.timed import peers
@@ -186,6 +187,28 @@ def test_contexts_and_batches_are_numbers_or_doublings():
 def test_what_cannot_be_raced_is_refused_at_the_door(arguments, says, capsys):
     assert main(["bench", "--cache", "dynamic", *arguments]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_caches_of_fixed_shapes_are_raced_with_a_compiled_step_too(monkeypatch, capsys):
+    """Whose speed and sameness have tests of their own; here it stands for itself."""
+    eager, asked = GPT.generate, []
+
+    def generate(self, ids, *, cache, compile=False, **how):
+        asked.append((type(cache), compile))
+        return eager(self, ids, cache=cache, **how)
+
+    monkeypatch.setattr(GPT, "generate", generate)
+    arguments = ["--cache", "dynamic", "static", "--compile", "--dtype", "float32,bfloat16", "--rounds", "1"]
+    assert main(["bench", "--shape", "recall", *arguments, "--json"]) == 0
+    (cell,) = json.loads(capsys.readouterr().out)["cells"]
+    names = "dynamic", "static", "static compiled"
+    assert [line["name"] for line in cell["lines"]] == [
+        f"{name} {dtype}" for dtype in ("float32", "bfloat16") for name in names
+    ]
+    assert set(cell["flops_per_second"]) == {"float32", "bfloat16"}
+    assert set(asked) == {(DynamicCache, False), (StaticCache, False), (StaticCache, True)}
+    predicted = {line["name"]: line["times"][1]["predicted_seconds"] for line in cell["lines"]}
+    assert predicted["static float32"] is not None is predicted["static compiled float32"]
 
 
 @pytest.mark.parametrize("library", ["transformers", "ctranslate2"])

@@ -1,5 +1,6 @@
 """Who takes part: our caches, eager or compiled. Each must generate what its uncached model would."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -72,21 +73,28 @@ def going_on(contestant: Contestant, ids: Int[Tensor, "B T"], new_tokens: int) -
     return generate
 
 
-@torch.inference_mode()
 def as_uncached(contestant: Contestant, text: Int[Tensor, "B N"], prompt: int) -> int:
-    """How many of the new tokens the uncached model would pick after the text before them: one pass over each row.
+    """How many of the new tokens the uncached model would pick after the text before them.
 
     Raises ValueError if an exact contestant picked one whose logit is not the highest: then a race would say nothing.
     """
-    same, behind = 0, 0.0
-    for row in text.split(1):
-        x = contestant.model.hidden(row[:, :-1], None, NoCache())[:, prompt - 1 :]
-        logits, new = contestant.model.lm_head(x).float(), row[:, prompt:]
-        same += int((logits.argmax(-1) == new).sum())
-        behind = max(behind, float((logits.amax(-1) - logits.gather(-1, new[..., None])[..., 0]).max()))
+    same, behind = picks(contestant.model, tuple(map(tuple, text.tolist())), prompt)
     if contestant.exact and behind > TIE:
         raise ValueError(
             f"{contestant.name} generates other tokens than its uncached model, of a logit {behind:.3g} below the "
             "highest: there is nothing to compare"
         )
     return same
+
+
+@functools.lru_cache(maxsize=4)  # most contestants come to the same text, and at long ones a pass takes a while
+@torch.inference_mode()
+def picks(model, rows: tuple[tuple[int, ...], ...], prompt: int) -> tuple[int, float]:
+    """How many new tokens have the highest logit, and how far the others are below it: one uncached pass over a row."""
+    same, behind = 0, 0.0
+    for row in torch.tensor(rows, device=model.device).split(1):
+        x = model.hidden(row[:, :-1], None, NoCache())[:, prompt - 1 :]
+        logits, new = model.lm_head(x).float(), row[:, prompt:]
+        same += int((logits.argmax(-1) == new).sum())
+        behind = max(behind, float((logits.amax(-1) - logits.gather(-1, new[..., None])[..., 0]).max()))
+    return same, behind

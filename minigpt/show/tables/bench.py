@@ -53,9 +53,13 @@ def where(cell: dict) -> str:
 
 
 def foot(cell: dict) -> list[str]:
-    """What the limit is, and whose tokens are not all the uncached ones."""
+    """What the limit is, what the warm-up took, and whose tokens are not all the uncached ones."""
     products = ", ".join(f"{rate / 1e9:,.0f} GFLOP/s in {dtype}" for dtype, rate in cell["flops_per_second"].items())
     lines = [f"limit: {cell['bytes_per_second'] / 1e9:.1f} GB/s (a plain sum), {products} (a large product)"]
+    calls = (f"{line['name']} {line['first_call_seconds']:.1f}" for line in cell["lines"])
+    lines.append(f"first call, apart, in seconds: {', '.join(calls)}")
+    if any(time["of_limit"] > 1 for line in cell["lines"] for time in line["times"]):
+        lines.append("above 100%: what is read fits into the processor's caches, which are faster than memory")
     for line in cell["lines"]:
         if line["tokens_as_uncached"] < line["tokens"]:
             lines.append(f"{line['name']}: {line['tokens_as_uncached']} of {line['tokens']} tokens as uncached")
