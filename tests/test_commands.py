@@ -118,14 +118,14 @@ def test_bench_against_transformers_races_the_same_tokens(capsys):
     arguments = ["bench", "--peer", "transformers", "--cache", "dynamic", "--new-tokens", "8", "--rounds", "2"]
     assert main([*arguments, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert result["versus"] == "transformers"
+    assert result["versus"] == ["transformers"]
     dynamic, transformers = result["cells"][0]["lines"]
     assert (dynamic["name"], transformers["name"]) == ("dynamic", "transformers")
     assert all(line["tokens"] == line["tokens_as_uncached"] == 8 for line in (dynamic, transformers))
     assert [time["of"] for time in transformers["times"]] == ["first_token", "token"]
-    assert all(time["ratio"] == 1 for time in transformers["times"])
+    assert all(ratio["ratio"] == 1 for time in transformers["times"] for ratio in time["ratios"])
     assert all(line["times"][1]["seconds"] > 0 for line in (dynamic, transformers))
-    assert main([*arguments, "--new-tokens", "4", "--batch", "1,2"]) == 0
+    assert main([*arguments, "--new-tokens", "4", "--batch", "1,2", "--versus", "transformers", "dynamic"]) == 0
     told = capsys.readouterr().out
     assert "transformers" in told
     assert "2 rows, 64 tokens of prompt, 4 new" in told

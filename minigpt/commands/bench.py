@@ -39,7 +39,7 @@ def declare(command):
     command.add_argument(
         "--growth", action="store_true", help="time a token alone, from a cache that is filled once (for long contexts)"
     )
-    command.add_argument("--versus", metavar="NAME", help="compare with this contestant (a peer, else the first)")
+    command.add_argument("--versus", nargs="+", metavar="NAME", help="compare with these (a peer, else the first)")
     add_json(command, FIELDS)
 
 
@@ -59,9 +59,9 @@ def run(options) -> int:
 
     contestants = open_contestants(options)
     names, model = [each.name for each in contestants], contestants[0].model
-    versus = options.versus or next((name for name in options.peer if name in names), names[0])
-    if versus not in names:
-        raise ValueError(f"--versus {versus}: nobody of that name takes part; there are {', '.join(names)}")
+    versus = options.versus or [*options.peer, *names][:1]
+    if unknown := [name for name in versus if name not in names]:
+        raise ValueError(f"--versus {unknown[0]}: nobody of that name takes part; there are {', '.join(names)}")
     speeds = Speeds(model.device, list(dict.fromkeys(each.model.dtype for each in contestants)))
     pairs = [(batch, context) for batch in options.batch for context in options.context]
     steps = (options.rounds + 1) * (len(names) + len(speeds.calls))

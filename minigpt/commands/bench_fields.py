@@ -5,9 +5,15 @@ TIME = {
     "seconds": "number: of the median round",
     "seconds_low": "number: of the fastest",
     "seconds_high": "number: of the slowest",
-    "ratio": "number: how many times as fast as `versus`, the median of the rounds' ratios",
-    "ratio_low": "number: the lowest of them",
-    "ratio_high": "number: the highest of them",
+    "ratios": (
+        "list of objects: one for each of `versus`",
+        {
+            "versus": "string: its name",
+            "ratio": "number: how many times as fast as it, the median of the rounds' ratios",
+            "low": "number: the lowest of them",
+            "high": "number: the highest of them",
+        },
+    ),
     "least_seconds": "number: that no program beats: bytes that must be read and written, or FLOPs, at the machine's "
     "own speeds, whichever takes longer",
     "of_limit": "number: the share of the machine's own speed that is reached, the median of the rounds' shares",
@@ -20,7 +26,7 @@ FIELDS = {
     "random_weights": "boolean: whether they are (--shape)",
     "new_tokens": "integer: generated in each row; two without a cache if that is decoded alone (--growth)",
     "rounds": "integer: in each, all took a turn",
-    "versus": "string: the contestant with which the others are compared",
+    "versus": "list of strings: the contestants with which all are compared",
     "machine": (
         "object: what the times depend on",
         {

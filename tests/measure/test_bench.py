@@ -69,9 +69,9 @@ def test_all_take_turns_after_a_round_of_warm_up_and_back_again():
 def test_a_ratio_is_the_median_of_the_rounds_ratios():
     """Not the ratio of medians, which would be 4 / 2."""
     work = Work(flops=6, nbytes=8, moved=16)
-    made = spread([1.0, 2.0, 4.0], [4.0, 2.0, 12.0], work, [(8.0, 1e9), (4.0, 1e9), (1e9, 3.0)])
+    made = spread([1.0, 2.0, 4.0], {"other": [4.0, 2.0, 12.0]}, work, [(8.0, 1e9), (4.0, 1e9), (1e9, 3.0)])
     assert (made["seconds"], made["seconds_low"], made["seconds_high"]) == (2.0, 1.0, 4.0)
-    assert (made["ratio"], made["ratio_low"], made["ratio_high"]) == (3.0, 1.0, 4.0)
+    assert made["ratios"] == [{"versus": "other", "ratio": 3.0, "low": 1.0, "high": 4.0}]
     assert made["least_seconds"] == 2.0  # of 1, 2 and 2: the last by its FLOPs
     assert made["of_limit"] == 1.0  # of 1, 1 and 1/2
     assert made["predicted_seconds"] == 2.0  # of 2, 4 and 2
@@ -117,7 +117,7 @@ def test_a_contestant_with_other_tokens_is_refused_before_the_race():
     assert as_uncached(right, right.generate(ids, 16, None), 100) == 16
     speeds = Speeds(model.device, [torch.float32], side=8, read=8)
     with pytest.raises(ValueError, match="wrong generates other tokens than its uncached model"):
-        bench([right, wrong], ids, 16, 1, speeds, versus="wrong")
+        bench([right, wrong], ids, 16, 1, speeds, versus=["wrong"])
 
 
 @pytest.mark.parametrize("name", CACHES)

@@ -18,7 +18,8 @@ COMPILED = "static compiled", "sliding_window compiled", "quantized compiled"
 
 def line(name, seconds, predicted=0.001):
     time = {"of": "token", "seconds": seconds, "seconds_low": 0.9 * seconds, "seconds_high": 1.2 * seconds}
-    time |= {"ratio": 0.04 / seconds, "least_seconds": 0.01, "of_limit": 0.01 / seconds, "predicted_seconds": predicted}
+    time |= {"ratios": [{"versus": "transformers", "ratio": 0.04 / seconds}], "predicted_seconds": predicted}
+    time |= {"least_seconds": 0.01, "of_limit": 0.01 / seconds}
     return {"name": name, "times": [{"of": "first_token"}, time]}
 
 
@@ -29,7 +30,7 @@ def cell(context, lines):
 def race():
     names = "static", "static compiled", "transformers", "transformers_static", "transformers_compiled", "ctranslate2"
     lines = [line(name, seconds) for name, seconds in zip(names, (0.03, 0.016, 0.04, 0.05, 0.045, 0.012), strict=True)]
-    return ABOUT | {"versus": "transformers", "cells": [cell(128, lines)], "growth": []}
+    return ABOUT | {"versus": ["transformers"], "cells": [cell(128, lines)], "growth": []}
 
 
 def growing():
@@ -40,7 +41,7 @@ def growing():
         for context in (64, 512, 4096)
     ]
     powers = [{"batch": 1, "name": name, "exponent": 1.0} for name in names]
-    return ABOUT | {"versus": "none", "cells": cells, "growth": powers}
+    return ABOUT | {"versus": ["none"], "cells": cells, "growth": powers}
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)

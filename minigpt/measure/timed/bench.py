@@ -26,15 +26,15 @@ def bench(
     rounds: int,
     speeds: Speeds,
     *,
-    versus: str,
+    versus: list[str],
     decode_alone: bool = False,
     on_turn: Callable[[], None] = lambda: None,
 ) -> dict:
     """In so many rounds all take turns, and the machine's own speeds are measured among them.
 
     Before, each makes a call apart, which may compile, and whose tokens are held against the uncached model's.
-    versus: whose times are divided by each one's. decode_alone: ours alone, each from a cache that is filled once.
-    on_turn: called after each turn. Raises ValueError for a wrong token, before any race.
+    versus: those whose times are divided by each one's. decode_alone: ours alone, each from a cache that was filled
+    before. on_turn: called after each turn. Raises ValueError for a wrong token, before any race.
     """
     entries = [Entry(contestant, ids, new_tokens, decode_alone) for contestant in contestants]
     calls = speeds.calls | {entry.contestant.name: entry.take for entry in entries}
@@ -46,8 +46,8 @@ def bench(
         rates = list(zip(bytes_per_second, flops_per_second[dtype], strict=True))
         times = []
         for of, work in entry.works.items():
-            mine, theirs = ([getattr(each, of) for each in took[one]] for one in (name, versus))
-            times.append({"of": of} | spread(mine, theirs, work, rates))
+            mine, *others = ([getattr(each, of) for each in took[one]] for one in (name, *versus))
+            times.append({"of": of} | spread(mine, dict(zip(versus, others, strict=True)), work, rates))
         lines.append(entry.told | {"times": times})
     return {
         "batch": len(ids),

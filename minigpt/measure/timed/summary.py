@@ -11,20 +11,20 @@ def middle(numbers: list[float]) -> float:
     return statistics.median(numbers)
 
 
-def spread(mine: list[float], theirs: list[float], work: Work, rates: list[tuple[float, float]]) -> dict:
+def spread(mine: list[float], others: dict[str, list[float]], work: Work, rates: list[tuple[float, float]]) -> dict:
     """Of one contestant's seconds in each round.
 
-    theirs: of the one that it is compared with. rates: the machine's own bytes and FLOPs a second in each round.
+    others: of those that it is compared with. rates: the machine's own bytes and FLOPs a second in each round.
     """
-    ratios = [they / i for they, i in zip(theirs, mine, strict=True)]
+    ratios = {name: [they / i for they, i in zip(theirs, mine, strict=True)] for name, theirs in others.items()}
     least = [work.least(*rate) for rate in rates]
     return {
         "seconds": middle(mine),
         "seconds_low": min(mine),
         "seconds_high": max(mine),
-        "ratio": middle(ratios),
-        "ratio_low": min(ratios),
-        "ratio_high": max(ratios),
+        "ratios": [
+            {"versus": name, "ratio": middle(of), "low": min(of), "high": max(of)} for name, of in ratios.items()
+        ],
         "least_seconds": middle(least),
         "of_limit": middle([lowest / i for lowest, i in zip(least, mine, strict=True)]),
         "predicted_seconds": None if work.moved is None else middle([work.predicted(*rate) for rate in rates]),

@@ -27,13 +27,14 @@ def contestants(result: dict, theme: Theme) -> Picture:
     lines = sorted(cell["lines"], key=lambda line: line["times"][-1]["seconds"], reverse=True)
     times = {line["name"]: line["times"][-1] for line in lines}
     best = next(name for name in reversed(times) if is_ours(name))
+    versus = times[best]["ratios"][0]
     title, machine = {"gpt2": "GPT-2 124M"}.get(result["model"], result["model"]), result["machine"]
     threads = f"{machine['threads']} thread{'s' * (machine['threads'] > 1)}"
     where = f"{machine['processor']}, {threads}, torch {machine['torch']}"
     rows = f", {cell['batch']} rows" if cell["batch"] > 1 else ""
     picture = Picture(
-        f"{best}: {ms(times[best]['seconds'])} ms a token of {title}, {times[best]['ratio']:.1f} times\nas fast as "
-        f"{result['versus']}, {times[best]['of_limit']:.0%} of the machine's own speed",
+        f"{best}: {ms(times[best]['seconds'])} ms a token of {title}, {versus['ratio']:.1f} times\nas fast as "
+        f"{versus['versus']}, {times[best]['of_limit']:.0%} of the machine's own speed",
         listed(
             f"Bars of milliseconds a token of {title} after a prompt of {cell['context']} tokens{rows}, medians of "
             f"{result['rounds']} rounds on {where}:",

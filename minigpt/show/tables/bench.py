@@ -14,7 +14,7 @@ def report(result: dict, console: Console) -> None:
     for cell in result["cells"]:
         console.print(f"\n{where(cell)}, {result['new_tokens']:,} new", style="bold", highlight=False)
         for at, time in enumerate(cell["lines"][0]["times"]):
-            console.print(times(cell, at, TITLES[time["of"]], result["versus"]))
+            console.print(times(cell, at, TITLES[time["of"]]))
         console.print("\n".join(foot(cell)), style="dim", highlight=False)
     for batch in dict.fromkeys(each["batch"] for each in result["growth"]):
         console.print(growth(result, batch))
@@ -27,12 +27,13 @@ def table(title: str) -> Table:
     return Table(title=f"\n{title}", box=box.SIMPLE_HEAD, **how)
 
 
-def times(cell: dict, at: int, title: str, versus: str) -> Table:
+def times(cell: dict, at: int, title: str) -> Table:
     rows = cell["batch"] > 1 and title == TITLES["token"]
+    versus = [f"times\n{ratio['versus']}" for ratio in cell["lines"][0]["times"][at]["ratios"]]
     made = table(title)
-    made.add_column("")
-    for heading in ("ms", *["ms a row"] * rows, "low-high", f"times\n{versus}", "low-high", "of the\nlimit"):
-        made.add_column(heading, justify="right")
+    made.add_column("", no_wrap=True)
+    for heading in ("ms", *["ms a row"] * rows, "low-high", *versus, "of the\nlimit"):
+        made.add_column(heading, justify="right", overflow="fold")
     for line in cell["lines"]:
         time = line["times"][at]
         made.add_row(
@@ -40,8 +41,7 @@ def times(cell: dict, at: int, title: str, versus: str) -> Table:
             ms(time["seconds"]),
             *[ms(time["seconds"] / cell["batch"])] * rows,
             f"{ms(time['seconds_low'])}-{ms(time['seconds_high'])}",
-            f"{time['ratio']:.2f}",
-            f"{time['ratio_low']:.2f}-{time['ratio_high']:.2f}",
+            *(f"{each['ratio']:.2f} ({each['low']:.2f}-{each['high']:.2f})" for each in time["ratios"]),
             f"{time['of_limit']:.0%}",
         )
     return made
@@ -56,7 +56,7 @@ def foot(cell: dict) -> list[str]:
     """What the limit is, what the warm-up took, and whose tokens are not all the uncached ones."""
     products = ", ".join(f"{rate / 1e9:,.0f} GFLOP/s in {dtype}" for dtype, rate in cell["flops_per_second"].items())
     lines = [f"limit: {cell['bytes_per_second'] / 1e9:.1f} GB/s (a plain sum), {products} (a large product)"]
-    calls = (f"{line['name']} {line['first_call_seconds']:.1f}" for line in cell["lines"])
+    calls = (f"{line['name']} {line['first_call_seconds']:.2g}" for line in cell["lines"])
     lines.append(f"first call, apart, in seconds: {', '.join(calls)}")
     if any(line["times"][-1]["of_limit"] > 1 for line in cell["lines"]):
         lines.append("above 100%: what is read fits into the processor's caches, which are faster than memory")
@@ -76,7 +76,7 @@ def growth(result: dict, batch: int) -> Table:
     cells = [cell for cell in result["cells"] if cell["batch"] == batch]
     rows = f", {batch:,} rows" if batch > 1 else ""
     made = table(f"Time a token against context, in ms{rows}")
-    made.add_column("")
+    made.add_column("", no_wrap=True)
     for heading in (*(f"{cell['context']:,}" for cell in cells), "power"):
         made.add_column(heading, justify="right", no_wrap=True)
     for at, found in enumerate(each for each in result["growth"] if each["batch"] == batch):
