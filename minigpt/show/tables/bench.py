@@ -29,11 +29,13 @@ def table(title: str) -> Table:
 
 def times(cell: dict, at: int, title: str) -> Table:
     rows = cell["batch"] > 1 and title == TITLES["token"]
-    versus = [f"times\n{ratio['versus']}" for ratio in cell["lines"][0]["times"][at]["ratios"]]
+    names = [ratio["versus"] for ratio in cell["lines"][0]["times"][at]["ratios"]]
+    versus = ["times\n" + name.replace("_", "_\n").replace(" ", "\n") for name in names]
+    beside = " " if len(versus) == 1 else "\n"  # else it is too wide
     made = table(title)
     made.add_column("", no_wrap=True)
     for heading in ("ms", *["ms a row"] * rows, "low-high", *versus, "of the\nlimit"):
-        made.add_column(heading, justify="right", overflow="fold")
+        made.add_column(heading, justify="right")
     for line in cell["lines"]:
         time = line["times"][at]
         made.add_row(
@@ -41,7 +43,7 @@ def times(cell: dict, at: int, title: str) -> Table:
             ms(time["seconds"]),
             *[ms(time["seconds"] / cell["batch"])] * rows,
             f"{ms(time['seconds_low'])}-{ms(time['seconds_high'])}",
-            *(f"{each['ratio']:.2f} ({each['low']:.2f}-{each['high']:.2f})" for each in time["ratios"]),
+            *(f"{each['ratio']:.2f}{beside}({each['low']:.2f}-{each['high']:.2f})" for each in time["ratios"]),
             f"{time['of_limit']:.0%}",
         )
     return made
