@@ -10,7 +10,10 @@ TITLES = {"first_token": "Time to the first token", "token": "Time a token"}
 def report(result: dict, console: Console) -> None:
     """Print, for each batch and context, the times of all contestants; then how they grow, if contexts differ."""
     weights = ", random weights" if result["random_weights"] else ""
-    console.print(f"{result['model']}{weights}; median of {result['rounds']} rounds, all in turns", highlight=False)
+    console.print(
+        f"{result['model']}{weights}; medians of {result['rounds']} rounds, all in turns (lowest-highest)",
+        highlight=False,
+    )
     for cell in result["cells"]:
         console.print(f"\n{where(cell)}, {result['new_tokens']:,} new", style="bold", highlight=False)
         for at, time in enumerate(cell["lines"][0]["times"]):
@@ -34,15 +37,14 @@ def times(cell: dict, at: int, title: str) -> Table:
     beside = " " if len(versus) == 1 else "\n"  # else it is too wide
     made = table(title)
     made.add_column("", no_wrap=True)
-    for heading in ("ms", *["ms a row"] * rows, "low-high", *versus, "of the\nlimit"):
+    for heading in ("ms", *["ms\na row"] * rows, *versus, "of the\nlimit"):
         made.add_column(heading, justify="right")
     for line in cell["lines"]:
         time = line["times"][at]
         made.add_row(
             line["name"],
-            ms(time["seconds"]),
+            f"{ms(time['seconds'])}{beside}({ms(time['seconds_low'])}-{ms(time['seconds_high'])})",
             *[ms(time["seconds"] / cell["batch"])] * rows,
-            f"{ms(time['seconds_low'])}-{ms(time['seconds_high'])}",
             *(f"{each['ratio']:.2f}{beside}({each['low']:.2f}-{each['high']:.2f})" for each in time["ratios"]),
             f"{time['of_limit']:.0%}",
         )
