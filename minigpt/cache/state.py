@@ -97,10 +97,9 @@ class State:
         return 0
 
     def shelf(self, rows: int, layer: int) -> Tensor:
-        """Empty room for a layer's keys, or values. In memory the tokens of a head follow each other, as they are read
-        by attention: with those of all heads mixed, a long text takes twice as long to read."""
-        shape = rows, self.config.n_kv_head, self.slots(layer), self.config.head_size
-        return torch.zeros(shape, dtype=self.dtype, device=self.device).transpose(1, 2)
+        """Empty room for a layer's keys, or values."""
+        shape = rows, self.slots(layer), self.config.n_kv_head, self.config.head_size
+        return torch.zeros(shape, dtype=self.dtype, device=self.device)
 
     def know(self, model) -> None:
         """Remember whose keys and values these are: a cache that holds some serves no other model."""
