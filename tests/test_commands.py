@@ -123,27 +123,21 @@ def test_generate_draws_repeatably(capsys):
 
 
 def test_bench_against_transformers_races_the_same_tokens(capsys):
-    arguments = [
-        "bench",
-        "--peer",
-        "transformers",
-        "--cache",
-        "dynamic",
-        "--new-tokens",
-        "8",
-        "--rounds",
-        "2",
-        "--json",
-    ]
-    assert main(arguments) == 0
+    arguments = ["bench", "--peer", "transformers", "--cache", "dynamic", "--new-tokens", "8", "--rounds", "2"]
+    assert main([*arguments, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert [line["name"] for line in result["lines"]] == ["dynamic", "transformers"]
-    assert result["lines"][1]["ratio"] == 1
-    ours, theirs = (line["tokens_per_second"] for line in result["lines"])
-    assert ours > 0 < theirs
-    assert result["versus"] == "transformers"
-    assert main([*arguments[:-1], "--new-tokens", "4"]) == 0
-    assert "transformers" in capsys.readouterr().out
+    assert result["versus"] == ["transformers"]
+    dynamic, transformers = result["cells"][0]["lines"]
+    assert (dynamic["name"], transformers["name"]) == ("dynamic", "transformers")
+    assert all(line["tokens"] == line["tokens_as_uncached"] == 8 for line in (dynamic, transformers))
+    assert [time["of"] for time in transformers["times"]] == ["first_token", "token"]
+    assert all(ratio["ratio"] == 1 for time in transformers["times"] for ratio in time["ratios"])
+    assert all(line["times"][1]["seconds"] > 0 for line in (dynamic, transformers))
+    assert main([*arguments, "--new-tokens", "4", "--batch", "1,2", "--versus", "transformers", "dynamic"]) == 0
+    told = capsys.readouterr().out
+    assert "transformers" in told
+    assert "2 rows, 64 tokens of prompt, 4 new" in told
+    assert max(map(len, told.splitlines()[:-1])) <= 80
 
 
 def test_memory_needs_no_torch():

@@ -12,7 +12,7 @@ from minigpt.commands.parser import COMMANDS
 RUNS = {
     "compare": ["--new-tokens", "3", "--questions", "1", "--cache", "dynamic", "sliding_window"],
     "recall": ["--questions", "1", "--cache", "sliding_window"],
-    "bench": ["--new-tokens", "2", "--rounds", "1", "--cache", "dynamic"],
+    "bench": ["--new-tokens", "2", "--rounds", "1", "--cache", "dynamic", "--context", "8,16"],
     "memory": ["gemma-3-4b", "--fits", "3GB"],
 }
 

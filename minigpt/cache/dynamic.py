@@ -27,12 +27,15 @@ class DynamicCache(Cache):
 
 
 def grow(buffer: Tensor, used: int, slots: int) -> Tensor:
-    """A buffer (B, slots or more, ...), at least twice as long as this one, with the used part copied.
+    """A buffer (B, slots or more, K, D), at least twice as long as this one, with the used part copied.
 
-    Doubling keeps the copying cheap: over a run, the lengths copied add up to less than twice the last one.
+    Doubling keeps the copying cheap: over a run, the lengths copied add up to less than twice the last one. In memory
+    the tokens of a head follow each other, as attention reads them: where those of all heads are mixed, reading a long
+    text takes about twice as long.
     """
-    slots = max(slots, 2 * buffer.shape[1])
+    B, old, K, D = buffer.shape
+    slots = max(slots, 2 * old)
     with torch.inference_mode(False):  # what is made in inference mode can't be written outside it
-        longer = buffer.new_zeros(buffer.shape[0], slots, *buffer.shape[2:])
+        longer = buffer.new_zeros(B, K, slots, D).transpose(1, 2)
     longer[:, :used] = buffer[:, :used]
     return longer

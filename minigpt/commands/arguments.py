@@ -6,15 +6,21 @@ import os
 
 from minigpt.commands.json_fields import described
 
+DTYPES = "float32", "float64", "bfloat16", "float16"
+
 
 def add_model(command):
+    add_weights(command)
+    command.add_argument("--dtype", choices=DTYPES, default="float32", help="of weights and cache (%(default)s)")
+
+
+def add_weights(command):
+    """Which model, and where it works; not in which dtype."""
     command.add_argument(
         "--model",
         default="recall",
         help="a folder in Hugging Face's GPT-2 format, or a name: %(default)s, or one of the hub, as gpt2",
     )
-    types = ["float32", "float64", "bfloat16", "float16"]
-    command.add_argument("--dtype", choices=types, default="float32", help="of weights and cache (%(default)s)")
     command.add_argument("--window", type=count, metavar="N", help="let the model see only the last N tokens")
     command.add_argument("--sinks", type=from_zero, default=0, metavar="N", help="... and the first N (%(default)s)")
     command.add_argument("--device", default="cpu", help="cpu, cuda, ... (%(default)s)")
@@ -54,6 +60,20 @@ def from_zero(text: str) -> int:
 
 def seed(text: str) -> int:
     return whole_number(text, 0, 2**63 - 1)  # more is too much for torch, less for numpy
+
+
+def counts(text: str) -> list[int]:
+    """1,4,16 are these; 64..8192 are 64, 128, 256, ..., 8192."""
+    found = []
+    for part in text.split(","):
+        ends = part.split("..", 1)
+        number, last = count(ends[0]), count(ends[-1])
+        while number <= last:
+            found.append(number)
+            number *= 2
+    if not found:
+        raise argparse.ArgumentTypeError(f"must rise, as 64..8192, got {text}")
+    return list(dict.fromkeys(found))
 
 
 def threads(text: str) -> int:

@@ -1,64 +1,129 @@
-"""Tokens a second."""
+"""Who is how fast: time to the first token, and time a token."""
 
+import argparse
 import json
+from dataclasses import replace
 
 from minigpt.commands import EXIT_OK
-from minigpt.commands.arguments import add_caches, add_json, add_model, add_new_tokens, count
-from minigpt.commands.opening import cache_names, open_model, open_prompt
+from minigpt.commands.arguments import DTYPES, add_caches, add_json, add_new_tokens, add_weights, count, counts
+from minigpt.commands.bench_fields import FIELDS
+from minigpt.commands.opening import cache_names, fitted
 
-SUMMARY = "measure tokens a second"
-
-FIELDS = {
-    "versus": "string: the contestant with which the others are compared",
-    "rounds": "integer: how many times each took its turn",
-    "machine": (
-        "object: what the times depend on",
-        {
-            "processor": "string: its architecture, or its name where Python knows it",
-            "system": "string: as Linux",
-            "python": "string: its version",
-            "torch": "string: its version",
-            "threads": "integer: of PyTorch, on the CPU",
-        },
-    ),
-    "lines": (
-        "list of objects: one for each contestant",
-        {
-            "name": "string: a cache, or the library",
-            "tokens_per_second": "number: new tokens a second, prefill included, in the median round",
-            "ratio": "number: how many times as fast as `versus`, the median of the rounds' ratios",
-            "ratio_low": "number: the lowest of them",
-            "ratio_high": "number: the highest of them",
-        },
-    ),
-}
+SUMMARY = "race caches and libraries: time to the first token, time a token"
 
 
 def declare(command):
-    add_model(command)
-    command.add_argument("--prompt", default="HAMLET.", help="the text to continue (short: nearly all is decode)")
-    add_new_tokens(command, default=128)
+    add_weights(command)
+    command.add_argument(
+        "--shape", metavar="NAME", help="instead of a model, random weights for any context: recall, small or gpt2"
+    )
+    command.add_argument("--dtype", type=dtypes, default="float32", help="or several: float32,bfloat16 (%(default)s)")
+    command.add_argument("--batch", type=counts, default="1", metavar="N", help="rows, as 1,4,16 (%(default)s)")
+    command.add_argument(
+        "--context", type=counts, default="64", metavar="N", help="tokens of the prompt, as 128,512 or 64..8192"
+    )
+    add_new_tokens(command, default=32)
     command.add_argument("--rounds", type=count, default=9, metavar="N", help="in each, all take a turn (%(default)s)")
-    command.add_argument("--peer", choices=["transformers"], help="race against this library, with the same weights")
     add_caches(command)
+    command.add_argument(
+        "--compile", action="store_true", help="race these also with a compiled step, where one can be"
+    )
+    command.add_argument(
+        "--peer",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="libraries, with the same weights: transformers, transformers_static, transformers_compiled, ctranslate2",
+    )
+    command.add_argument(
+        "--growth", action="store_true", help="time a token alone, from a cache that is filled once (for long contexts)"
+    )
+    command.add_argument("--versus", nargs="+", metavar="NAME", help="compare with these (a peer, else the first)")
     add_json(command, FIELDS)
 
 
+def dtypes(text: str) -> list[str]:
+    if unknown := set(text.split(",")) - set(DTYPES):
+        raise argparse.ArgumentTypeError(f"must be of {', '.join(DTYPES)}, got {', '.join(sorted(unknown))}")
+    return list(dict.fromkeys(text.split(",")))
+
+
 def run(options) -> int:
-    from minigpt.measure.timed.bench import bench, contestants, machine, summary
+    from minigpt.measure.timed.bench import bench, prompts
+    from minigpt.measure.timed.machine import Speeds, machine
+    from minigpt.measure.timed.summary import growth
+    from minigpt.show.progress import progress_bars
     from minigpt.show.tables.bench import report
     from minigpt.show.terminal import Terminal
 
-    names = cache_names(options.cache)
-    model, folder = open_model(options)
-    _, ids = open_prompt(options, model, folder)
-    calls = contestants(model, folder, ids, options.new_tokens, names, options.peer)
-    seconds = bench(calls, options.rounds)
-    versus = options.peer or names[0]
-    lines = summary(seconds, options.new_tokens, len(ids), versus=versus)
-    result = {"versus": versus, "rounds": options.rounds, "machine": machine(), "lines": lines}
-    if options.json:
-        print(json.dumps(result))
-    else:
-        report(result, Terminal())
+    contestants = open_contestants(options)
+    names, model = [each.name for each in contestants], contestants[0].model
+    versus = options.versus or [*options.peer, *names][:1]
+    if unknown := [name for name in versus if name not in names]:
+        raise ValueError(f"--versus {unknown[0]}: nobody of that name takes part; there are {', '.join(names)}")
+    speeds = Speeds(model.device, list(dict.fromkeys(each.model.dtype for each in contestants)))
+    pairs = [(batch, context) for batch in options.batch for context in options.context]
+    steps = (options.rounds + 1) * (len(names) + len(speeds.calls))
+    cells, how = [], {"versus": versus, "decode_alone": options.growth}
+    with progress_bars([told(*pair) for pair in pairs], steps) as advance:
+        for pair in pairs:
+            ids = prompts(model.config.vocab_size, *pair).to(model.device)
+            turn = {"on_turn": lambda pair=pair: advance(told(*pair))}
+            cells.append(bench(contestants, ids, options.new_tokens, options.rounds, speeds, **how, **turn))
+    result = {
+        "model": options.shape or options.model,
+        "random_weights": options.shape is not None,
+        "new_tokens": options.new_tokens,
+        "rounds": options.rounds,
+        "versus": versus,
+        "machine": machine(model.device),
+        "cells": cells,
+        "growth": growth(cells),
+    }
+    print(json.dumps(result, indent=1)) if options.json else report(result, Terminal())
     return EXIT_OK
+
+
+def told(batch: int, context: int) -> str:
+    return f"{batch} x {context:,}"
+
+
+def open_contestants(options) -> list:
+    """Our caches in each dtype, eager and compiled, then the peers, in the first dtype."""
+    from minigpt.measure.timed.contestants import COMPILED, ours
+    from minigpt.measure.timed.peers import peer
+
+    if options.growth and options.peer:
+        raise ValueError("--growth goes on from a filled cache, which no peer does: leave out --peer, or --growth")
+    names, found = cache_names(options.cache), []
+    models = open_models(options)
+    for dtype, model in models.items():
+        of = [ours(model, name) for name in names]
+        of += [ours(model, name, compiled=True) for name in names if options.compile and name in COMPILED]
+        found += [replace(each, name=f"{each.name} {dtype}") for each in of] if len(models) > 1 else of
+    return found + [peer(name, next(iter(models.values()))) for name in dict.fromkeys(options.peer)]
+
+
+def open_models(options) -> dict:
+    """The model by dtype, the same weights in each."""
+    import torch
+
+    from minigpt.measure.timed.shapes import in_dtype, random_model
+    from minigpt.model import GPT
+
+    if options.new_tokens < 2:
+        raise ValueError("--new-tokens must be 2 or more: the first comes with the prompt, and the others are decoded")
+    fed = max(options.context) + options.new_tokens - 1  # the last new token is never fed
+    if options.shape is None:
+        model = GPT.from_pretrained(options.model, dtype=torch.float32, device=options.device)
+    elif options.model != "recall":
+        raise ValueError(f"--shape {options.shape} has random weights, --model {options.model} its own: give one")
+    else:
+        model = random_model(options.shape, fed, options.device)
+    if fed > model.config.context:
+        raise ValueError(
+            f"{max(options.context)} tokens of --context and {options.new_tokens} new ones need a model that reads "
+            f"{fed}, and {options.model} reads {model.config.context}: take fewer, or random weights with --shape"
+        )
+    model = fitted(model, options)
+    return {dtype: in_dtype(model, getattr(torch, dtype)) for dtype in options.dtype}

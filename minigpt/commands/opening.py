@@ -10,15 +10,22 @@ def open_model(options):
     from minigpt.model import GPT
     from minigpt.pretrained import model_folder
 
+    model = GPT.from_pretrained(options.model, dtype=getattr(torch, options.dtype), device=options.device)
+    return fitted(model, options), model_folder(options.model)
+
+
+def fitted(model, options):
+    """The model with the window of the command line; and torch with as many threads as are good for it."""
+    import torch
+
     if options.sinks and not options.window:
         raise ValueError(f"--sinks {options.sinks} are kept beside a window: add --window N")
-    model = GPT.from_pretrained(options.model, dtype=getattr(torch, options.dtype), device=options.device)
     if options.window:
         model = model.with_window(options.window, options.sinks)
     small = sum(parameter.numel() for parameter in model.parameters()) < SMALL
     if options.threads or small:
         torch.set_num_threads(options.threads or 1)
-    return model, model_folder(options.model)
+    return model
 
 
 def open_prompt(options, model, folder):

@@ -1,4 +1,4 @@
-"""What depends on the machine: tokens a second, and how long one more token takes after so many.
+"""What depends on the machine: time to the first token, time a token, and how that grows with the text.
 
 In each round all contestants take turns, so that a busy minute hits all of them. Nothing timed is ever asserted.
 """

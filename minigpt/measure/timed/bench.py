@@ -1,90 +1,89 @@
-"""Tokens a second, cache by cache and against transformers, in turns so that all meet the same machine."""
+"""A race of caches and libraries: time to the first token, and time a token, at one batch and context."""
 
-import platform
-import statistics
-import time
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
-from typing import TypeVar
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from minigpt.measure.counted.run import served_by
-
-Name = TypeVar("Name")
-
-
-def bench(contestants: dict[Name, Callable[[], Tensor]], rounds: int) -> dict[Name, list[float]]:
-    """Seconds that each call took in each of so many rounds, in which they take turns, after a round of warm-up."""
-    seconds: dict[Name, list[float]] = {name: [] for name in contestants}
-    for number in range(rounds + 1):
-        for name, call in contestants.items():
-            begin = time.perf_counter()
-            call()
-            if number:
-                seconds[name].append(time.perf_counter() - begin)
-    return seconds
+from minigpt.measure.timed.contestants import Contestant, as_uncached, going_on
+from minigpt.measure.timed.limit import decode, prefill
+from minigpt.measure.timed.machine import Speeds
+from minigpt.measure.timed.stopwatch import Stopwatch, Took
+from minigpt.measure.timed.summary import middle, spread
+from minigpt.measure.timed.turns import in_turns, seconds
 
 
-def contestants(
-    model, folder: Path, ids: Int[Tensor, "B T"], new_tokens: int, names: list[str], peer: str | None
-) -> dict[str, Callable[[], Tensor]]:
-    """A greedy generation for each cache, and one by the peer with the same weights.
+def prompts(vocab_size: int, batch: int, context: int, seed: int = 0) -> Int[Tensor, "B T"]:
+    """Rows of random tokens."""
+    return torch.randint(vocab_size, (batch, context), generator=torch.Generator().manual_seed(seed))
 
-    Raises ValueError if one doesn't generate the tokens of its uncached model: then a race would say nothing.
+
+def bench(
+    contestants: list[Contestant],
+    ids: Int[Tensor, "B T"],
+    new_tokens: int,
+    rounds: int,
+    speeds: Speeds,
+    *,
+    versus: list[str],
+    decode_alone: bool = False,
+    on_turn: Callable[[], None] = lambda: None,
+) -> dict:
+    """In so many rounds all take turns, and the machine's own speeds are measured among them.
+
+    Before, each makes a call apart, which may compile, and whose tokens are held against the uncached model's.
+    versus: those whose times are divided by each one's. decode_alone: ours alone, each from a cache that was filled
+    before. on_turn: called after each turn. Raises ValueError for a wrong token, before any race.
     """
-    calls: dict[str, Callable[[], Tensor]] = {}
-    served = {}
-    for name in names:
-        served[name] = served_by(name, model)
-        calls[name] = partial(served[name].generate, ids, max_new_tokens=new_tokens, cache_implementation=name)
-    if peer == "transformers":
-        served[peer], calls[peer] = model, transformers_peer(folder, model, ids, new_tokens)
-    uncached = {gpt: gpt.generate(ids, max_new_tokens=new_tokens, use_cache=False) for gpt in {*served.values()}}
-    for name, call in calls.items():
-        if not torch.equal(call(), uncached[served[name]]):
-            raise ValueError(f"{name} generates other tokens than its uncached model: there is nothing to compare")
-    return calls
-
-
-def transformers_peer(folder: Path, model, ids: Int[Tensor, "B T"], new_tokens: int) -> Callable[[], Tensor]:
-    """transformers' GPT-2 with the same weights and its default (dynamic) cache, eager."""
-    try:
-        from transformers import GPT2LMHeadModel, logging
-    except ImportError as error:
-        raise ValueError("--peer transformers needs it installed: pip install transformers") from error
-    logging.disable_progress_bar()
-    theirs = GPT2LMHeadModel.from_pretrained(folder, dtype=model.dtype).to(model.device).eval()
-    how = {"max_new_tokens": new_tokens, "min_new_tokens": new_tokens, "do_sample": False, "pad_token_id": 0}
-    return lambda: theirs.generate(ids, attention_mask=torch.ones_like(ids), **how)
-
-
-def summary(seconds: dict[str, list[float]], new_tokens: int, rows: int, versus: str) -> list[dict]:
-    """For each its median tokens a second, and how many times as fast as `versus` it is: median, lowest, highest."""
+    entries = [Entry(contestant, ids, new_tokens, decode_alone) for contestant in contestants]
+    calls = speeds.calls | {entry.contestant.name: entry.take for entry in entries}
+    took = in_turns(calls, rounds, on_turn=on_turn)
+    bytes_per_second, flops_per_second = speeds.per_second(took)
     lines = []
-    for name, took in seconds.items():
-        ratios = [theirs / ours for theirs, ours in zip(seconds[versus], took, strict=True)]
-        lines.append(
-            {
-                "name": name,
-                "tokens_per_second": rows * new_tokens / statistics.median(took),
-                "ratio": statistics.median(ratios),
-                "ratio_low": min(ratios),
-                "ratio_high": max(ratios),
-            }
-        )
-    return lines
-
-
-def machine() -> dict:
-    """What a measured time depends on."""
+    for entry in entries:
+        name, dtype = entry.contestant.name, entry.contestant.model.dtype
+        rates = list(zip(bytes_per_second, flops_per_second[dtype], strict=True))
+        times = []
+        for of, work in entry.works.items():
+            mine, *others = ([getattr(each, of) for each in took[one]] for one in (name, *versus))
+            times.append({"of": of} | spread(mine, dict(zip(versus, others, strict=True)), work, rates))
+        lines.append(entry.told | {"times": times})
     return {
-        "processor": platform.processor() or platform.machine(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
+        "batch": len(ids),
+        "context": ids.shape[1],
+        "bytes_per_second": middle(bytes_per_second),
+        "flops_per_second": {str(dtype).removeprefix("torch."): middle(of) for dtype, of in flops_per_second.items()},
+        "lines": lines,
     }
+
+
+class Entry:
+    """A contestant at one batch and context. works: of its first token, unless it is to decode alone, and of a token.
+    told: what is known of it before the race."""
+
+    def __init__(self, contestant: Contestant, ids: Int[Tensor, "B T"], new_tokens: int, decode_alone: bool):
+        batch, prompt = ids.shape
+        self.contestant, self.ids, self.generate = contestant, ids, contestant.generate
+        self.works = {} if decode_alone else {"first_token": prefill(contestant, prompt, batch)}
+        if decode_alone and contestant.keeps:
+            self.generate = going_on(contestant, ids, new_tokens)
+        elif decode_alone:
+            new_tokens = 2  # each costs a pass over the whole text
+        self.new_tokens = new_tokens
+        self.works["token"] = decode(contestant, prompt, new_tokens, batch)
+        first_call = seconds(self.take)
+        same = as_uncached(contestant, self.text, prompt)
+        self.told = {
+            "name": contestant.name,
+            "dtype": str(contestant.model.dtype).removeprefix("torch."),
+            "tokens": batch * new_tokens,
+            "tokens_as_uncached": same,
+            "first_call_seconds": first_call,
+        }
+
+    def take(self) -> Took:
+        """A turn."""
+        watch = Stopwatch()
+        self.text = self.generate(self.ids, self.new_tokens, watch)
+        return watch.took

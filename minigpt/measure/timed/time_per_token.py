@@ -1,8 +1,6 @@
 """How long one more token takes after so many, with and without a cache; and how fast the machine is."""
 
 import json
-import platform
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +13,8 @@ from minigpt.measure.forms.caches import FORMS
 from minigpt.measure.forms.flops import decode_flops, prefill_flops
 from minigpt.measure.forms.real_models import GPT2
 from minigpt.measure.forms.roofline import decode_nbytes, least_seconds, prefill_nbytes
-from minigpt.measure.timed.bench import bench, machine
+from minigpt.measure.timed.machine import machine
+from minigpt.measure.timed.turns import in_turns, seconds
 from minigpt.model import GPT
 
 TOKENS = 32, 64, 128, 256, 512, 1024
@@ -72,16 +71,16 @@ def record(
     model = GPT(GPTConfig(**sizes)).eval()
     ids = torch.randint(model.config.vocab_size, (1, model.config.context))
     square, numbers = torch.randn(side, side), torch.randn(read)
-    calls: dict[str | tuple[str, int], Callable] = {"product": lambda: square @ square, "sum": numbers.sum}
+    calls = {"product": lambda: square @ square, "sum": numbers.sum}
     for tokens in counts:
         text, cache = ids[:, :tokens], make_cache("dynamic", model.config)
         last_logits(model, text[:, :-1], cache)
         calls["none", tokens] = partial(last_logits, model, text)
         calls["dynamic", tokens] = partial(once_more, model, text[:, -1:], cache)
-    took = bench(calls, rounds)
+    took = in_turns({name: partial(seconds, call) for name, call in calls.items()}, rounds)
     speeds = 2 * side**3 / min(took.pop("product")), numbers.nbytes / min(took.pop("sum"))
-    seconds = {name: {str(tokens): took[name, tokens] for tokens in counts} for name in ("none", "dynamic")}
-    return TimePerToken(machine() | {"processor": processor()}, sizes, *speeds, seconds)
+    by_name = {name: {str(tokens): took[name, tokens] for tokens in counts} for name in ("none", "dynamic")}
+    return TimePerToken(machine(model.device), sizes, *speeds, by_name)
 
 
 def once_more(model: GPT, new, cache):
@@ -94,11 +93,3 @@ def once_more(model: GPT, new, cache):
 def last_logits(model: GPT, ids, cache=None):
     cache = make_cache("none", model.config) if cache is None else cache
     return model.lm_head(model.hidden(ids, None, cache)[:, -1])
-
-
-def processor() -> str:
-    """The processor's name, if the system tells it."""
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
