@@ -1,5 +1,5 @@
-"""How a compiled step multiplies one row by a weight: as multiply-and-sum, of which the compiler makes a loop that reads
-the weight at the memory's speed. The library's product reaches less than half of that on a CPU.
+"""How a compiled step multiplies one row by a weight: as multiply-and-sum, of which the compiler makes a loop that
+reads the weight at the memory's speed. The library's product reaches less than half of that on a CPU.
 
 Nobody but this file knows.
 """
