@@ -16,8 +16,8 @@ from torch import Tensor
 from minigpt.cache import Cache, CacheError, KVCache
 from minigpt.cache.state import alone
 from minigpt.cache.text import Text
-from minigpt.few_rows import backend
 from minigpt.generate import next_logits
+from minigpt.one_row import backend
 
 COMPILERS = {"win32": "cl", "darwin": "clang++"}  # elsewhere g++
 torch._dynamo.config.cache_size_limit = 256  # graphs of one function: after 8 models, torch would compile no more
