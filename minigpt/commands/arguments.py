@@ -66,13 +66,15 @@ def counts(text: str) -> list[int]:
     """1,4,16 are these; 64..8192 are 64, 128, 256, ..., 8192."""
     found = []
     for part in text.split(","):
-        ends = part.split("..", 1)
-        number, last = count(ends[0]), count(ends[-1])
-        while number <= last:
+        first, _, last = part.partition("..")
+        if not all(end.isdecimal() and int(end) for end in (first, last or first)) or part.endswith("."):
+            raise argparse.ArgumentTypeError(f"must be whole numbers, 1 or more, as 1,4,16 or 64..8192, got {text}")
+        number, end = int(first), int(last or first)
+        if number > end:
+            raise argparse.ArgumentTypeError(f"must rise, as 64..8192, got {text}")
+        while number <= end:
             found.append(number)
             number *= 2
-    if not found:
-        raise argparse.ArgumentTypeError(f"must rise, as 64..8192, got {text}")
     return list(dict.fromkeys(found))
 
 

@@ -3,11 +3,12 @@
 import argparse
 import json
 from dataclasses import replace
+from functools import partial
 
 from minigpt.commands import EXIT_OK
 from minigpt.commands.arguments import DTYPES, add_caches, add_json, add_new_tokens, add_weights, count, counts
 from minigpt.commands.bench_fields import FIELDS
-from minigpt.commands.opening import cache_names, fitted
+from minigpt.commands.opening import cache_names, check_window, fitted
 
 SUMMARY = "race caches and libraries: time to the first token, time a token"
 
@@ -64,12 +65,22 @@ def run(options) -> int:
     speeds = Speeds(model.device, list(dict.fromkeys(each.model.dtype for each in contestants)))
     pairs = [(batch, context) for batch in options.batch for context in options.context]
     steps = (options.rounds + 1) * (len(names) + len(speeds.calls))
-    cells, how = [], {"versus": versus, "decode_alone": options.growth}
+    cells = []
     with progress_bars([told(*pair) for pair in pairs], steps) as advance:
         for pair in pairs:
             ids = prompts(model.config.vocab_size, *pair).to(model.device)
-            turn = {"on_turn": lambda pair=pair: advance(told(*pair))}
-            cells.append(bench(contestants, ids, options.new_tokens, options.rounds, speeds, **how, **turn))
+            cells.append(
+                bench(
+                    contestants,
+                    ids,
+                    options.new_tokens,
+                    options.rounds,
+                    speeds,
+                    versus=versus,
+                    decode_alone=options.growth,
+                    on_turn=partial(advance, told(*pair)),
+                )
+            )
     result = {
         "model": options.shape or options.model,
         "random_weights": options.shape is not None,
@@ -111,8 +122,12 @@ def open_models(options) -> dict:
     from minigpt.measure.timed.shapes import in_dtype, random_model
     from minigpt.model import GPT
 
+    check_window(options)
     if options.new_tokens < 2:
-        raise ValueError("--new-tokens must be 2 or more: the first comes with the prompt, and the others are decoded")
+        raise ValueError(
+            f"--new-tokens must be 2 or more, got {options.new_tokens}: the first comes with the prompt, and the "
+            "others are decoded"
+        )
     fed = max(options.context) + options.new_tokens - 1  # the last new token is never fed
     if options.shape is None:
         model = GPT.from_pretrained(options.model, dtype=torch.float32, device=options.device)

@@ -10,16 +10,21 @@ def open_model(options):
     from minigpt.model import GPT
     from minigpt.pretrained import model_folder
 
+    check_window(options)
     model = GPT.from_pretrained(options.model, dtype=getattr(torch, options.dtype), device=options.device)
     return fitted(model, options), model_folder(options.model)
+
+
+def check_window(options) -> None:
+    """To be called before a model is loaded, which takes a while."""
+    if options.sinks and not options.window:
+        raise ValueError(f"--sinks {options.sinks} are kept beside a window: add --window N")
 
 
 def fitted(model, options):
     """The model with the window of the command line; and torch with as many threads as are good for it."""
     import torch
 
-    if options.sinks and not options.window:
-        raise ValueError(f"--sinks {options.sinks} are kept beside a window: add --window N")
     if options.window:
         model = model.with_window(options.window, options.sinks)
     small = sum(parameter.numel() for parameter in model.parameters()) < SMALL

@@ -86,7 +86,7 @@ def test_contexts_and_batches_are_numbers_or_doublings():
     assert counts("1,4,16") == [1, 4, 16]
     assert counts("64..8192") == [64, 128, 256, 512, 1024, 2048, 4096, 8192]
     assert counts("8,16..64,16") == [8, 16, 32, 64]
-    for text in ("", "0", "4,", "64..8", "a", "1..", "..4", "2..4..8", "-1"):
+    for text in ("", "0", "4,", "64..8", "64..8,16", "a", "1..", "..4", "2..4..8", "-1"):
         with pytest.raises(argparse.ArgumentTypeError):
             counts(text)
 
@@ -100,7 +100,11 @@ def test_contexts_and_batches_are_numbers_or_doublings():
         (["--peer", "transformers", "--growth"], "no peer does: leave out --peer, or --growth"),
         (["--context", "500"], "500 tokens of --context and 32 new ones need a model that reads 531"),
         (["--versus", "static"], "--versus static: nobody of that name takes part; there are dynamic"),
-        (["--new-tokens", "1"], "--new-tokens must be 2 or more"),
+        (["--new-tokens", "1"], "--new-tokens must be 2 or more, got 1"),
+        (
+            ["--model", "a-folder-that-is-not-there", "--sinks", "4"],
+            "--sinks 4 are kept beside a window: add --window N",
+        ),
         (["--peer", "ctranslate2", "--window", "8"], "a peer computes GPT-2's own attention"),
     ],
 )

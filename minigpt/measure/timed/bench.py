@@ -1,6 +1,7 @@
 """A race of caches and libraries: time to the first token, and time a token, at one batch and context."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -37,7 +38,10 @@ def bench(
     before. on_turn: called after each turn. Raises ValueError for a wrong token, before any race.
     """
     entries = [Entry(contestant, ids, new_tokens, decode_alone) for contestant in contestants]
-    calls = speeds.calls | {entry.contestant.name: entry.take for entry in entries}
+    calls: dict[Hashable, Callable[[], Any]] = {
+        **speeds.calls,
+        **{entry.contestant.name: entry.take for entry in entries},
+    }
     took = in_turns(calls, rounds, on_turn=on_turn)
     bytes_per_second, flops_per_second = speeds.per_second(took)
     lines = []

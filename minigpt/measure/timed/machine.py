@@ -1,7 +1,7 @@
 """The machine: what it is, and its own speeds."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from pathlib import Path
 
@@ -40,18 +40,22 @@ class Speeds:
     """
 
     def __init__(self, device: torch.device, dtypes: list[torch.dtype], side: int = SIDE, read: int = READ):
-        self.flops, self.nbytes = 2 * side**3, 4 * read
+        self.dtypes, self.flops, self.nbytes = dtypes, 2 * side**3, 4 * read
         numbers = torch.ones(read, dtype=torch.float32, device=device)
-        self.calls = {"sum": self.timed(numbers.sum, device)}
+        self.calls: dict[Hashable, Callable[[], float]] = {"sum": self.timed(numbers.sum, device)}
         for dtype in dtypes:
             square = torch.randn(side, side, device=device).to(dtype)
             self.calls[dtype] = self.timed(partial(torch.mm, square, square), device)
 
     @staticmethod
     def timed(call: Callable[[], object], device: torch.device) -> Callable[[], float]:
-        return lambda: seconds(lambda: (call(), synchronize(device)))
+        def finished() -> None:
+            call()
+            synchronize(device)
+
+        return partial(seconds, finished)
 
     def per_second(self, took: dict) -> tuple[list[float], dict[torch.dtype, list[float]]]:
         """Bytes a second, and for each dtype FLOPs a second, in each round. took: the seconds of each call."""
-        flops = {dtype: [self.flops / each for each in took[dtype]] for dtype in self.calls if dtype != "sum"}
+        flops = {dtype: [self.flops / each for each in took[dtype]] for dtype in self.dtypes}
         return [self.nbytes / each for each in took["sum"]], flops

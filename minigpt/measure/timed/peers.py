@@ -1,15 +1,18 @@
 """Other libraries, with the same weights: transformers in three ways, and CTranslate2."""
 
 import tempfile
+from collections.abc import Callable
 from functools import lru_cache, partial
+from typing import Any
 
 import torch
 
 from minigpt.measure.timed.contestants import Contestant, Generate, exact_in
 from minigpt.measure.timed.in_ctranslate2 import generator, translated
+from minigpt.model import GPT
 
 
-def peer(name: str, model) -> Contestant:
+def peer(name: str, model: GPT) -> Contestant:
     """Raises ValueError for an unknown name, where the library is not installed, and for a model that it can't have."""
     if name not in PEERS:
         raise ValueError(f"no peer is named {name!r}; there are {', '.join(PEERS)} (put spaces between)")
@@ -22,7 +25,12 @@ def transformers(model, cache: str = "dynamic", compiled: bool = False) -> Gener
     theirs = in_transformers(model)
     from transformers import CompileConfig
 
-    how = {"cache_implementation": cache, "disable_compile": not compiled, "do_sample": False, "pad_token_id": 0}
+    how: dict[str, Any] = {
+        "cache_implementation": cache,
+        "disable_compile": not compiled,
+        "do_sample": False,
+        "pad_token_id": 0,
+    }
     if compiled:
         how["compile_config"] = CompileConfig()
         how["compile_config"]._compile_all_devices = True  # else it compiles on a GPU alone
@@ -51,7 +59,7 @@ def ctranslate2(model) -> Generate:
     return partial(translated, generator(model))
 
 
-PEERS = {
+PEERS: dict[str, Callable[..., Generate]] = {
     "transformers": transformers,
     "transformers_static": partial(transformers, cache="static"),
     "transformers_compiled": partial(transformers, cache="static", compiled=True),

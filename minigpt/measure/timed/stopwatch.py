@@ -20,8 +20,8 @@ class Stopwatch:
     """
 
     def __init__(self, now: Callable[[], float] = time.perf_counter):
-        self.now, self.came = now, []
-        self.begun = now()
+        self.now, self.begun = now, now()
+        self.came: list[float] = []
 
     def put(self, ids) -> None:
         """The prompt, then the new tokens of each step."""
@@ -33,7 +33,7 @@ class Stopwatch:
     @property
     def took(self) -> Took:
         """Raises ValueError if fewer than two new tokens came: then there was no decode."""
-        _, *new = self.came or [None]
+        new = self.came[1:]  # after the prompt
         if len(new) < 2:
             raise ValueError(f"a time a token needs two new tokens or more, got {len(new)}")
         return Took(new[0] - self.begun, (new[-1] - new[0]) / (len(new) - 1))

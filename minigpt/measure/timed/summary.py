@@ -2,7 +2,6 @@
 
 import math
 import statistics
-from collections.abc import Callable
 
 from minigpt.measure.timed.limit import Work
 
@@ -18,6 +17,7 @@ def spread(mine: list[float], others: dict[str, list[float]], work: Work, rates:
     """
     ratios = {name: [they / i for they, i in zip(theirs, mine, strict=True)] for name, theirs in others.items()}
     least = [work.least(*rate) for rate in rates]
+    predicted = [second for rate in rates if (second := work.predicted(*rate)) is not None]
     return {
         "seconds": middle(mine),
         "seconds_low": min(mine),
@@ -27,7 +27,7 @@ def spread(mine: list[float], others: dict[str, list[float]], work: Work, rates:
         ],
         "least_seconds": middle(least),
         "of_limit": middle([lowest / i for lowest, i in zip(least, mine, strict=True)]),
-        "predicted_seconds": None if work.moved is None else middle([work.predicted(*rate) for rate in rates]),
+        "predicted_seconds": middle(predicted) if predicted else None,
     }
 
 
@@ -39,7 +39,7 @@ def growth(cells: list[dict]) -> list[dict]:
         of = [cell for cell in cells if cell["batch"] == batch]
         for at, line in enumerate(of[0]["lines"] if len(of) > 1 else []):
             times = {cell["context"]: cell["lines"][at]["times"][-1] for cell in of}
-            exponents = {key: exponent(times, lambda time, key=key: time[f"{key}seconds"]) for key in KEYS}
+            exponents = {key: exponent(times, f"{key}seconds") for key in KEYS}
             found.append({"batch": batch, "name": line["name"]} | {f"{key}exponent": n for key, n in exponents.items()})
     return found
 
@@ -47,8 +47,8 @@ def growth(cells: list[dict]) -> list[dict]:
 KEYS = "", "least_", "predicted_"
 
 
-def exponent(times: dict[int, dict], of: Callable[[dict], float | None]) -> float | None:
-    seconds = [of(time) for time in times.values()]
+def exponent(times: dict[int, dict], key: str) -> float | None:
+    seconds = [time[key] for time in times.values()]
     if None in seconds:
         return None
     return statistics.linear_regression([math.log(context) for context in times], [math.log(s) for s in seconds]).slope

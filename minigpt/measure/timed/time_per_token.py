@@ -1,6 +1,7 @@
 """How long one more token takes after so many, with and without a cache; and how fast the machine is."""
 
 import json
+from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -71,7 +72,7 @@ def record(
     model = GPT(GPTConfig(**sizes)).eval()
     ids = torch.randint(model.config.vocab_size, (1, model.config.context))
     square, numbers = torch.randn(side, side), torch.randn(read)
-    calls = {"product": lambda: square @ square, "sum": numbers.sum}
+    calls: dict[Hashable, Callable[[], object]] = {"product": lambda: square @ square, "sum": numbers.sum}
     for tokens in counts:
         text, cache = ids[:, :tokens], make_cache("dynamic", model.config)
         last_logits(model, text[:, :-1], cache)

@@ -19,7 +19,8 @@ def in_turns(
 
     Every second round goes backwards, so that nobody always comes after the same one. on_turn: called after each turn.
     """
-    returned, order = {name: [] for name in calls}, list(calls)
+    returned: dict[Hashable, list[Result]] = {name: [] for name in calls}
+    order = list(calls)
     for number in range(rounds + 1):
         for name in order:
             time.sleep(rest)
