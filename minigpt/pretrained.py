@@ -127,7 +127,7 @@ def model_folder(name: str | os.PathLike[str]) -> Path:
         raise ModelFileError(f"{name} is a file: name the folder that it is in")
     if isinstance(name, os.PathLike) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or name.startswith("."):
         raise ModelFileError(
-            f"{name}: no such folder: give one with config.json and model.safetensors, or a name, as recall"
+            f"{name}: no such folder: give one with config.json and model.safetensors, or a name, such as recall"
         )
     from huggingface_hub import snapshot_download  # takes a while to import, and only names need it
 

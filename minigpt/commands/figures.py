@@ -9,7 +9,7 @@ SUMMARY = "draw every figure anew"
 
 
 def declare(command):
-    command.add_argument("--out", type=Path, default=Path("figures"), metavar="FOLDER", help="(%(default)s)")
+    command.add_argument("--out", type=Path, default=Path("figures"), metavar="FOLDER", help="where to (%(default)s)")
     command.add_argument(
         "--measure",
         type=Path,

@@ -13,7 +13,9 @@ def declare(command):
     add_model(command)
     command.add_argument("--questions", type=count, default=25, metavar="N", help="for each distance (%(default)s)")
     add_seed(command, 303, "of the questions (%(default)s)")
-    command.add_argument("--out", type=Path, default=Path("quality.json"), metavar="FILE", help="(%(default)s)")
+    command.add_argument(
+        "--out", type=Path, default=Path("quality.json"), metavar="FILE", help="where to (%(default)s)"
+    )
 
 
 def run(options) -> int:
