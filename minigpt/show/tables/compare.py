@@ -37,8 +37,8 @@ def report_sameness(lines: list[Line], prompt: int, new: int, console: Console) 
     print_words(
         f"The same text? {new} new tokens after {prompt} of the prompt, without a cache (none) and through each. A "
         "cache must equal its oracle: the model without a cache, seeing only as much of the text, and reading rounded "
-        "numbers where the cache had rounded them. Same tokens: how many, up to the first that differs. Logit difference: "
-        f"the largest up to there.{''.join(reasons)}",
+        "numbers where the cache had rounded them. Same tokens: how many, up to the first that differs. Logit "
+        f"difference: the largest up to there.{''.join(reasons)}",
         console,
     )
     table = table_of(
