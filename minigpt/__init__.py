@@ -1,4 +1,9 @@
-"""minigpt: a GPT whose cached output is its uncached output."""
+"""minigpt: a GPT whose cached output is its uncached output.
+
+GPT(config), GPT.from_pretrained("recall"): the model; it generates. GPTConfig: its sizes. load_tokenizer: its text.
+make_cache(name, model.config, ...): a cache; help(make_cache) lists them. CACHES: their classes by name.
+CacheError, CacheFull, ModelFileError: what is refused.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -36,4 +41,4 @@ else:  # hidden from them, since it might give any name
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+    return [*__all__, "__version__"]

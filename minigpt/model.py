@@ -71,6 +71,8 @@ class GPT(Generation, Pretrained, nn.Module):
 
     def __init__(self, config: GPTConfig):
         super().__init__()
+        if not isinstance(config, GPTConfig):
+            raise ValueError(f"GPT wants a GPTConfig (or GPT.from_pretrained a name), got a {type(config).__name__}")
         self.config = config
         with without_init():  # the numbers that torch would draw are drawn anew below
             self.wte = nn.Embedding(config.vocab_size, config.n_embd)

@@ -508,6 +508,13 @@ CATALOGUE = [
     Bad("a kind of cache", lambda s: s.forward(s.text, cache=type(s.cache)), ValueError, r"one that make_cache gives"),
     Bad("yes new tokens", lambda s: s.generate(max_new_tokens=True), ValueError, r"max_new_tokens must be .* got True"),
     Bad("too many new tokens", lambda s: s.generate(max_new_tokens=2**70), ValueError, r"max_new_tokens can be 36 at"),
+    Bad(
+        "a mask in the place of positions, without a cache",
+        lambda s: s.forward(s.text, s.mask),
+        CacheError,
+        r"must rise .* got \[1, 1, 1",
+    ),
+    Bad("a model of a name", lambda s: GPT("recall"), ValueError, r"wants a GPTConfig .* got a str"),
     Bad("positions in a list", lambda s: s.forward(s.text, [[0]]), ValueError, r"positions must be int64 .* \[\[0\]\]"),
     Bad(
         "a config of nothing", lambda s: make_cache("dynamic", None), ValueError, r"the config of the model to be serve"

@@ -33,7 +33,9 @@ def make_cache(name: str, config: GPTConfig, **options: "Unpack[CacheOptions]") 
     """An empty cache of that name, for the model of that config (`model.config`). Raises ValueError."""
     known = cache_options(name)
     if not isinstance(config, GPTConfig):
-        raise ValueError(f"make_cache wants the config of the model to be served, as model.config, got {config!r}")
+        raise ValueError(
+            f"make_cache wants the config of the model to be served, as model.config, got a {type(config).__name__}"
+        )
     unknown = sorted(set(options) - set(known))
     if unknown:
         windows = (

@@ -71,7 +71,7 @@ def rising(cache, positions: Tensor) -> None:
     # NEVER before: so far there was only padding, and more may follow.
     right = (before == NEVER) & (positions >= 0) & (positions <= NEVER) | (before < positions) & (positions < NEVER)
     if not right.all():
-        row, due = positions[~right.all(1)][0].tolist(), cache.next_position.flatten().tolist()
+        row, due = positions[~right.all(1)][0].tolist(), torch.as_tensor(cache.next_position).flatten().tolist()
         rule = "positions must rise along each row, after left padding and after what the cache holds"
         raise CacheError(f"{rule} (next: {due}), got {row}")
 

@@ -37,6 +37,8 @@ class NoCache(KVCache):
     def admit(self, positions, ids=None):
         if positions is None:
             positions = torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)
+        else:
+            checks.rising(self, positions)
         self.fed[threading.get_ident()] = positions
 
     def update(self, k, v, layer):

@@ -65,8 +65,8 @@ def report_savings(lines: list[Line], console: Console) -> None:
     print_words(
         "What did it save? A K/V row is the key and the value of one token in one layer; "
         f"{none.kv_rows_needed:,} are needed. Without a cache, the first token's was computed {often(none.most_times)} "
-        f"in each layer, an average token's {none.mean_times:.1f} times{once}. Bytes are held at the end. Times are "
-        "medians.",
+        f"in each layer, an average token's {none.mean_times:.1f} times{once}. Prefill reads the prompt, "
+        "decode adds one token at a time. Bytes are held at the end. Times are medians.",
         console,
     )
     table = table_of(
