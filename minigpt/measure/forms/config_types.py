@@ -7,7 +7,8 @@ real files leave these out. `tests/measure/causal_types.py` records it, and the 
 import json
 from pathlib import Path
 
-TYPES = json.loads((Path(__file__).parent / "types.json").read_text(encoding="utf-8"))
+RECORDED = json.loads((Path(__file__).parent / "types.json").read_text(encoding="utf-8"))
+TRANSFORMERS = RECORDED["transformers"]  # its version
 # Types that transformers reads by code that comes with the model, and the sizes that this code knows.
 REMOTE = {
     "baichuan": {},
@@ -15,8 +16,9 @@ REMOTE = {
     "hf_olmo": {"num_key_value_heads": None},
     "qwen": {"head_dim": None},
 }
-for kind in REMOTE:
-    TYPES[kind] = dict.fromkeys(("num_hidden_layers", "num_attention_heads", "hidden_size")) | REMOTE[kind]
+LEAST = dict.fromkeys(("num_hidden_layers", "num_attention_heads", "hidden_size"))
+TYPES = RECORDED["types"] | {kind: LEAST | own for kind, own in REMOTE.items()}
+ALL_SLIDE = "all_slide"  # a key of types.json alone: whether all layers use the window, or none
 
 # Names that a config may have for the same number.
 LAYERS = "num_hidden_layers", "n_layer", "n_layers", "num_layers"
