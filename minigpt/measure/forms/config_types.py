@@ -1,14 +1,15 @@
 """What a config.json leaves to its model type: keys that transformers fills in, other names, what can't be counted.
 
 `types.json` has, for each type that is counted, the keys that its class in transformers knows, with their defaults:
-real files leave these out. `tests/measure/causal_types.py` records it, and the tests hold both to real caches.
+real files leave these out. `tests/measure/causal_types.py` records it, with the version of transformers, and the tests
+hold both to real caches.
 """
 
 import json
 from pathlib import Path
 
 RECORDED = json.loads((Path(__file__).parent / "types.json").read_text(encoding="utf-8"))
-TRANSFORMERS = RECORDED["transformers"]  # its version
+TRANSFORMERS = RECORDED["transformers"]  # the version
 # Types that transformers reads by code that comes with the model, and the sizes that this code knows.
 REMOTE = {
     "baichuan": {},
