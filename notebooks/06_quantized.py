@@ -54,12 +54,13 @@ from minigpt.measure.quality.oracle import logits_reading_rounded
 from minigpt.measure.quality.outliers import scale_key_channel_everywhere
 from minigpt.measure.quality.rounding import errors, heads
 from minigpt.measure.quality.sharing import shared, spoilt_by
+from minigpt.measure.recorded import DATA
 from minigpt.recall.corpus import held_out
 from minigpt.recall.exam import right_by_distance
 from minigpt.show.notebook import WIDTH, code, refused, show
 from minigpt.show.plots.error_by_flush import error_by_flush
 from minigpt.show.plots.quality import quality_against_bytes
-from minigpt.show.plots.recorded import DATA, as_large, recorded_quality, rounded, smallest_good
+from minigpt.show.plots.recorded import as_large, recorded_quality, rounded, smallest_good
 from minigpt.show.plots.scales import groups_by_name, scales
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other

@@ -42,9 +42,9 @@ from transformers.cache_utils import QuantizedLayer
 from minigpt import GPT, GPTConfig, make_cache
 from minigpt.cache import CACHES, CacheError
 from minigpt.exercises import e09_hugging_face as exercises
+from minigpt.measure.recorded import DATA
 from minigpt.pretrained import model_folder
 from minigpt.show.notebook import refused
-from minigpt.show.plots.recorded import DATA
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
 transformers.logging.disable_progress_bar()

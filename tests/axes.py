@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import torch
 
 from minigpt.measure.quality.sharing import shared
+from minigpt.measure.recorded import DATA
 from minigpt.pretrained import model_folder
-from minigpt.show.plots.recorded import DATA
 
 FILE = DATA / "axes.json"
 AXES = [("quanto", 0), ("hqq", 1), ("quanto", -1), ("hqq", 0)]

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers import as_for_a_user, left_padding, random_gpt, random_ids, spread
+from recorded_version import of_recorded_version
 from transformers import (
     DynamicCache,
     GenerationConfig,
@@ -72,11 +73,13 @@ OURS = {
 }
 
 
+@of_recorded_version
 @pytest.mark.parametrize("function", INSTEAD)
 def test_all_arguments_of_transformers_are_taken_or_answered(function):
     assert sorted(THEIRS[function] - OURS[function] - set(INSTEAD[function])) == []
 
 
+@of_recorded_version
 @pytest.mark.parametrize("function", INSTEAD)
 def test_every_answer_is_to_an_argument_that_is_there_and_none_here(function):
     assert sorted(set(INSTEAD[function]) - THEIRS[function] - ALSO[function] - OLDER[function]) == []

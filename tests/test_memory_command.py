@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 
 import pytest
 
@@ -46,6 +47,14 @@ def test_several_models_stand_side_by_side(capsys):
     assert ["concat", "4.1", "GiB", "4.1", "GiB"] in rows  # at the peak
     assert ["static", "196,608", "196,608"] in rows
     assert ["sliding_window", "any"] in rows
+
+
+def test_only_columns_that_are_there_are_explained(capsys):
+    one, several = (told(capsys, *models) for models in (["gpt2"], ["gpt2", "gpt2-xl"]))
+    assert "A longer context adds:" in one
+    assert "longer context" not in several.lower()
+    for out in (one, several):
+        assert "Exact numbers: --csv, --json." in out
 
 
 def test_without_a_context_several_models_are_asked_about_what_each_can_read(capsys):
@@ -102,6 +111,11 @@ def test_csv_has_a_line_for_each_cache_in_plain_numbers(capsys):
         for line in result["caches"]
     ]
     assert lines == [{key: "" if value is None else str(value) for key, value in line.items()} for line in expected]
+    heads, line, *_ = told(capsys, "llama-3-8b", "--context", "32k", "--fits", "8GiB", "--csv").splitlines()
+    assert heads == (
+        "model,context,batch,cache,bits,nbytes,nbytes_peak,nbytes_below,nbytes_of_next_token,longest_context"
+    )
+    assert line == "llama-3-8b,32768,1,concat,16,4294967296,4429180928,0,131072,63550"
 
 
 def test_markdown_has_tables_of_as_many_cells_in_each_row(capsys):
@@ -113,6 +127,14 @@ def test_markdown_has_tables_of_as_many_cells_in_each_row(capsys):
             assert aligned.startswith("| --- | ---: |")
             assert {line.count("|") for line in (heads, aligned, *rows)} == {heads.count("|")}
         assert "\\* A prompt stays exact" in out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a name has no | there")
+def test_a_name_with_a_bar_is_one_cell_in_markdown(tmp_path, capsys):
+    (tmp_path / "a|b").mkdir()
+    (tmp_path / "a|b" / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
+    lines = told(capsys, str(tmp_path / "a|b"), "gpt2", "--markdown").splitlines()
+    assert "| bytes held | a\\|b | gpt2 |" in lines
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from minigpt.__main__ import main
 from minigpt.config import GPTConfig
 from minigpt.measure.quality import recording
 from minigpt.measure.quality.recording import Recording
+from minigpt.measure.recorded import DATA
 from minigpt.model import GPT
-from minigpt.show.plots.recorded import DATA
 
 RECORDED = DATA / "quality.json"
 

@@ -39,10 +39,10 @@ def add_caches(command):
     command.add_argument("--cache", nargs="+", metavar="NAME", help="which caches, with spaces between (default: all)")
 
 
-def add_json(command, fields: dict):
-    """fields: what the object holds, as json_fields has it."""
-    command.add_argument("--json", action="store_true", help="print one JSON object instead (its fields: below)")
-    command.epilog = described(fields)
+def add_json(command, fields: dict, prints: str = "one object"):
+    """fields: what the object holds, as json_fields has it. prints: of such objects."""
+    command.add_argument("--json", action="store_true", help="print JSON instead (its fields: below)")
+    command.epilog = described(fields, prints)
 
 
 def add_seed(command, default: int | None, of: str):

@@ -11,10 +11,10 @@ import textwrap
 from collections.abc import Iterator
 
 
-def described(fields: dict) -> str:
-    """The lines that --help shows, as wide as the terminal."""
+def described(fields: dict, prints: str = "one object") -> str:
+    """The lines that --help shows, as wide as the terminal. prints: what of such objects."""
     width = shutil.get_terminal_size().columns - 2  # as argparse
-    return "\n".join(["--json prints one object:", *lines(fields, width)])
+    return "\n".join([f"--json prints {prints}:", *lines(fields, width)])
 
 
 def lines(fields: dict, width: int, indent: str = "  ") -> Iterator[str]:

@@ -171,7 +171,8 @@ def candidates() -> list[str]:
 
 if __name__ == "__main__":
     lines = [f"{json.dumps(kind)}: {json.dumps(recorded(kind))}" for kind in sorted(candidates())]
-    RECORD.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    head = f'{{"transformers": {json.dumps(transformers.__version__)}, "types": {{'
+    RECORD.write_text("\n".join([head, ",\n".join(lines), "}}", ""]), encoding="utf-8")
     by_text, found = read_inside(), [kind for kind in CAUSAL if kind in candidates()]
     print(f"{len(CAUSAL)} causal types: {len(found)} counted, {len(by_text)} by the type of their text, "
           f"{len(CAUSAL) - len(found) - len(by_text)} refused")  # fmt: skip

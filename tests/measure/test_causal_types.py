@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 from causal_types import CAUSAL, counted, fields, given, held, read_inside, recorded, tiny
 from mutants import mutate
+from recorded_version import of_recorded_version
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from minigpt.measure.forms import memory
@@ -135,6 +136,7 @@ def test_what_a_file_leaves_out_is_filled_in_as_transformers_does(kind):
         assert read({"model_type": kind} | is_decoder, kind) == read(defaults.to_dict() | is_decoder, kind)
 
 
+@of_recorded_version
 def test_types_json_is_what_transformers_says():
     """If not: python tests/measure/causal_types.py"""
     assert TYPES.keys() - REMOTE.keys() == {*counted()}
@@ -176,7 +178,7 @@ MUTANTS = {
     "the query heads are taken": (Config, "kv_heads", 'number("num_key_value_heads")', 'number("num_attention_heads")'),
     "DBRX is like others": (Config, "kv_heads", 'if self.has("kv_n_heads", attention)', "if False"),
     "a latent is not seen": (Config, "kept", 'if self.has("kv_lora_rank")', "if False"),
-    "all layers have the window": (Config, "sliding", 'self.keys["all_slide"] for', "True for"),
+    "all layers have the window": (Config, "sliding", 'self.keys[ALL_SLIDE] for', "True for"),
     "the pattern is off by one": (Config, "sliding", "(layer + 1) % period", "layer % period"),
     "the first layers have the window": (Config, "sliding", "layer >= first", "layer < first"),
     "the other layers have the window": (Config, "listed", "kind == sliding for", "kind == full for"),

@@ -21,6 +21,7 @@ from minigpt.measure.counted.peak import Peak
 from minigpt.measure.forms import caches, memory, quantized
 from minigpt.measure.forms.architecture import Architecture, architecture_of
 from minigpt.measure.forms.config_json import MOST_LAYERS, Config, read
+from minigpt.measure.forms.config_types import NOT_COUNTED
 from minigpt.measure.forms.forward_pass import ForwardPass
 from minigpt.measure.forms.real_models import MODELS, MOST_BYTES, NAMES, content, load
 
@@ -387,6 +388,54 @@ def test_key_heads_that_are_not_told_are_those_of_the_queries_only_where_the_typ
     assert read({**keys, "num_key_value_heads": None}, "a test").kept["keys"] == (4, 16)
 
 
+HYBRID = "a state beside keys and values, or instead of them in some layers"
+UNEQUAL = "layers of different sizes"
+# Keys of a file, and who has them, of which each means that something else is kept.
+TELLING = {
+    "add_cross_attention": (True, "gpt2 as a decoder beside an encoder", "keys and values of an encoder beside"),
+    "attention_chunk_size": (8192, "llama4_text", "layers that see only their own chunk"),
+    "attn_layer_period": (8, "jamba", HYBRID),
+    "attn_type_list": ([0, 1], "MiniMax-Text-01", HYBRID),
+    "block_configs": ([{"attention": {"n_heads_in_group": 8}}], "Llama-3_1-Nemotron-51B", UNEQUAL),
+    "block_types": (["recurrent", "attention"], "recurrent_gemma", HYBRID),
+    "cross_attention_layers": ([3, 8], "mllama_text_model", "keys and values of images"),
+    "full_attention_interval": (4, "qwen3_next", HYBRID),
+    "global_head_dim": (512, "gemma4_text", UNEQUAL),
+    "hybrid_override_pattern": ("M-M*", "nemotron_h", HYBRID),
+    "index_head_dim": (128, "deepseek_v32", "an index beside the keys"),
+    "is_encoder_decoder": (True, "t5", "keys and values of an encoder beside"),
+    "layers_block_type": (["mamba", "hybrid"], "zamba2", HYBRID),
+    "mamba_d_state": (256, "bamba", HYBRID),
+    "num_global_key_value_heads": (2, "gemma4_text", UNEQUAL),
+    "num_kv_shared_layers": (15, "gemma3n_text", "layers that share keys and values"),
+    "num_loops": (2, "LoopedLlamaForCausalLM, by code of its own", "layers that run several times"),
+    "per_layer_config": ({"0": {"num_experts": 8}}, "dots3_note_text", UNEQUAL),
+    "ssm_cfg": ({"layer": "Mamba2"}, "mamba_ssm", "a state instead of keys and values"),
+    "swa_num_key_value_heads": (8, "mimo_v2_flash, inkling_text", UNEQUAL),
+    "use_bidirectional_attention": (True, "gemma3_text, as EmbeddingGemma", "an encoder, not a decoder"),
+}
+
+
+@pytest.mark.parametrize("key", TELLING)
+def test_a_key_that_tells_of_something_else_is_refused_with_its_reason(key):
+    value, _, means = TELLING[key]
+    with pytest.raises(ValueError, match=rf"^a test: {key} .* means {means}.* can't be counted here: (ask|to count)"):
+        read(GOOD | {key: value}, "a test")
+    assert read(GOOD | {key: None}, "a test") == read(GOOD, "a test")
+
+
+def test_each_key_that_tells_of_something_else_is_among_these():
+    assert TELLING.keys() == NOT_COUNTED.keys()
+
+
+@pytest.mark.parametrize("said", [True, False, "yes"])
+def test_a_key_of_our_own_table_is_not_read_from_a_file(said):
+    with pytest.raises(ValueError, match="has a sliding_window, but no layer_types"):
+        read(GOOD | {"sliding_window": 9, "all_slide": said}, "a test")
+    mistral = GOOD | {"model_type": "mistral", "sliding_window": 9}
+    assert read(mistral | {"all_slide": said}, "a test") == read(mistral, "a test")
+
+
 KEEPS = {
     "BertConfig": "an encoder, not a decoder",
     "JambaConfig": "a state beside keys and values",
@@ -441,7 +490,7 @@ def test_only_a_regular_file_of_a_sane_size_is_read(tmp_path):
     with pytest.raises(ValueError, match="has 10,000,000 bytes at most, and this has more"):
         load(str(path))
     path.write_text("[" * 100_000, encoding="utf-8")
-    with pytest.raises(ValueError, match="not a JSON file"):
+    with pytest.raises(ValueError, match="can't be read as JSON"):
         load(str(path))
 
 
@@ -477,8 +526,31 @@ def test_the_bundled_model_is_known_by_name():
 def test_a_file_that_holds_no_config_is_refused(content, tmp_path):
     path = tmp_path / "config.json"
     path.write_bytes(content.encode(errors="surrogateescape"))
-    with pytest.raises(ValueError, match=r"config.json: (not a JSON file|must be a JSON object)"):
+    with pytest.raises(ValueError, match=r"config.json: (can't be read as JSON|must be a JSON object)"):
         load(str(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (
+            json.dumps([*range(10_000)]),
+            "must be a JSON object, as transformers' config.json, got [0, 1, 2, 3, 4, 5, ...]",
+        ),
+        (json.dumps(GOOD | {"head_dim": [1] * 10_000}), "head_dim must be a whole number, 1 or more, got [1, 1"),
+        (json.dumps(GOOD | {"block_types": ["a"] * 10_000}), "block_types ['a', 'a'"),
+        ('{"num_hidden_layers": ' + "9" * 5000 + "}", "a number has 5,000 digits, and 100 at most are read"),
+    ],
+    ids=["a long list", "a long number of heads", "a long list of blocks", "a long number"],
+)
+def test_a_refusal_is_short_however_long_the_file(content, says, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"config\.json: ") as refusal:
+        load(str(path))
+    assert str(path) in str(refusal.value)
+    assert says in str(refusal.value)
+    assert len(str(refusal.value)) < len(str(path)) + 600
 
 
 def test_an_unknown_name_is_refused_with_the_names_there_are():

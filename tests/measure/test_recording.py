@@ -16,10 +16,11 @@ from minigpt.measure.quality.reference import PROMPT_TOKENS
 from minigpt.measure.quality.rounding import FORMS, errors
 from minigpt.measure.quality.scores import KEPT, held
 from minigpt.measure.quality.settings import CHECKED, INJECTED, SETTINGS
+from minigpt.measure.recorded import DATA
 from minigpt.recall.corpus import held_out
 from minigpt.recall.exam import CHUNK, bits_per_byte, right_by_distance
 from minigpt.recall.questions import BINS
-from minigpt.show.plots.recorded import DATA, as_large, smallest_good
+from minigpt.show.plots.recorded import as_large, smallest_good
 
 PATH = DATA / "quality.json"
 

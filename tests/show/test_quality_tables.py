@@ -10,8 +10,8 @@ from minigpt.measure.quality.recording import Recording
 from minigpt.measure.quality.rounding import RoundingError
 from minigpt.measure.quality.scores import Score
 from minigpt.measure.quality.settings import SETTINGS, exact, rounding, sliding
-from minigpt.show.tables.layout import explained, short_name
 from minigpt.show.tables.quality import report, report_recording
+from minigpt.show.tables.setting_names import explained, short_name
 
 RULE = "─"  # below a table's heads
 

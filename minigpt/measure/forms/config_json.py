@@ -1,8 +1,8 @@
 """Reads from a config.json, in transformers' format, what the model keeps for each token."""
 
 from minigpt.measure.forms.architecture import Architecture
-from minigpt.measure.forms.config_keys import ALONE, Keys
-from minigpt.measure.forms.config_types import CONTEXT, TYPES
+from minigpt.measure.forms.config_keys import ALONE, Keys, shown
+from minigpt.measure.forms.config_types import ALL_SLIDE, CONTEXT, TYPES
 
 MOST_LAYERS = 10_000
 MULTI_HEAD = "multihead_attention"
@@ -19,8 +19,8 @@ def read(keys: object, source: str) -> Architecture:
         config = Config(config.keys["text_config"], source)
     if config.has("model_type") and config.type not in TYPES:
         raise config.error(
-            f"model_type {config.type!r} is not known here: if each of its layers keeps keys and values as Llama's do, "
-            "take model_type out of a copy of the file, and all sizes are read from its other keys"
+            f"model_type {shown(config.type)} is not known here: if each of its layers keeps keys and values as "
+            "Llama's do, take model_type out of a copy of the file, and all sizes are read from its other keys"
         )
     context = config.number(*CONTEXT) if any(map(config.has, CONTEXT)) else None
     return Architecture(config.kept(), config.windows(), context)
@@ -41,7 +41,7 @@ class Config(Keys):
     def kv_heads(self) -> int:
         attention = self.keys.get("attn_config") or {}  # of DBRX and MPT
         if not isinstance(attention, dict) or attention.get("attn_type", MULTI_HEAD) != MULTI_HEAD:
-            raise self.error(f"attn_config must have {MULTI_HEAD} to be counted here, got {attention!r}: {ALONE}")
+            raise self.error(f"attn_config must have {MULTI_HEAD} to be counted here, got {shown(attention)}: {ALONE}")
         if self.has("kv_n_heads", attention):
             return self.number("kv_n_heads", of=attention)
         one = self.keys.get("multi_query") and not self.keys.get("new_decoder_architecture")  # of Falcon and StarCoder
@@ -77,8 +77,8 @@ class Config(Keys):
             return self.listed("attention_types", self.unrolled(self.keys["attention_types"]), "global", "local")
         if not self.has("sliding_window") or self.keys.get("use_sliding_window") is False:
             return [False for _ in layers]
-        if self.has("all_slide"):
-            return [self.keys["all_slide"] for _ in layers]
+        if self.has(ALL_SLIDE):
+            return [self.keys[ALL_SLIDE] for _ in layers]
         if self.has("max_window_layers"):
             first = self.number("max_window_layers")
             return [layer >= first for layer in layers]
@@ -95,13 +95,13 @@ class Config(Keys):
         try:
             return [kind for kinds, times in turns for kind in [*kinds] * min(times, MOST_LAYERS)]
         except (TypeError, ValueError):
-            raise self.error(f'attention_types must be like [[["global", "local"], 12]], got {turns!r}') from None
+            raise self.error(f'attention_types must be like [[["global", "local"], 12]], got {shown(turns)}') from None
 
     def listed(self, key: str, kinds: object, full: str, sliding: str) -> list[bool]:
         layers = self.number("num_hidden_layers")
         if not isinstance(kinds, list) or len(kinds) != layers:
-            got = len(kinds) if isinstance(kinds, list) else repr(kinds)
+            got = len(kinds) if isinstance(kinds, list) else shown(kinds)
             raise self.error(f"{key} must name {layers} layers, as many as num_hidden_layers says, got {got}")
         if unknown := [kind for kind in kinds if kind not in (full, sliding)]:
-            raise self.error(f"{key} has {unknown[0]!r}: only layers of {full} and {sliding} can be counted here")
+            raise self.error(f"{key} has {shown(unknown[0])}: only layers of {full} and {sliding} can be counted here")
         return [kind == sliding for kind in kinds]

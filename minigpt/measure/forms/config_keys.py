@@ -1,6 +1,18 @@
 """The keys of a config.json, each checked when it is read."""
 
-from minigpt.measure.forms.config_types import ENCODER, ENCODERS, NOT_COUNTED, REFUSED, SAME, SIZES, STATE, TYPES
+import reprlib
+
+from minigpt.measure.forms.config_types import (
+    ALL_SLIDE,
+    ENCODER,
+    ENCODERS,
+    NOT_COUNTED,
+    REFUSED,
+    SAME,
+    SIZES,
+    STATE,
+    TYPES,
+)
 
 MOST = 10**9  # the largest number accepted in a config; real ones are far smaller
 # What to do with a model that is refused.
@@ -11,6 +23,14 @@ ALONE = (
     "layer_types and sliding_window"
 )
 
+SHORT = reprlib.Repr()
+SHORT.maxstring = 80
+
+
+def shown(value: object) -> str:
+    """What a file says, in messages: a long list, or a long text, by its beginning."""
+    return SHORT.repr(value)
+
 
 class Keys:
     """keys: the content of a config.json. source: its name in messages. A null counts as missing.
@@ -19,18 +39,18 @@ class Keys:
 
     def __init__(self, keys: object, source: str):
         if not isinstance(keys, dict):
-            raise ValueError(f"{source}: must be a JSON object, as transformers' config.json, got {keys!r}")
+            raise ValueError(f"{source}: must be a JSON object, as transformers' config.json, got {shown(keys)}")
         self.source, self.type = source, str(keys.get("model_type"))
         if self.type in REFUSED:
             raise self.refusal(f"model_type {self.type!r}", REFUSED[self.type])
         known = TYPES.get(self.type)
-        unread = () if known is None else set(SIZES) - known.keys()
+        unread = {ALL_SLIDE} | (set() if known is None else set(SIZES) - known.keys())
         self.keys = (known or {}) | {key: each for key, each in self.renamed(keys).items() if key not in unread}
         if self.type in ENCODERS and not self.keys.get("is_decoder"):
             raise self.refusal(f"model_type {self.type!r} without is_decoder", ENCODER)
         for key, what in NOT_COUNTED.items():
             if self.keys.get(key):
-                raise self.refusal(f"{key} {self.keys[key]!r}", what)
+                raise self.refusal(f"{key} {shown(self.keys[key])}", what)
 
     def renamed(self, keys: dict) -> dict:
         """The same keys, each number by the first of its names."""
@@ -39,7 +59,9 @@ class Keys:
             for name in others:
                 number = keys.pop(name, None)
                 if number is not None and keys.setdefault(first, number) != number:
-                    raise self.error(f"{name} {number!r} contradicts {first} {keys[first]!r}: leave one of them out")
+                    raise self.error(
+                        f"{name} {shown(number)} contradicts {first} {shown(keys[first])}: leave one of them out"
+                    )
         return keys
 
     def error(self, message: str) -> ValueError:
@@ -59,7 +81,7 @@ class Keys:
         if key is None:
             raise self.error(f"the config has no {' or '.join(names)}: add it")
         if type(keys[key]) is not int or keys[key] < 1:
-            raise self.error(f"{key} must be a whole number, 1 or more, got {keys[key]!r}")
+            raise self.error(f"{key} must be a whole number, 1 or more, got {shown(keys[key])}")
         if keys[key] > most:
             raise self.error(f"{key} must be {most:,} at most, got {keys[key]:,}")
         return keys[key]

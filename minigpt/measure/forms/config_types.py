@@ -1,13 +1,15 @@
 """What a config.json leaves to its model type: keys that transformers fills in, other names, what can't be counted.
 
 `types.json` has, for each type that is counted, the keys that its class in transformers knows, with their defaults:
-real files leave these out. `tests/measure/causal_types.py` records it, and the tests hold both to real caches.
+real files leave these out. `tests/measure/causal_types.py` records it, with the version of transformers, and the tests
+hold both to real caches.
 """
 
 import json
 from pathlib import Path
 
-TYPES = json.loads((Path(__file__).parent / "types.json").read_text(encoding="utf-8"))
+RECORDED = json.loads((Path(__file__).parent / "types.json").read_text(encoding="utf-8"))
+TRANSFORMERS = RECORDED["transformers"]  # the version
 # Types that transformers reads by code that comes with the model, and the sizes that this code knows.
 REMOTE = {
     "baichuan": {},
@@ -15,8 +17,9 @@ REMOTE = {
     "hf_olmo": {"num_key_value_heads": None},
     "qwen": {"head_dim": None},
 }
-for kind in REMOTE:
-    TYPES[kind] = dict.fromkeys(("num_hidden_layers", "num_attention_heads", "hidden_size")) | REMOTE[kind]
+LEAST = dict.fromkeys(("num_hidden_layers", "num_attention_heads", "hidden_size"))
+TYPES = RECORDED["types"] | {kind: LEAST | own for kind, own in REMOTE.items()}
+ALL_SLIDE = "all_slide"  # a key of types.json alone: whether all layers use the window, or none
 
 # Names that a config may have for the same number.
 LAYERS = "num_hidden_layers", "n_layer", "n_layers", "num_layers"

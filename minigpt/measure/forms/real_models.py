@@ -15,6 +15,7 @@ MODELS = Path(__file__).parent / "models"
 RECALL = Path(__file__).parents[2] / "recall" / "weights"
 NAMES = "recall", *sorted(path.stem for path in MODELS.glob("*.json"))
 MOST_BYTES = 10_000_000  # of a config.json; real ones have a few thousand
+MOST_DIGITS = 100  # of a whole number in it
 
 
 def load(name: str) -> Architecture:
@@ -41,9 +42,15 @@ def content(path: Path) -> Any:
     if len(text) > MOST_BYTES:
         raise ValueError(f"{path}: a config.json has {MOST_BYTES:,} bytes at most, and this has more")
     try:
-        return json.loads(text.decode())
+        return json.loads(text.decode(), parse_int=whole_number)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not a JSON file: {error}") from error
+        raise ValueError(f"{path}: can't be read as JSON: {error}") from error
+
+
+def whole_number(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"a number has {len(digits):,} digits, and {MOST_DIGITS} at most are read")
+    return int(digits)
 
 
 def gpt_sizes(keys: dict) -> dict[str, int]:

@@ -3,7 +3,7 @@
 import json
 
 from minigpt.cache import CACHES
-from minigpt.show.plots.recorded import DATA
+from minigpt.measure.recorded import DATA
 from minigpt.show.plots.style import Picture, Theme, drawn
 from minigpt.show.words import listed
 

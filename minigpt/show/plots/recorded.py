@@ -1,12 +1,9 @@
 """The recorded quality, and which of its settings are drawn as lines."""
 
-from pathlib import Path
-
 from minigpt.measure.quality.recording import Recording
 from minigpt.measure.quality.reference import ENOUGH
 from minigpt.measure.quality.scores import Score
-
-DATA = Path(__file__).parents[2] / "measure" / "recorded"  # what was measured once, since it takes minutes
+from minigpt.measure.recorded import DATA
 
 
 def recorded_quality() -> Recording:

@@ -2,9 +2,9 @@
 
 from statistics import median
 
+from minigpt.measure.recorded import DATA
 from minigpt.measure.timed.time_per_token import TimePerToken
 from minigpt.show.plots.labels import label_ends, log_heights
-from minigpt.show.plots.recorded import DATA
 from minigpt.show.plots.style import Picture, Theme, drawn
 
 RECORDED = DATA / "time.json"

@@ -2,8 +2,8 @@
 
 import json
 
+from minigpt.measure.recorded import DATA
 from minigpt.show.plots.labels import label_ends, log_heights
-from minigpt.show.plots.recorded import DATA
 from minigpt.show.plots.style import Picture, Theme, drawn
 
 RECORDED = DATA / "growth.json"

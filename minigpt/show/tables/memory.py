@@ -2,38 +2,27 @@
 
 import csv
 import io
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from minigpt.show.tables.layout import print_table, print_words, table_of
 from minigpt.show.tables.memory_words import foot, head, under
 from minigpt.show.words import words
-
-WIDTH = 80  # columns; what is wider (a name, a number beyond all memory) makes a table wider, but is never cut
-ROOM = 400
 
 Rows = list[list[str]]  # the first has the heads
 
 
 def report(results: list[dict], console: Console) -> None:
     """Print what the models keep of a token, what each cache holds of a context, and what is counted."""
-    console.width = max(console.width, ROOM)
     for text, rows in parts(results):
-        console.print(
-            "\n".join(textwrap.fill(line, WIDTH, break_on_hyphens=False, break_long_words=False) for line in text),
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        print_words("\n".join(text), console)
         if rows:
-            console.print()
-            console.print(table(rows))
-            console.print()
+            table = table_of(*rows[0])
+            for row in rows[1:]:
+                table.add_row(*row)
+            print_table(table, console)
 
 
 def as_markdown(results: list[dict]) -> str:
@@ -118,12 +107,3 @@ def short_names(names: list[str]) -> list[str]:
     """The last part of a path, if these differ."""
     short = [Path(name.removesuffix("config.json")).name or name for name in names]
     return short if len(set(short)) == len(short) else names
-
-
-def table(rows: Rows) -> Table:
-    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for number, heading in enumerate(rows[0]):
-        made.add_column(Text(heading), justify="right" if number else "left", no_wrap=True, vertical="bottom")
-    for row in rows[1:]:
-        made.add_row(*row)
-    return made

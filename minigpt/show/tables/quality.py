@@ -6,7 +6,8 @@ from rich.table import Table
 from minigpt.measure.quality.recording import Recording
 from minigpt.measure.quality.rounding import RoundingError
 from minigpt.measure.quality.scores import Score
-from minigpt.show.tables.layout import explained, print_table, print_words, short_name, table_of
+from minigpt.show.tables.layout import print_table, print_words, table_of
+from minigpt.show.tables.setting_names import explained, short_name
 
 
 def report(

@@ -6,7 +6,8 @@ from minigpt.measure.quality.reference import PROMPT_TOKENS
 from minigpt.measure.quality.scores import KEPT, Score, name_of
 from minigpt.recall.exam import CHUNK
 from minigpt.show.program import program
-from minigpt.show.tables.layout import explained, print_table, print_words, short_name, table_of
+from minigpt.show.tables.layout import print_table, print_words, table_of
+from minigpt.show.tables.setting_names import explained, short_name
 
 
 def report_scores(scores: list[Score], console: Console) -> None:
