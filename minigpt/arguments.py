@@ -1,4 +1,4 @@
-"""Checks the prompt that `generate` is given, before any work, and turns it into what its loop needs."""
+"""Checks what a model is given, before any work, and turns a prompt into what the loop of `generate` needs."""
 
 from typing import TypeVar
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from minigpt.attention import NEVER
+from minigpt.cache import KVCache
 from minigpt.cache.errors import described
 
 Value = TypeVar("Value")
@@ -67,6 +68,12 @@ def check_positions(positions, ids: Tensor, context: int) -> None:
     check_numbers("positions", real, context, "the context, whose positions were learned")
     if positions.shape != ids.shape:
         raise ValueError(f"positions must have the shape of ids, {tuple(ids.shape)}, got {tuple(positions.shape)}")
+
+
+def known_cache(cache):
+    if not isinstance(cache, KVCache):
+        raise ValueError(f"cache must be one that make_cache gives, got {cache!r}")
+    return cache
 
 
 def repeated(count: int, text, positions, cache):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from minigpt.arguments import is_count, known
+from minigpt.arguments import is_count, known, known_cache
 from minigpt.attention import NEVER
 from minigpt.cache import CacheError, CacheFull, KVCache, cache_options, make_cache
 from minigpt.cache.text import UNKNOWN
@@ -37,12 +37,6 @@ def implementation(use_cache: bool, name: str | None, options: dict) -> str:
     if name != "dynamic" or options:
         raise ValueError("use_cache=False leaves no cache for cache_implementation and its options")
     return "none"
-
-
-def known_cache(cache):
-    if not isinstance(cache, KVCache):
-        raise ValueError(f"cache must be one that make_cache gives, got {cache!r}")
-    return cache
 
 
 def new_cache(model, batch_size: int, slots: int, name: str, options: dict):

@@ -10,10 +10,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from minigpt.arguments import check_numbers, check_positions
+from minigpt.arguments import check_numbers, check_positions, known_cache
 from minigpt.attention import attend, sees
 from minigpt.cache import KVCache, NoCache
-from minigpt.cache_arguments import known_cache
 from minigpt.config import GPTConfig
 from minigpt.from_transformers import speaks_transformers
 from minigpt.generate import Generation

@@ -6,13 +6,13 @@ import math
 
 import pytest
 import torch
-from helpers import left_padding, random_gpt, random_ids, spread
+from helpers import as_for_a_user, left_padding, random_gpt, random_ids, spread
 from mutants import mutate
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from minigpt.__main__ import main
 from minigpt.beams import Beams
-from minigpt.cache import CACHES, make_cache
+from minigpt.cache import CACHES, CacheError, make_cache
 from minigpt.model import GPT
 from minigpt.picking import Search, check_beams
 from minigpt.pretrained import load_tokenizer
@@ -117,15 +117,23 @@ def test_a_pad_of_0_fills_a_text_that_has_ended(pairs):
 
 @pytest.mark.parametrize("penalty", [-10, 10])
 def test_a_long_text_of_the_largest_penalty_is_still_ranked(penalty, long_pair):
-    """As a whole number too, whose power would be too large for torch; float32 has room for the scores."""
+    """Given as a whole number, at which transformers fails: its power is too large for torch."""
     theirs, ours = long_pair
     way = {"num_beams": 3, "num_return_sequences": 3, "length_penalty": penalty, "max_new_tokens": LONG}
     ids = random_ids(2, 4, 0, V)
     for eos in (None, 3):
-        got = ours.generate(ids, eos_token_id=eos, pad_token_id=PAD, **way)
-        want = theirs.generate(ids, attention_mask=torch.ones_like(ids), eos_token_id=eos, pad_token_id=PAD, **way)
+        with as_for_a_user():  # an int is no float to the shape checks
+            got = ours.generate(ids, eos_token_id=eos, pad_token_id=PAD, **way)
+        want = theirs.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            eos_token_id=eos,
+            pad_token_id=PAD,
+            **way | {"length_penalty": float(penalty)},
+        )
         assert same(got, want)
-    with pytest.raises(ValueError, match=rf"must lie in -10 ... 10 for {LONG} new tokens, got {penalty * 11 // 10}"):
+    refused = rf"must lie in -10 ... 10 for {LONG} new tokens, got {penalty * 11 // 10}"
+    with as_for_a_user(), pytest.raises(ValueError, match=refused):
         ours.generate(ids, **way | {"length_penalty": penalty * 11 // 10})
 
 
@@ -146,11 +154,10 @@ def test_at_the_largest_penalty_scores_are_normal_float32s(new, sign):
 def test_a_penalty_may_be_a_whole_number():
     model, ids = random_gpt(), random_ids(2, 5)
     for new, penalty in ((5, 30), (8, 22)):
-        texts = [
-            model.generate(ids, max_new_tokens=new, num_beams=3, length_penalty=each)
-            for each in (penalty, float(penalty))
-        ]
-        assert same(*texts)
+        way = {"max_new_tokens": new, "num_beams": 3}
+        with as_for_a_user():
+            got = model.generate(ids, length_penalty=penalty, **way)
+        assert same(got, model.generate(ids, length_penalty=float(penalty), **way))
 
 
 # --- whatever the cache ---
@@ -215,6 +222,19 @@ def test_the_texts_of_beams_can_be_trained_on():
     assert model.wte.weight.grad.abs().sum() > 0
 
 
+def test_a_cache_after_beams_holds_other_texts_than_the_best():
+    """Or else generate's warning would be for nothing: a copy that was kept goes on, this one is refused."""
+    model, ids = random_gpt(2, vocab_size=V), random_ids(1, T, 4, V)
+    cache = make_cache("dynamic", model.config, dtype=torch.float64)
+    model.generate(ids[:, :-1], max_new_tokens=1, cache=cache)
+    searched = copy.deepcopy(cache)
+    text = model.generate(ids, max_new_tokens=5, num_beams=3, cache=searched)
+    assert searched.batch_size == 3
+    with pytest.raises(CacheError, match="3 rows"):
+        model.generate(text, max_new_tokens=4, cache=searched)
+    assert same(model.generate(text, max_new_tokens=4, cache=cache), model.generate(text, max_new_tokens=4))
+
+
 def test_the_command_writes_the_best(capsys):
     prompt = "ROMEO."
     assert main(["generate", prompt, "--new-tokens", "12", "--num-beams", "4"]) == 0
@@ -252,7 +272,7 @@ MUTANTS = {  # what goes wrong: (where, what stands there, what the bug makes of
     "the text stays as it was": ("__call__", "self.text.copy_(self.text[beams])", "pass"),
     "beams of another row are read": ("__call__", "first + places //", "first.flip(0) + places //"),
     "all beams start alike": ("__init__", "self.scores[:, 0] = 0", "self.scores[:] = 0"),
-    "beams are scored by their last token alone": ("__call__", "self.rank(", "self.scores = 0 * self.scores; self.rank("),
+    "beams are scored by their last token alone": ("__call__", "self.rank(", "self.scores *= 0; self.rank("),
     "logits are summed": ("__call__", "logits.log_softmax(-1)", "logits"),
     "a text goes on after its end": ("__call__", "scores.masked_fill(ends, -torch.inf)", "scores"),
     "only two continuations are looked at": ("__call__", "max(2, 1 + len(self.eos))", "2"),
