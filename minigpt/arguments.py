@@ -1,12 +1,20 @@
-"""Checks every argument of `generate` before any work, and turns it into what its loop needs."""
+"""Checks what a model is given, before any work, and turns a prompt into what the loop of `generate` needs."""
+
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from minigpt.attention import NEVER
-from minigpt.cache import CacheError, CacheFull, KVCache, cache_options, make_cache
+from minigpt.cache import KVCache
 from minigpt.cache.errors import described
-from minigpt.cache.text import UNKNOWN
+
+Value = TypeVar("Value")
+
+
+def known(given: Value | None, default: Value) -> Value:
+    """None, given for an argument, stands for its default, as in transformers."""
+    return default if given is None else given
 
 
 def plan(model, input_ids, attention_mask, max_new_tokens):
@@ -15,6 +23,7 @@ def plan(model, input_ids, attention_mask, max_new_tokens):
     if isinstance(input_ids, Tensor) and input_ids.device != model.device:
         raise ValueError(f"input_ids are on {input_ids.device}, the model is on {model.device}: move one of them")
     check_numbers("input_ids", input_ids, model.config.vocab_size, "the vocabulary")
+    max_new_tokens = known(max_new_tokens, 20)
     if not is_count(max_new_tokens):
         raise ValueError(f"max_new_tokens must be a whole number, 1 or more, got {max_new_tokens!r}")
     try:
@@ -61,80 +70,19 @@ def check_positions(positions, ids: Tensor, context: int) -> None:
         raise ValueError(f"positions must have the shape of ids, {tuple(ids.shape)}, got {tuple(positions.shape)}")
 
 
-def model_and_cache(model, cache, rows, slots, use_cache, name: str | None, cache_config, max_cache_len):
-    """The model, with the window that cache_config may set for this call; and the given cache, or an empty one."""
-    if cache is not None:
-        if (
-            use_cache is not True
-            or name not in (None, "dynamic")
-            or cache_config is not None
-            or max_cache_len is not None
-        ):
-            raise ValueError("cache= is used as it is: leave out use_cache and the options of a new cache")
-        return model, known_cache(cache)
-    options = {} if cache_config is None else cache_config
-    if not isinstance(options, dict) or not all(isinstance(name, str) for name in options):
-        raise ValueError(f"cache_config must be a dict of a cache's options, got {cache_config!r}")
-    options = options | ({} if max_cache_len is None else {"max_cache_len": max_cache_len})
-    if "window" in options:
-        model = model.with_window(options.pop("window"), options.pop("sinks", 0))
-    return model, new_cache(model, rows, slots, implementation(use_cache, name, options), options)
-
-
-def implementation(use_cache: bool, name: str | None, options: dict) -> str:
-    """The name of the cache that is asked for. None is transformers' default, its dynamic cache."""
-    name = "dynamic" if name is None else name
-    if use_cache:
-        return name
-    if name != "dynamic" or options:
-        raise ValueError("use_cache=False leaves no cache for cache_implementation and its options")
-    return "none"
-
-
 def known_cache(cache):
     if not isinstance(cache, KVCache):
         raise ValueError(f"cache must be one that make_cache gives, got {cache!r}")
     return cache
 
 
-def new_cache(model, batch_size: int, slots: int, name: str, options: dict):
-    """An empty cache for the model. slots: how many this text needs, for a cache that takes a max_cache_len."""
-    sizes = {"batch_size": batch_size, "dtype": model.dtype, "device": model.device, "max_cache_len": slots}
-    known = {option: size for option, size in sizes.items() if option in cache_options(name)}
-    return make_cache(name, model.config, **(known | options))
-
-
-def check_cache(model, cache, input_ids, positions, slots):
-    """The cache must serve this model, have room, and hold a proper prefix of the text, or nothing."""
-    cache.serve(model, len(input_ids))
-    if cache.capacity is not None and slots > cache.capacity:
-        raise CacheFull(f"needs {slots} slots (the last token takes none), has {cache.capacity}: raise max_cache_len")
-    if not cache.length:
-        return
-    held = cache.length
-    if held >= input_ids.shape[1]:
-        raise CacheError(
-            f"the cache holds {held} tokens, input_ids only {input_ids.shape[1]}: give the whole text so far, "
-            "with at least one token that the cache has not seen, or take tokens back with crop(-n)"
-        )
-    if positions is None:
-        positions = torch.arange(held, device=model.device).expand(len(input_ids), held)
-    if not torch.equal(cache.positions, positions[:, :held]):
-        raise CacheError("the cache was filled with other left padding than attention_mask says")
-    if (cache.ids == UNKNOWN).any():
-        raise CacheError("the cache was filled by admit without ids, so its text can't be checked against input_ids")
-    differs = (cache.ids != input_ids[:, :held]) & (cache.positions != NEVER)
-    if differs.any():
-        row, column = differs.nonzero()[0].tolist()
-        raise CacheError(
-            f"the cache holds another text: row {row}, token {column} is {int(cache.ids[row, column])} in the cache "
-            f"and {int(input_ids[row, column])} in input_ids; reset() it, or crop(-n) to what they share"
-        )
-
-
-def check_chunk_size(size, cache) -> None:
-    if size is not None and (not is_count(size) or not cache.keeps):
-        raise ValueError(f"prefill_chunk_size {size!r} must be 1 or more, with a cache that keeps the pieces")
+def repeated(count: int, text, positions, cache):
+    """The text and its positions, each row `count` times, side by side; and so in the cache."""
+    if count == 1:
+        return text, positions
+    rows = torch.arange(len(text)).repeat_interleave(count)
+    cache.select(rows)
+    return text[rows], None if positions is None else positions[rows]
 
 
 def is_count(number) -> bool:

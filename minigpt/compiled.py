@@ -1,5 +1,6 @@
 """The decode step as one graph: the same modules, the same cache, and no Python from layer to layer."""
 
+import contextlib
 import copy
 import itertools
 import os
@@ -20,7 +21,7 @@ from minigpt.generate import next_logits
 from minigpt.one_row import backend
 
 COMPILERS = {"win32": "cl", "darwin": "clang++"}  # elsewhere g++
-torch._dynamo.config.cache_size_limit = 256  # graphs of one function: after 8 models, torch would compile no more
+GRAPHS = 256  # of one function: after 8 models, torch would compile no more
 
 
 class CompiledStep:
@@ -40,6 +41,7 @@ class CompiledStep:
             )
         check_compiler(model.device)
         self.read = cache.capacity  # so it is compiled for many slots, and not for the few of a short prompt
+        self.compiled = False
         self.graph = torch.compile(logits, fullgraph=True, dynamic=False, backend=backend)
 
     def __call__(
@@ -54,9 +56,11 @@ class CompiledStep:
     def step(self, model, ids: Int[Tensor, "B 1"], positions: Tensor | None, cache: Cache) -> Float[Tensor, "B V"]:
         """The logits, in the model's dtype."""
         cache.admit(positions, ids)
-        out = self.graph(model, fresh(ids), InGraph(cache, self.read))
+        limit = torch._dynamo.config.patch(cache_size_limit=GRAPHS)  # takes 0.1 ms, so it is not for each token
+        with contextlib.nullcontext() if self.compiled else limit:
+            out = self.graph(model, fresh(ids), InGraph(cache, self.read))
         written(cache)
-        self.read = None
+        self.compiled, self.read = True, None
         return out
 
 

@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 GENERATE = {
     "inputs": "call it input_ids",
-    "generation_config": "give its fields as arguments",
+    "generation_config": "give those of its fields that are set as arguments",
     "past_key_values": "call it cache",
     "max_length": "max_new_tokens=max_length - input_ids.shape[1]",
     "min_length min_new_tokens": "leave eos_token_id out, and all max_new_tokens come",
@@ -18,7 +18,7 @@ GENERATE = {
     "sequence_bias exponential_decay_length_penalty guidance_scale negative_prompt_ids negative_prompt_attention_mask "
     "watermarking_config": "give minigpt.generate.steps a `pick` of your own, which is handed the logits",
     "renormalize_logits remove_invalid_values": "leave it out: nothing spoils the logits",
-    "penalty_alpha dola_layers": "leave it out: there is greedy search, drawing, and beam search",
+    "penalty_alpha dola_layers": "leave it out: tokens are picked greedily, drawn, or searched for with beams",
     "num_beam_groups diversity_penalty "
     "constraints force_words_ids": "leave it out: beams take num_beams, length_penalty and early_stopping",
     "assistant_model assistant_tokenizer is_assistant num_assistant_tokens num_assistant_tokens_schedule "
@@ -74,11 +74,11 @@ FROM_PRETRAINED = {
     "use_safetensors weights_only gguf_file variant disable_mmap": "leave it out: only model.safetensors is read",
     "cache_dir force_download revision token "
     "proxies tqdm_class": "give it to huggingface_hub.snapshot_download, and the folder that comes back as name",
-    "local_files_only": "set HF_HUB_OFFLINE=1; what is in the local hub cache is not looked up anyhow",
+    "local_files_only": "set HF_HUB_OFFLINE=1; a model in the local hub cache is then loaded without the network",
     "subfolder": "give that folder as name",
     "config": "leave it out: config.json says it; for random weights, GPT(GPTConfig(...))",
     "state_dict": "GPT(config).load_state_dict(state_dict)",
-    "generation_config": "give its fields to generate",
+    "generation_config": "give those of its fields that are set to generate",
     "ignore_mismatched_sizes key_mapping output_loading_info": "leave it out: files that don't fit are refused",
     "adapter_kwargs adapter_name": "merge the adapter first: none is read",
     "trust_remote_code": "leave it out: no code is ever loaded",
@@ -100,7 +100,7 @@ R = TypeVar("R")
 
 
 def speaks_transformers(function: Callable[P, R]) -> Callable[P, R]:
-    """The function; but of arguments that it doesn't take it says what to do instead, of all of them at once."""
+    """Decorates a function: of arguments that it doesn't take, one TypeError says what to do instead."""
     taken = [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
 
     @functools.wraps(function)
@@ -114,10 +114,12 @@ def speaks_transformers(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def refusal(function: str, name: str, taken: list[str]) -> str:
-    """What is said of an argument that is none."""
+    """What the error says of an argument that the function doesn't take."""
     instead = INSTEAD[function]
     said = f"{function}() got an unexpected keyword argument {name!r}"
     if name in instead:
         return f"{said}, known from transformers; instead: {instead[name]}"
     close = difflib.get_close_matches(name, [*taken, *instead], n=1)
+    if close and close[0] in instead:
+        return f"{said}. Did you mean {close[0]!r}, known from transformers? Instead: {instead[close[0]]}"
     return f"{said}. Did you mean {close[0]!r}?" if close else f"{said}; it takes {', '.join(taken)}"

@@ -7,11 +7,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from minigpt.arguments import check_cache, check_chunk_size, model_and_cache, plan
+from minigpt.arguments import plan, repeated
 from minigpt.beams import Beams
 from minigpt.cache import KVCache
+from minigpt.cache_arguments import check_cache, check_chunk_size, compiled_step, model_and_cache
 from minigpt.from_transformers import speaks_transformers
-from minigpt.picking import copies, picker, stop_tokens
+from minigpt.picking import Stopping, check_beams, picker, searching, stop_tokens
 from minigpt.sampling import Finishing
 
 PREFILL = 1024  # tokens of a prompt that are fed at once, unless told otherwise: attention's mask has a row for each
@@ -28,20 +29,20 @@ class Generation:
         self,
         input_ids: Int[Tensor, "B T"],
         attention_mask: Tensor | None = None,
-        max_new_tokens: int = 20,
-        use_cache: bool = True,
+        max_new_tokens: int | None = 20,
+        use_cache: bool | None = True,
         cache_implementation: str | None = "dynamic",
         cache_config: dict[str, Any] | None = None,
         max_cache_len: int | None = None,
         cache: KVCache | None = None,
-        do_sample: bool = False,
+        do_sample: bool | None = False,
         temperature: float | None = 1.0,
         top_k: int | None = 50,
         top_p: float | None = 1.0,
-        num_beams: int = 1,
-        num_return_sequences: int = 1,
-        length_penalty: float = 1.0,
-        early_stopping: bool | str = False,
+        num_beams: int | None = 1,
+        num_return_sequences: int | None = 1,
+        length_penalty: float | None = 1.0,
+        early_stopping: Stopping | None = False,
         eos_token_id: int | list[int] | None = None,
         pad_token_id: int | None = None,
         prefill_chunk_size: int | None = None,
@@ -49,8 +50,8 @@ class Generation:
         seed: int | None = None,
         compile: bool = False,
     ) -> Int[Tensor, "R N"]:
-        """Go on from `input_ids`, a token at a time. Returns (B, T + new), the prompt, then what was
-        generated; fewer if every row has reached eos.
+        """Go on from `input_ids`, a token at a time. Returns (R, T + new), the prompt, then what was
+        generated; fewer if every row has reached eos. R = B * num_return_sequences.
 
         attention_mask: (B, T), 0 at left padding, 1 elsewhere. None: no padding.
         use_cache=False, or the name of a cache (see `make_cache`) with its options in cache_config;
@@ -61,7 +62,8 @@ class Generation:
         do_sample: draw, as temperature, top_k and top_p say, repeatably with a seed. Otherwise greedy.
         num_beams: more than 1: beam search, with length_penalty and early_stopping (see `Beams`).
         num_return_sequences: how many texts each row gives, side by side: drawn, or the best of its beams. A cache that
-            was handed in has a row for each of them afterwards, or for each beam.
+            was handed in has a row for each of them afterwards. After beams it has one for each beam, and can't go on
+            with the text returned, since nothing says which beams gave it: hand in a copy.
         eos_token_id: a row that generates it is done, and is filled with pad_token_id (None: the first eos).
         prefill_chunk_size: feed the prompt in pieces of so many tokens (None: of 1,024).
         streamer: put(ids) is called with the prompt, then with the (B,) tokens of each step; end() at last.
@@ -79,14 +81,13 @@ class Generation:
         check_cache(model, cache, input_ids, positions, slots)
         check_chunk_size(prefill_chunk_size, cache)
         eos, pad = stop_tokens(model, eos_token_id, pad_token_id)
-        draw = picker(do_sample, temperature, top_k, top_p, seed, model.device)
-        each = copies(model, num_beams, num_return_sequences, length_penalty, early_stopping, do_sample, eos, streamer)
+        search = searching(num_beams, num_return_sequences, length_penalty, early_stopping, do_sample)
+        if search.beams > 1:
+            check_beams(search, text.shape[1] - prompt, eos, model.config.vocab_size, streamer)
+        draw = picker(search.beams, do_sample, temperature, top_k, top_p, seed, model.device)
         follow = compiled_step(model, cache) if compile else None
-        if each > 1:
-            rows = torch.arange(len(text)).repeat_interleave(each)
-            text, positions = text[rows], None if positions is None else positions[rows]
-            cache.select(rows)
-        beams = Beams(text, prompt, cache, num_beams, eos, length_penalty, early_stopping) if num_beams > 1 else None
+        text, positions = repeated(max(search.beams, search.texts), text, positions, cache)
+        beams = Beams(text, prompt, cache, eos, search) if search.beams > 1 else None
         pick = beams or Finishing(draw, eos, pad)
 
         if streamer is not None:
@@ -101,7 +102,7 @@ class Generation:
                     break
         if streamer is not None:
             streamer.end()
-        return beams.best(num_return_sequences, pad) if beams else text[:, :end]
+        return beams.best(pad) if beams else text[:, :end]
 
 
 def steps(
@@ -147,10 +148,3 @@ def chunks(cache: KVCache, end: int, chunk_size: int | None = None) -> list[tupl
         return [(0, end)]
     step = min(chunk_size or PREFILL, cache.largest_chunk or end)
     return [(start, min(start + step, end)) for start in range(cache.length, end, step)]
-
-
-def compiled_step(model, cache: KVCache) -> Callable:
-    """Imported only here: it brings the compiler with it."""
-    from minigpt.compiled import CompiledStep
-
-    return CompiledStep(model, cache)

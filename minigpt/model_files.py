@@ -38,6 +38,11 @@ class ModelFileError(ValueError):
 
 def read_config(path: Path) -> GPTConfig:
     """The GPTConfig of a config.json. Raises ModelFileError for any that GPT-2's mathematics doesn't cover."""
+    if not path.exists():
+        raise ModelFileError(
+            f"{path}: no such file, but a model's folder has config.json and model.safetensors (or its shards), and "
+            "tokenizer.json for text: name such a folder, as save_pretrained makes it"
+        )
     settings = read_json(path)
     if settings.get("model_type") != "gpt2":
         raise ModelFileError(f"{path}: model_type is {settings.get('model_type')!r}, this reads 'gpt2'")

@@ -1,19 +1,38 @@
 """Checks the arguments of `generate` that say which tokens are picked, and turns them into what its loop needs."""
 
+import math
+from typing import Literal, NamedTuple
+
 import torch
 from torch import Tensor
 
-from minigpt.arguments import is_count
+from minigpt.arguments import is_count, known
 from minigpt.sampling import greedy, is_number, sampler
 
-LARGEST_PENALTY = 30  # any length to this power is a number still
+Stopping = bool | Literal["never"]
+# A text's length to the power of the penalty has at most so many digits, before or behind the point. A sum of
+# log-probabilities is 0, or has a size of 6e-8 (half of float32's epsilon) or more, and far less than 1e8: divided by
+# that power, it is a normal float32.
+DIGITS = 30
 
 
-def picker(do_sample: bool, temperature, top_k, top_p, seed, device):
-    """How a token is picked from its logits."""
+class Search(NamedTuple):
+    """How many texts a row goes on in. Without beams, these are the texts that are drawn, or one."""
+
+    beams: int
+    texts: int  # that are returned
+    penalty: float
+    early_stopping: Stopping
+
+
+def picker(num_beams, do_sample, temperature, top_k, top_p, seed, device):
+    """How a token is picked from its logits, where no beams do it."""
+    draws = temperature not in (None, 0, 1) or top_k not in (None, 0, 50) or top_p not in (None, 1) or seed is not None
+    if num_beams > 1 and (do_sample or draws):
+        raise ValueError(f"num_beams {num_beams} searches: leave out do_sample, temperature, top_k, top_p and seed")
     if do_sample:
         return sampler(temperature, top_k, top_p, seed, device)
-    if temperature not in (None, 0, 1) or top_k not in (None, 0, 50) or top_p not in (None, 1) or seed is not None:
+    if draws:
         raise ValueError("temperature, top_k, top_p and seed are for drawing: add do_sample=True")
     return greedy
 
@@ -28,33 +47,45 @@ def stop_tokens(model, eos_token_id, pad_token_id) -> tuple[Tensor, int | None]:
     return torch.tensor(eos, dtype=torch.int64, device=model.device), pad
 
 
-def copies(model, num_beams, num_return_sequences, length_penalty, early_stopping, do_sample, eos, streamer) -> int:
-    """How many rows each row of the prompt becomes: one for each of its beams, or for each text that is drawn."""
-    for name, count in (("num_beams", num_beams), ("num_return_sequences", num_return_sequences)):
+def searching(
+    num_beams: int | None,
+    num_return_sequences: int | None,
+    length_penalty: float | None,
+    early_stopping: Stopping | None,
+    do_sample: bool | None,
+) -> Search:
+    """The search that is asked for."""
+    search = Search(
+        known(num_beams, 1),
+        known(num_return_sequences, 1),
+        known(length_penalty, 1.0),
+        False if early_stopping is None else early_stopping,
+    )
+    for name, count in (("num_beams", search.beams), ("num_return_sequences", search.texts)):
         if not is_count(count):
             raise ValueError(f"{name} must be a whole number, 1 or more, got {count!r}")
-    if num_beams > 1:
-        check_beams(model, num_beams, num_return_sequences, length_penalty, early_stopping, do_sample, eos, streamer)
-        return num_beams
-    if length_penalty != 1 or early_stopping is not False:
+    if search.beams == 1 and (search.penalty != 1 or search.early_stopping is not False):
         raise ValueError("length_penalty and early_stopping are for beams: add num_beams=4, or so")
-    if num_return_sequences > 1 and not do_sample:
-        advice = f"add do_sample=True, or num_beams={num_return_sequences}"
-        raise ValueError(f"num_return_sequences {num_return_sequences}: greedily a row has one text; {advice}")
-    return num_return_sequences
+    if search.beams == 1 < search.texts and not do_sample:
+        advice = f"add do_sample=True, or num_beams={search.texts}"
+        raise ValueError(f"num_return_sequences {search.texts}: greedily a row has one text; {advice}")
+    return search
 
 
-def check_beams(model, count, returned, length_penalty, early_stopping, do_sample, eos, streamer) -> None:
-    if do_sample:
-        raise ValueError(f"num_beams {count} and do_sample: beams are searched, not drawn; leave one of them out")
+def check_beams(search: Search, new_tokens: int, eos: Tensor, vocab_size: int, streamer) -> None:
+    count = search.beams
     if streamer is not None:
         raise ValueError("which beam is best is known only at the end: leave streamer out, or num_beams")
-    if returned > count:
-        raise ValueError(f"num_return_sequences {returned} of num_beams {count}: search with more beams")
-    most = model.config.vocab_size // max(2, 1 + len(eos))  # so many tokens of one row are the first step's candidates
+    if search.texts > count:
+        raise ValueError(f"num_return_sequences {search.texts} of num_beams {count}: search with more beams")
+    most = vocab_size // max(2, 1 + len(eos))  # so many tokens of one row are the first step's candidates
     if count > most:
-        raise ValueError(f"num_beams {count}: for a vocabulary of {model.config.vocab_size} it can be {most} at most")
-    if not isinstance(early_stopping, bool) and early_stopping != "never":
-        raise ValueError(f'early_stopping must be False, True or "never", got {early_stopping!r}')
-    if not is_number(length_penalty) or not abs(length_penalty) <= LARGEST_PENALTY:
-        raise ValueError(f"length_penalty must lie in -{LARGEST_PENALTY} ... {LARGEST_PENALTY}, got {length_penalty!r}")
+        ends = f" and {len(eos)} eos tokens" if len(eos) > 1 else ""
+        raise ValueError(f"num_beams {count}: with a vocabulary of {vocab_size}{ends}, {most} at most")
+    if not isinstance(search.early_stopping, bool) and search.early_stopping != "never":
+        raise ValueError(f'early_stopping must be False, True or "never", got {search.early_stopping!r}')
+    largest = int(DIGITS / math.log10(max(2, new_tokens)))
+    if not is_number(search.penalty) or not abs(search.penalty) <= largest:
+        raise ValueError(
+            f"length_penalty must lie in -{largest} ... {largest} for {new_tokens} new tokens, got {search.penalty!r}"
+        )

@@ -32,8 +32,8 @@ def sampler(
         raise ValueError(f"top_k must be 1 or more, or 0 or None for all tokens, got {top_k!r}")
     if not is_number(top_p) or not 0 < top_p <= 1:
         raise ValueError(f"top_p must lie in (0, 1], got {top_p!r}")
-    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
-        raise ValueError(f"seed must be a whole number, or None, got {seed!r}")
+    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or not -(2**63) <= seed < 2**64):
+        raise ValueError(f"seed must be a whole number of at most 64 bits, or None, got {seed!r}")
     generator = None if seed is None else torch.Generator(device).manual_seed(seed)
 
     def draw(logits):

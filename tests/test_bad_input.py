@@ -388,20 +388,29 @@ CATALOGUE = [
         r"num_return_sequences 2: greedily a row has one text; add do_sample=True, or num_beams=2",
     ),
     Bad("more texts than beams", lambda s: s.beam(num_return_sequences=4), ValueError, r"4 of num_beams 3: .* more"),
-    Bad("drawn beams", lambda s: s.beam(do_sample=True), ValueError, r"searched, not drawn; leave one of them out"),
+    Bad(
+        "drawn beams", lambda s: s.beam(do_sample=True), ValueError, r"num_beams 3 searches: leave out do_sample, temp"
+    ),
+    Bad("beams with a temperature", lambda s: s.beam(temperature=0.7), ValueError, r"num_beams 3 searches: leave out"),
+    Bad("beams with a seed", lambda s: s.beam(seed=0), ValueError, r"num_beams 3 searches: leave out .* and seed"),
     Bad("beams that stream", lambda s: s.go_on(num_beams=3), ValueError, r"which beam is best .*: leave streamer out"),
     Bad("a stop of words", lambda s: s.beam(early_stopping="x"), ValueError, r'True or "never", got \'x\''),
     Bad("a stop of 1", lambda s: s.beam(early_stopping=1), ValueError, r"early_stopping must be .* got 1"),
     Bad("a penalty of words", lambda s: s.beam(length_penalty="x"), ValueError, r"length_penalty must .* got 'x'"),
-    Bad("an endless penalty", lambda s: s.beam(length_penalty=1e9), ValueError, r"must lie in -30 ... 30, got 1000000"),
+    Bad(
+        "an endless penalty", lambda s: s.beam(length_penalty=1e9), ValueError, r"must lie in -33 ... 33 .* got 1000000"
+    ),
+    Bad("one penalty more", lambda s: s.beam(length_penalty=34), ValueError, r"in -33 ... 33 for 8 new tokens, got 34"),
+    Bad("one penalty less", lambda s: s.beam(length_penalty=-34), ValueError, r"-33 ... 33 for 8 new tokens, got -34"),
+    Bad("a huge penalty", lambda s: s.beam(length_penalty=10**400), ValueError, r"in -33 ... 33 for 8 new tokens, got"),
     Bad("a penalty and no beams", lambda s: s.go_on(length_penalty=2.0), ValueError, r"are for beams: add num_beams=4"),
     Bad("stopping and no beams", lambda s: s.go_on(early_stopping=True), ValueError, r"are for beams: add num_beams=4"),
-    Bad("too many beams", lambda s: s.beam(num_beams=31), ValueError, r"num_beams 31: for a .* of 61 it can be 30 at"),
+    Bad("too many beams", lambda s: s.beam(num_beams=31), ValueError, r"num_beams 31: with a vocabulary of 61, 30 at"),
     Bad(
         "too many beams for so many ends",
         lambda s: s.beam(num_beams=16, eos_token_id=[1, 2, 3]),
         ValueError,
-        r"num_beams 16: for a vocabulary of 61 it can be 15 at most",
+        r"num_beams 16: with a vocabulary of 61 and 3 eos tokens, 15 at most",
     ),
     # --- going on with a cache ---
     Bad(
@@ -499,6 +508,15 @@ CATALOGUE = [
     ),
     Bad("a top_k of True", lambda s: s.go_on(do_sample=True, top_k=True), ValueError, r"top_k must be .* got True"),
     Bad("a top_p of words", lambda s: s.go_on(do_sample=True, top_p="x"), ValueError, r"top_p must lie .* got 'x'"),
+    Bad(
+        "a seed of 100 bits", lambda s: s.go_on(do_sample=True, seed=2**100), ValueError, r"most 64 bits, .* got 126765"
+    ),
+    Bad("a seed one too high", lambda s: s.go_on(do_sample=True, seed=2**64), ValueError, r"at most 64 bits, or None"),
+    Bad(
+        "a seed one too low", lambda s: s.go_on(do_sample=True, seed=-(2**63) - 1), ValueError, r"at most 64 bits, or N"
+    ),
+    Bad("a cache or not, in words", lambda s: s.go_on(use_cache="no"), ValueError, r"use_cache must be .* got 'no'"),
+    Bad("a cache or not, as 0", lambda s: s.generate(use_cache=0), ValueError, r"use_cache must be True .* got 0"),
     Bad("a seed of words", lambda s: s.go_on(do_sample=True, seed="x"), ValueError, r"seed must be .* got 'x'"),
     Bad("an eos of True", lambda s: s.go_on(eos_token_id=True), ValueError, r"ids of the vocabulary, got True"),
     Bad("a mask of words", lambda s: s.generate(mask="x"), ValueError, r"attention_mask must be a tensor .* got 'x'"),

@@ -2,20 +2,23 @@
 
 import copy
 import itertools
+import math
 
 import pytest
 import torch
-from helpers import left_padding, random_gpt, random_ids, spread
+from helpers import as_for_a_user, left_padding, random_gpt, random_ids, spread
 from mutants import mutate
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from minigpt.__main__ import main
 from minigpt.beams import Beams
-from minigpt.cache import CACHES, make_cache
+from minigpt.cache import CACHES, CacheError, make_cache
 from minigpt.model import GPT
+from minigpt.picking import Search, check_beams
 from minigpt.pretrained import load_tokenizer
 
 T, NEW, V, PAD = 9, 16, 31, 1
+LONG = 1000  # a text of as many tokens has room for penalties from -10 to 10
 EOS = [3, 7, 11, 15, 19]  # so many that texts end at different times
 PADS = {"plain": [0, 0, 0], "left padding": [0, 4, 7]}
 SEEDS = range(5)
@@ -40,6 +43,15 @@ def pairs(tmp_path_factory):
         theirs.save_pretrained(folder)
         made[seed] = theirs, GPT.from_pretrained(folder, dtype=torch.float64)
     return made
+
+
+@pytest.fixture(scope="module")
+def long_pair(tmp_path_factory):
+    sizes = {"vocab_size": V, "n_positions": LONG + 4, "n_layer": 1, "n_head": 2, "n_embd": 16}
+    theirs = spread(GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=None, eos_token_id=None)), 0, std=0.05).double()
+    folder = tmp_path_factory.mktemp("gpt2")
+    theirs.save_pretrained(folder)
+    return theirs, GPT.from_pretrained(folder, dtype=torch.float64)
 
 
 def search(model, seed, pads="plain", **way):
@@ -101,6 +113,51 @@ def test_a_pad_of_0_fills_a_text_that_has_ended(pairs):
         assert (by_0[by_0 != by_1] == 0).all()
         filled += (by_0 != by_1).sum()
     assert filled > 0
+
+
+@pytest.mark.parametrize("penalty", [-10, 10])
+def test_a_long_text_of_the_largest_penalty_is_still_ranked(penalty, long_pair):
+    """Given as a whole number, at which transformers fails: its power is too large for torch."""
+    theirs, ours = long_pair
+    way = {"num_beams": 3, "num_return_sequences": 3, "length_penalty": penalty, "max_new_tokens": LONG}
+    ids = random_ids(2, 4, 0, V)
+    for eos in (None, 3):
+        with as_for_a_user():  # an int is no float to the shape checks
+            got = ours.generate(ids, eos_token_id=eos, pad_token_id=PAD, **way)
+        want = theirs.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            eos_token_id=eos,
+            pad_token_id=PAD,
+            **way | {"length_penalty": float(penalty)},
+        )
+        assert same(got, want)
+    refused = rf"must lie in -10 ... 10 for {LONG} new tokens, got {penalty * 11 // 10}"
+    with as_for_a_user(), pytest.raises(ValueError, match=refused):
+        ours.generate(ids, **way | {"length_penalty": penalty * 11 // 10})
+
+
+@pytest.mark.parametrize("new", [1, 2, 20, 500, 1024, 10**5])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_at_the_largest_penalty_scores_are_normal_float32s(new, sign):
+    """The sums from half of float32's epsilon to the largest of any text that fits; and one penalty more is refused."""
+    largest = int(30 / math.log10(max(2, new)))
+    eos, info = torch.tensor([3]), torch.finfo(torch.float32)
+    check_beams(Search(2, 1, sign * largest, False), new, eos, V, None)
+    with pytest.raises(ValueError, match=f"length_penalty must lie in -{largest} ... {largest} for {new} new"):
+        check_beams(Search(2, 1, sign * (largest + 1), False), new, eos, V, None)
+    score = torch.tensor([info.eps / 2, 1e8]) / float(new) ** (sign * largest)
+    assert score.isfinite().all()
+    assert (score >= info.tiny).all()
+
+
+def test_a_penalty_may_be_a_whole_number():
+    model, ids = random_gpt(), random_ids(2, 5)
+    for new, penalty in ((5, 30), (8, 22)):
+        way = {"max_new_tokens": new, "num_beams": 3}
+        with as_for_a_user():
+            got = model.generate(ids, length_penalty=penalty, **way)
+        assert same(got, model.generate(ids, length_penalty=float(penalty), **way))
 
 
 # --- whatever the cache ---
@@ -165,6 +222,19 @@ def test_the_texts_of_beams_can_be_trained_on():
     assert model.wte.weight.grad.abs().sum() > 0
 
 
+def test_a_cache_after_beams_holds_other_texts_than_the_best():
+    """Or else generate's warning would be for nothing: a copy that was kept goes on, this one is refused."""
+    model, ids = random_gpt(2, vocab_size=V), random_ids(1, T, 4, V)
+    cache = make_cache("dynamic", model.config, dtype=torch.float64)
+    model.generate(ids[:, :-1], max_new_tokens=1, cache=cache)
+    searched = copy.deepcopy(cache)
+    text = model.generate(ids, max_new_tokens=5, num_beams=3, cache=searched)
+    assert searched.batch_size == 3
+    with pytest.raises(CacheError, match="3 rows"):
+        model.generate(text, max_new_tokens=4, cache=searched)
+    assert same(model.generate(text, max_new_tokens=4, cache=cache), model.generate(text, max_new_tokens=4))
+
+
 def test_the_command_writes_the_best(capsys):
     prompt = "ROMEO."
     assert main(["generate", prompt, "--new-tokens", "12", "--num-beams", "4"]) == 0
@@ -202,9 +272,9 @@ MUTANTS = {  # what goes wrong: (where, what stands there, what the bug makes of
     "the text stays as it was": ("__call__", "self.text.copy_(self.text[beams])", "pass"),
     "beams of another row are read": ("__call__", "first + places //", "first.flip(0) + places //"),
     "all beams start alike": ("__init__", "self.scores[:, 0] = 0", "self.scores[:] = 0"),
-    "beams are scored by their last token alone": ("__call__", "self.scores = scores", "self.scores = 0 * scores"),
+    "beams are scored by their last token alone": ("__call__", "self.rank(", "self.scores *= 0; self.rank("),
     "logits are summed": ("__call__", "logits.log_softmax(-1)", "logits"),
-    "a text goes on after its end": ("__call__", "scores.masked_fill(ends, -math.inf)", "scores"),
+    "a text goes on after its end": ("__call__", "scores.masked_fill(ends, -torch.inf)", "scores"),
     "only two continuations are looked at": ("__call__", "max(2, 1 + len(self.eos))", "2"),
     "the length penalty counts the prompt": ("__call__", "(self.end - self.prompt) **", "self.end **"),
     "the length penalty leaves out the end": ("__call__", "(self.end - self.prompt)", "(self.end - self.prompt - 1)"),

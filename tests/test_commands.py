@@ -271,6 +271,18 @@ BAD = {
     "more than the context": (["--new-tokens", "5000"], "the context is 512: --new-tokens can be"),
     "a dtype that is none": (["--dtype", "int8"], "invalid choice: 'int8'"),
     "a draw without sampling": (["generate", "x", "--temperature", "2"], "for drawing only, so add --do-sample"),
+    "beams that are drawn": (
+        ["generate", "x", "--num-beams", "4", "--do-sample"],
+        "--num-beams searches: leave out --do-sample",
+    ),
+    "beams with a temperature": (
+        ["generate", "x", "--num-beams", "4", "--temperature", "0.7"],
+        "--num-beams searches: leave out --temperature",
+    ),
+    "beams with all of a draw": (
+        ["generate", "x", "--num-beams", "4", "--do-sample", "--temperature", "0.7", "--seed", "1"],
+        "--num-beams searches: leave out --do-sample, --temperature, --seed",
+    ),
     "a text to train on that is not there": (["train", "--data", "nowhere.txt"], "nowhere.txt: no such file: name a"),
     "a prompt that is not text": (["--prompt", "\udcff"], "the prompt is not UTF-8 text"),
     "a seed for no draw": (["--greedy", "--seed", "3"], "not allowed with argument"),

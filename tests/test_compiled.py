@@ -173,6 +173,21 @@ def test_which_caches_stand_still():
     assert "no window" in hybrid.moves
 
 
+@needs_compiler
+def test_more_graphs_are_compiled_than_torch_would_and_its_settings_stay():
+    """More models than its own limit, of which each has a graph."""
+    config = torch._dynamo.config
+    before = config.cache_size_limit
+    many = before + 2
+    ids = random_ids(1, 3)
+    with config.patch(suppress_errors=False):
+        for n_embd in range(8, 8 + 4 * many, 4):
+            gpt = random_gpt(dtype=torch.float32, n_layer=1, n_embd=n_embd)
+            got = gpt.generate(ids, max_new_tokens=4, cache_implementation="static", compile=True)
+            assert torch.equal(got, gpt.generate(ids, max_new_tokens=4))
+            assert config.cache_size_limit == before
+
+
 def test_without_a_compiler_it_is_refused_before_any_work(monkeypatch):
     gpt = random_gpt()
     cache = make_cache("static", gpt.config, dtype=gpt.dtype)

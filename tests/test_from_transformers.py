@@ -24,6 +24,7 @@ from transformers import (
 from transformers.generation import GenerationMixin
 from transformers.utils import TransformersKwargs
 
+from minigpt import cache_arguments
 from minigpt.arguments import plan
 from minigpt.cache import CACHES, make_cache
 from minigpt.from_transformers import INSTEAD, speaks_transformers
@@ -128,12 +129,20 @@ def test_several_are_answered_at_once():
 
 @pytest.mark.parametrize(
     ("typo", "meant"),
-    [("max_new_token", "max_new_tokens"), ("temprature", "temperature"), ("attention_masks", "attention_mask"),
-     ("repetition_penalti", "repetition_penalty")],
+    [("max_new_token", "max_new_tokens"), ("temprature", "temperature"), ("attention_masks", "attention_mask")],
 )  # fmt: skip
 def test_a_typo_gets_the_name_that_is_nearest(typo, meant):
     with pytest.raises(TypeError, match=rf"^generate\(\) got an .* '{typo}'\. Did you mean '{meant}'\?$"):
         random_gpt().generate(random_ids(1, 5), **{typo: 1})
+
+
+@pytest.mark.parametrize(
+    ("typo", "meant"), [("max_lenght", "max_length"), ("repetition_penalti", "repetition_penalty")]
+)
+def test_a_typo_of_what_is_only_theirs_gets_the_answer_at_once(typo, meant):
+    with pytest.raises(TypeError, match=rf"^generate\(\) got an .* '{typo}'\. Did you mean '{meant}', kn") as refusal:
+        random_gpt().generate(random_ids(1, 5), **{typo: 1})
+    assert str(refusal.value).endswith(INSTEAD["generate"][meant])
 
 
 def test_what_is_like_nothing_gets_all_names():
@@ -195,6 +204,39 @@ def test_values_mean_what_they_mean_there(given, pair):
     want = theirs.generate(ids, **common)
     torch.manual_seed(1)
     assert torch.equal(ours.generate(ids, **common), want)
+
+
+def test_what_a_generation_config_leaves_unset_is_the_default():
+    """All of its fields are None, unless they are set."""
+    model, ids = random_gpt(), random_ids(2, 5)
+    unset = {name: value for name, value in GenerationConfig().to_dict().items() if name in OURS["generate"]}
+    assert len(unset) > 10
+    assert set(unset.values()) == {None}
+    cache = make_cache("dynamic", model.config, batch_size=2, dtype=model.dtype)
+    want = model.generate(ids)
+    assert want.shape == (2, 5 + 20)
+    for given in (unset, *({name: None} for name in unset), unset | {"cache": cache}):
+        assert torch.equal(model.generate(ids, **given), want)
+    assert cache.length == 24
+
+
+@pytest.mark.parametrize("use_cache", [None, True, False])
+def test_a_cache_is_used_unless_it_is_refused(use_cache, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        cache_arguments, "make_cache", lambda name, *a, **k: made.append(name) or make_cache(name, *a, **k)
+    )
+    random_gpt().generate(random_ids(1, 5), use_cache=use_cache)
+    assert made == ["none" if use_cache is False else "dynamic"]
+
+
+def test_none_among_beams_is_the_default(pair):
+    theirs, ours = pair
+    ids, config = random_ids(2, 9, 0, 1024), GenerationConfig(num_beams=3, max_new_tokens=8, pad_token_id=0)
+    assert config.num_return_sequences is config.length_penalty is config.early_stopping is None
+    want = theirs.generate(ids, generation_config=config, attention_mask=torch.ones_like(ids))
+    given = {name: value for name, value in config.to_dict().items() if name in OURS["generate"]}
+    assert torch.equal(ours.generate(ids, **given), want)
 
 
 # --- a script, ported by what the errors say ---

@@ -251,7 +251,10 @@ REFUSED = {
         f"no {key}": (lambda f, key=key: remove_key(f, key), rf"config.json: {key} missing")
         for key in ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd")
     },
-    "no config": (lambda f: (f / "config.json").unlink(), r"config.json: can't be read"),
+    "no config": (
+        lambda f: (f / "config.json").unlink(),
+        r"config.json: no such file, .* has config.json and model.safetensors .*: name such",
+    ),
     "config not JSON": (lambda f: (f / "config.json").write_text("{'n_layer': 2}"), r"config.json: not JSON"),
     "config cut short": (lambda f: (f / "config.json").write_text('{"n_layer": 2'), r"config.json: not JSON"),
     "config nested too deep": (lambda f: (f / "config.json").write_text("[" * 10**5), r"config.json: not JSON"),

@@ -35,6 +35,8 @@ cache = make_cache("quantized", model.config, batch_size=1, nbits=4, dtype=model
 assert_type(cache, KVCache)
 assert_type(model(ids, cache=cache), torch.Tensor)
 assert_type(model.generate(ids, max_new_tokens=3, cache_implementation="static"), torch.Tensor)
+model.generate(ids, num_beams=2, early_stopping="never", length_penalty=2)
+model.generate(ids, max_new_tokens=None, use_cache=None, num_beams=None, length_penalty=None, early_stopping=None)
 cache.crop(-1)
 cache.select([0, 0])
 assert_type(cache.length + cache.nbytes, int)
@@ -57,6 +59,7 @@ TYPOS = {  # and what the error must name
     'make_cache("static", model)': '"make_cache"',
     "model.generate(ids, max_new_token=3)": '"max_new_token"',
     'model.generate(ids, do_sample="yes")': '"do_sample"',
+    'model.generate(ids, early_stopping="nevr")': '"early_stopping"',
     "model(ids, past_key_values=cache)": '"past_key_values"',
     'model(ids, cache="dynamic")': '"cache"',
     'cache.crop("-5")': '"crop"',

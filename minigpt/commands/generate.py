@@ -33,6 +33,9 @@ def run(options) -> int:
 
     how = {name: getattr(options, name) for name in DRAWING}
     given = [f"--{name.replace('_', '-')}" for name in DRAWING if how[name] != DRAWING[name]]
+    if options.num_beams > 1 and (options.do_sample or given):
+        drawing = ["--do-sample"] * options.do_sample + given
+        raise ValueError(f"--num-beams searches: leave out {', '.join(drawing)}")
     if given and not options.do_sample:
         raise ValueError(f"{', '.join(given)}: for drawing only, so add --do-sample")
     name = cache_name(options.cache)

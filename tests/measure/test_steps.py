@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from minigpt.arguments import new_cache, plan
+from minigpt.arguments import plan
 from minigpt.cache import CACHES, DynamicCache
+from minigpt.cache_arguments import new_cache
 from minigpt.config import GPTConfig
 from minigpt.generate import steps
 from minigpt.model import GPT

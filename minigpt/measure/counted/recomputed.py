@@ -4,9 +4,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from minigpt.arguments import new_cache, plan
+from minigpt.arguments import plan
 from minigpt.attention import NEVER
 from minigpt.cache import KVCache
+from minigpt.cache_arguments import new_cache
 from minigpt.config import GPTConfig
 from minigpt.generate import steps
 from minigpt.measure.counted.observer import Observer

@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from minigpt.arguments import new_cache, plan
+from minigpt.arguments import plan
 from minigpt.cache import CACHES
+from minigpt.cache_arguments import new_cache
 from minigpt.generate import steps
 from minigpt.measure.counted.meter import Meter
 from minigpt.sampling import greedy

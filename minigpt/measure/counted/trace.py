@@ -8,9 +8,10 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from minigpt.arguments import new_cache, plan
+from minigpt.arguments import plan
 from minigpt.attention import NEVER, sees
 from minigpt.cache import KVCache
+from minigpt.cache_arguments import new_cache
 from minigpt.config import GPTConfig
 from minigpt.generate import steps
 from minigpt.measure.counted.flops import counting, flops_of

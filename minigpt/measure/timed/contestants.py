@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from minigpt.arguments import new_cache
 from minigpt.cache import CACHES, NoCache
+from minigpt.cache_arguments import new_cache
 from minigpt.measure.counted.run import served_by
 from minigpt.model import GPT
 

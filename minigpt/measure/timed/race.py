@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from minigpt.arguments import new_cache, plan
+from minigpt.arguments import plan
+from minigpt.cache_arguments import new_cache
 from minigpt.generate import steps
 from minigpt.measure.counted.meter import Meter
 from minigpt.measure.counted.run import synchronize
