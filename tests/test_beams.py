@@ -60,7 +60,7 @@ def same(a, b):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_beams_find_what_transformers_finds(seed, pads, pairs):
     theirs, ours = pairs[seed]
-    for way in WAYS[seed :: len(SEEDS)]:
+    for way in WAYS[seed :: len(SEEDS)][list(PADS).index(pads) :: len(PADS)]:
         assert same(search(ours, seed, pads, **way), search(theirs, seed, pads, **way)), way
 
 
@@ -217,7 +217,7 @@ MUTANTS = {  # what goes wrong: (where, what stands there, what the bug makes of
     "never is no more than False": ("rank", 'self.early_stopping == "never"', "False"),
     "the worst come first": ("rank", "-each[0]", "each[0]"),
 }  # fmt: skip
-SITUATIONS = [(seed, pads, way) for seed in (0, 1) for pads in PADS for way in WAYS[::5]]
+SITUATIONS = [(seed, pads, way) for seed, pads in enumerate(PADS) for way in WAYS[::5]]
 
 
 @pytest.fixture(scope="module")
