@@ -15,7 +15,7 @@ from minigpt.cache import CACHES, make_cache
 from minigpt.model import GPT
 from minigpt.pretrained import load_tokenizer
 
-T, NEW, V, PAD = 9, 16, 31, 1
+T, NEW, FEW, V, PAD = 9, 16, 8, 31, 1
 EOS = [3, 7, 11, 15, 19]  # so many that texts end at different times
 PADS = {"plain": [0, 0, 0], "left padding": [0, 4, 7]}
 SEEDS = range(5)
@@ -110,7 +110,7 @@ def by_hand(model, ids, count, name, options):
     """The texts of a search for one row in which each beam has a cache of its own, a copy of that of the beam that it
     comes from. No text ends before its time."""
     beams = [(0.0, ids, make_cache(name, model.config, dtype=torch.float64, **options))]
-    for _ in range(NEW):
+    for _ in range(FEW):
         continued = []
         for score, text, cache in beams:
             with torch.no_grad():
@@ -135,11 +135,10 @@ OPTIONS = {"sliding_window": {"chunk": T}, "quantized": {"nbits": 2, "residual_l
 def test_beams_in_any_cache_are_those_with_a_cache_each(name, window):
     model = random_gpt(2, vocab_size=V, window=window, sinks=1 if window else 0)
     ids, options = random_ids(2, T, 4, V), OPTIONS.get(name, {})
-    got = model.generate(
-        ids, max_new_tokens=NEW, num_beams=3, num_return_sequences=3, cache_implementation=name, cache_config=options
-    )
+    how = {"max_new_tokens": FEW, "num_beams": 3, "num_return_sequences": 3}
+    got = model.generate(ids, cache_implementation=name, cache_config=options, **how)
     assert torch.equal(got, torch.cat([by_hand(model, row[None], 3, name, options) for row in ids]))
-    exact = model.generate(ids, max_new_tokens=NEW, num_beams=3, num_return_sequences=3, use_cache=False)
+    exact = model.generate(ids, use_cache=False, **how)
     assert torch.equal(got, exact) != CACHES[name].lossy, "2 bits are few enough to be noticed, and only they"
 
 
