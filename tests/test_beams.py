@@ -17,7 +17,7 @@ from minigpt.model import GPT
 from minigpt.picking import Search, check_beams
 from minigpt.pretrained import load_tokenizer
 
-T, NEW, V, PAD = 9, 16, 31, 1
+T, NEW, FEW, V, PAD = 9, 16, 8, 31, 1
 LONG = 1000  # a text of as many tokens has room for penalties from -10 to 10
 EOS = [3, 7, 11, 15, 19]  # so many that texts end at different times
 PADS = {"plain": [0, 0, 0], "left padding": [0, 4, 7]}
@@ -72,7 +72,7 @@ def same(a, b):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_beams_find_what_transformers_finds(seed, pads, pairs):
     theirs, ours = pairs[seed]
-    for way in WAYS[seed :: len(SEEDS)]:
+    for way in WAYS[seed :: len(SEEDS)][list(PADS).index(pads) :: len(PADS)]:
         assert same(search(ours, seed, pads, **way), search(theirs, seed, pads, **way)), way
 
 
@@ -167,7 +167,7 @@ def by_hand(model, ids, count, name, options):
     """The texts of a search for one row in which each beam has a cache of its own, a copy of that of the beam that it
     comes from. No text ends before its time."""
     beams = [(0.0, ids, make_cache(name, model.config, dtype=torch.float64, **options))]
-    for _ in range(NEW):
+    for _ in range(FEW):
         continued = []
         for score, text, cache in beams:
             with torch.no_grad():
@@ -192,11 +192,10 @@ OPTIONS = {"sliding_window": {"chunk": T}, "quantized": {"nbits": 2, "residual_l
 def test_beams_in_any_cache_are_those_with_a_cache_each(name, window):
     model = random_gpt(2, vocab_size=V, window=window, sinks=1 if window else 0)
     ids, options = random_ids(2, T, 4, V), OPTIONS.get(name, {})
-    got = model.generate(
-        ids, max_new_tokens=NEW, num_beams=3, num_return_sequences=3, cache_implementation=name, cache_config=options
-    )
+    how = {"max_new_tokens": FEW, "num_beams": 3, "num_return_sequences": 3}
+    got = model.generate(ids, cache_implementation=name, cache_config=options, **how)
     assert torch.equal(got, torch.cat([by_hand(model, row[None], 3, name, options) for row in ids]))
-    exact = model.generate(ids, max_new_tokens=NEW, num_beams=3, num_return_sequences=3, use_cache=False)
+    exact = model.generate(ids, use_cache=False, **how)
     assert torch.equal(got, exact) != CACHES[name].lossy, "2 bits are few enough to be noticed, and only they"
 
 
@@ -287,7 +286,7 @@ MUTANTS = {  # what goes wrong: (where, what stands there, what the bug makes of
     "never is no more than False": ("rank", 'self.early_stopping == "never"', "False"),
     "the worst come first": ("rank", "-each[0]", "each[0]"),
 }  # fmt: skip
-SITUATIONS = [(seed, pads, way) for seed in (0, 1) for pads in PADS for way in WAYS[::5]]
+SITUATIONS = [(seed, pads, way) for seed, pads in enumerate(PADS) for way in WAYS[::5]]
 
 
 @pytest.fixture(scope="module")

@@ -62,16 +62,28 @@ def test_a_static_cache_without_a_size_takes_the_whole_context():
     fill(cache, model().config.context, chunk=7)
 
 
-@pytest.mark.parametrize("name", FULL)
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_a_cache_keeps_the_dtype_of_its_model(name, dtype):
-    gpt = model(dtype=dtype)
+DTYPES = torch.float16, torch.bfloat16, torch.float32, torch.float64
+
+
+def passed(name, dtype):
+    """A cache of the model's dtype that holds a text, and the logits."""
+    gpt, (ids, positions) = model(dtype=dtype), text([0], 9)
     cache = make_cache(name, gpt.config, dtype=dtype)
-    ids, positions = text([0], 9)
     with torch.no_grad():
-        assert gpt(ids, positions, cache).dtype == dtype
-    if not CACHES[name].lossy:
-        assert {kept.dtype for layer in cache.kv for _, kept in leaves(layer[:2])} == {dtype}
+        return cache, gpt(ids, positions, cache)
+
+
+@pytest.mark.parametrize("name", FULL)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_with_a_cache_logits_have_the_dtype_of_the_model(name, dtype):
+    assert passed(name, dtype)[1].dtype == dtype
+
+
+@pytest.mark.parametrize("name", [name for name in FULL if not CACHES[name].lossy])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_exact_cache_keeps_the_dtype_of_its_model(name, dtype):
+    cache, _ = passed(name, dtype)
+    assert {kept.dtype for layer in cache.kv for _, kept in leaves(layer)} == {dtype}
 
 
 @pytest.mark.parametrize("name", FULL)

@@ -263,7 +263,10 @@ BAD = {
     "a temperature of inf": (["generate", "x", "--do-sample", "--temperature", "inf"], "a number above 0, got inf"),
     "a temperature in words": (["generate", "x", "--temperature", "hot"], "must be a number above 0, got hot"),
     "a nucleus above 1": (["generate", "x", "--top-p", "2"], "must be a number above 0, 1 at most, got 2"),
-    "no likeliest tokens": (["generate", "x", "--top-k", "0"], "argument --top-k: must be a whole number, 1 or more"),
+    "fewer likeliest tokens than none": (
+        ["generate", "x", "--top-k", "-1"],
+        "argument --top-k: must be a whole number, 0 or more, got -1",
+    ),
     "a folder to train on": (["train", "--data", "."], ".: a folder: name a UTF-8 text"),
     "no new tokens": (["--new-tokens", "0"], "must be a whole number, 1 or more, got 0"),
     "a model that is not there": (["--model", "./nowhere"], "./nowhere: no such folder"),

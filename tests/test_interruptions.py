@@ -180,6 +180,11 @@ VERBS = {
     "copy": lambda cache, scene: copy.deepcopy(cache),
 }
 LEAST = {  # places: fewer, and the cuts don't strike where the cache works
+    "line": {"pass": 120, "crop": 15, "select": 30, "reset": 20, "copy": 20},
+    "operation": {"pass": 100, "crop": 2, "select": 10, "reset": 4, "copy": 20},
+}
+COUNTED = ("concat", "dynamic", "static", "sliding_window", "quantized", "offloaded", "offloaded_static")
+LEAST_OF_OTHERS = {  # which may do with less; of the caches in blocks.py, one crops and resets without torch
     "line": {"pass": 100, "crop": 10, "select": 15, "reset": 15, "copy": 15},
     "operation": {"pass": 80, "crop": 0, "select": 5, "reset": 0, "copy": 10},
 }
@@ -213,4 +218,5 @@ def test_wherever_a_verb_is_cut_off_the_cache_is_sound(name, rule, verb, cut):
         else:
             scene.done.goes_on_in(cache, "not cut off")
             break
-    assert LEAST[cut][verb] <= place < 1999, f"{place} places"
+    least = LEAST if name in COUNTED else LEAST_OF_OTHERS
+    assert least[cut][verb] <= place < 1999, f"{place} places"

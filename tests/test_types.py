@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import get_type_hints
 
+import pytest
+
 import minigpt
 from minigpt.cache import CACHES, CacheOptions, DynamicCache, make_cache
 from minigpt.cache.options import listing, options_of
@@ -72,7 +74,14 @@ TYPOS = {  # and what the error must name
 }
 
 
-def mypy(script: Path) -> dict[int, str]:
+@pytest.fixture
+def remembered(request, tmp_path):
+    """Where mypy keeps what it has read of torch, from run to run: next to what pytest keeps, if it does."""
+    cache = getattr(request.config, "cache", None)
+    return cache.mkdir("mypy") if cache else tmp_path / "mypy"
+
+
+def mypy(script: Path, remembered: Path) -> dict[int, str]:
     """By line: the errors that a user of the installed package is told, under the strictest rules."""
     command = [
         sys.executable,
@@ -81,7 +90,7 @@ def mypy(script: Path) -> dict[int, str]:
         "--strict",
         "--config-file=",
         "--cache-dir",
-        script.parent / "cache",
+        remembered,
         script,
     ]
     told = subprocess.run(command, cwd=script.parent, capture_output=True, text=True, encoding="utf-8")
@@ -92,11 +101,11 @@ def mypy(script: Path) -> dict[int, str]:
     return errors
 
 
-def test_to_mypy_right_use_is_right_and_each_typo_an_error_that_names_it(tmp_path):
+def test_to_mypy_right_use_is_right_and_each_typo_an_error_that_names_it(tmp_path, remembered):
     script = tmp_path / "script.py"
     script.write_text(RIGHT + "\n".join(TYPOS) + "\n", encoding="utf-8")
     first = RIGHT.count("\n") + 1
-    errors = mypy(script)
+    errors = mypy(script, remembered)
     assert [error for line, error in errors.items() if line < first] == []
     named = {typo: errors.get(line, "no error") for line, typo in enumerate(TYPOS, start=first)}
     assert {typo: error for typo, error in named.items() if TYPOS[typo] not in error} == {}
