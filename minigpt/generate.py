@@ -12,7 +12,7 @@ from minigpt.beams import Beams
 from minigpt.cache import KVCache
 from minigpt.cache_arguments import check_cache, check_chunk_size, compiled_step, model_and_cache
 from minigpt.from_transformers import speaks_transformers
-from minigpt.picking import Stopping, check_beams, picker, searching, stop_tokens
+from minigpt.picking import Stopping, check_beams, check_streamer, picker, searching, stop_tokens
 from minigpt.sampling import Finishing
 
 PREFILL = 1024  # tokens of a prompt that are fed at once, unless told otherwise: attention's mask has a row for each
@@ -20,8 +20,6 @@ PREFILL = 1024  # tokens of a prompt that are fed at once, unless told otherwise
 
 class Generation:
     """What makes a model generate."""
-
-    with_window: Callable  # the model's
 
     @speaks_transformers
     @torch.no_grad()
@@ -64,7 +62,8 @@ class Generation:
         num_return_sequences: how many texts each row gives, side by side: drawn, or the best of its beams. A cache that
             was handed in has a row for each of them afterwards. After beams it has one for each beam, and can't go on
             with the text returned, since nothing says which beams gave it: hand in a copy.
-        eos_token_id: a row that generates it is done, and is filled with pad_token_id (None: the first eos).
+        eos_token_id: a row that generates it is done, and is filled with pad_token_id (None: the first eos). None: no
+            token ends a row (transformers takes the one of the model's files).
         prefill_chunk_size: feed the prompt in pieces of so many tokens (None: of 1,024).
         streamer: put(ids) is called with the prompt, then with the (B,) tokens of each step; end() at last.
         compile: decode by one graph, for a cache whose shapes stand still (see `CompiledStep`). The first call of a
@@ -80,6 +79,7 @@ class Generation:
         )
         check_cache(model, cache, input_ids, positions, slots)
         check_chunk_size(prefill_chunk_size, cache)
+        check_streamer(streamer)
         eos, pad = stop_tokens(model, eos_token_id, pad_token_id)
         search = searching(num_beams, num_return_sequences, length_penalty, early_stopping, do_sample)
         if search.beams > 1:

@@ -30,6 +30,8 @@ def picker(num_beams, do_sample, temperature, top_k, top_p, seed, device):
     draws = temperature not in (None, 0, 1) or top_k not in (None, 0, 50) or top_p not in (None, 1) or seed is not None
     if num_beams > 1 and (do_sample or draws):
         raise ValueError(f"num_beams {num_beams} searches: leave out do_sample, temperature, top_k, top_p and seed")
+    if not isinstance(do_sample, bool | None):
+        raise ValueError(f"do_sample must be True or False, got {do_sample!r}")
     if do_sample:
         return sampler(temperature, top_k, top_p, seed, device)
     if draws:
@@ -45,6 +47,11 @@ def stop_tokens(model, eos_token_id, pad_token_id) -> tuple[Tensor, int | None]:
             raise ValueError(f"eos_token_id and pad_token_id must be ids of the vocabulary, got {token!r}")
     pad = pad_token_id if pad_token_id is not None else eos[0] if eos else None
     return torch.tensor(eos, dtype=torch.int64, device=model.device), pad
+
+
+def check_streamer(streamer) -> None:
+    if streamer is not None and not all(callable(getattr(streamer, verb, None)) for verb in ("put", "end")):
+        raise ValueError(f"streamer must have put(ids) and end(), as transformers' TextStreamer has, got {streamer!r}")
 
 
 def searching(

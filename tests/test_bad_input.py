@@ -393,6 +393,17 @@ CATALOGUE = [
     ),
     Bad("beams with a temperature", lambda s: s.beam(temperature=0.7), ValueError, r"num_beams 3 searches: leave out"),
     Bad("beams with a seed", lambda s: s.beam(seed=0), ValueError, r"num_beams 3 searches: leave out .* and seed"),
+    Bad(
+        "a streamer that can't be put to",
+        lambda s: s.model.generate(
+            s.text, s.mask, cache=s.cache, num_return_sequences=2, do_sample=True, streamer=print
+        ),
+        ValueError,
+        r"streamer must have put\(ids\) and end\(\)",
+    ),
+    Bad(
+        "a draw by word", lambda s: s.go_on(do_sample="yes"), ValueError, r"do_sample must be True or False, got 'yes'"
+    ),
     Bad("beams that stream", lambda s: s.go_on(num_beams=3), ValueError, r"which beam is best .*: leave streamer out"),
     Bad("a stop of words", lambda s: s.beam(early_stopping="x"), ValueError, r'True or "never", got \'x\''),
     Bad("a stop of 1", lambda s: s.beam(early_stopping=1), ValueError, r"early_stopping must be .* got 1"),
