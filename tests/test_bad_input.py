@@ -395,9 +395,7 @@ CATALOGUE = [
     Bad("beams with a seed", lambda s: s.beam(seed=0), ValueError, r"num_beams 3 searches: leave out .* and seed"),
     Bad(
         "a streamer that can't be put to",
-        lambda s: s.model.generate(
-            s.text, s.mask, cache=s.cache, num_return_sequences=2, do_sample=True, streamer=print
-        ),
+        lambda s: s.model.generate(s.text, s.mask, max_new_tokens=2, cache=s.cache, streamer=print),
         ValueError,
         r"streamer must have put\(ids\) and end\(\)",
     ),
