@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from conformance import HEADS, PADDING, RULES, assert_same, random_model, text
 from helpers import as_for_a_user, random_gpt, random_ids
 from mutants import mutate
+from torch._dynamo.exc import FailOnRecompileLimitHit
 from torch._dynamo.utils import counters
 
 from minigpt import compiled, one_row
@@ -174,18 +175,17 @@ def test_which_caches_stand_still():
 
 
 @needs_compiler
-def test_more_graphs_are_compiled_than_torch_would_and_its_settings_stay():
-    """More models than its own limit, of which each has a graph."""
-    config = torch._dynamo.config
-    before = config.cache_size_limit
-    many = before + 2
-    ids = random_ids(1, 3)
-    with config.patch(suppress_errors=False):
-        for n_embd in range(8, 8 + 4 * many, 4):
-            gpt = random_gpt(dtype=torch.float32, n_layer=1, n_embd=n_embd)
-            got = gpt.generate(ids, max_new_tokens=4, cache_implementation="static", compile=True)
-            assert torch.equal(got, gpt.generate(ids, max_new_tokens=4))
-            assert config.cache_size_limit == before
+@pytest.mark.parametrize("most", [compiled.GRAPHS, 2])
+def test_more_graphs_are_compiled_than_torch_would_and_its_setting_stays(most, monkeypatch):
+    """Each model has a graph of its own."""
+    monkeypatch.setattr(compiled, "GRAPHS", most)
+    torch._dynamo.reset()
+    with torch._dynamo.config.patch(cache_size_limit=2):
+        for n, refused in enumerate((False, False, most == 2)):
+            gpt = random_gpt(dtype=torch.float32, n_layer=1, n_embd=8 + 4 * n)
+            with pytest.raises(FailOnRecompileLimitHit) if refused else contextlib.nullcontext():
+                gpt.generate(random_ids(1, 3), max_new_tokens=4, cache_implementation="static", compile=True)
+            assert torch._dynamo.config.cache_size_limit == 2
 
 
 def test_without_a_compiler_it_is_refused_before_any_work(monkeypatch):
