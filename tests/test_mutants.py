@@ -152,6 +152,6 @@ def test_the_suite_catches_a_cache_in_which(what, monkeypatch):
 
 def test_the_suite_lets_a_harmless_change_pass(monkeypatch):
     """Or else a suite that always fails would catch every bug."""
-    mutate(monkeypatch, minigpt.cache.dynamic, "grow", "2 * buffer.shape[1]", "3 * buffer.shape[1]", NAMESPACES)
+    mutate(monkeypatch, minigpt.cache.dynamic, "grow", "2 * old", "3 * old", NAMESPACES)
     mutate(monkeypatch, Text, "next_position", "(last + 1)", "(1 + last)", NAMESPACES)
     assert first_failure(["dynamic"]) is None

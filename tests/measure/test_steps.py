@@ -4,6 +4,7 @@ as after 1,000. Not timed: counted."""
 import gc
 import sys
 import tracemalloc
+from concurrent.futures import Future
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from minigpt.arguments import new_cache, plan
 from minigpt.cache import CACHES, DynamicCache
+from minigpt.cache.offloaded import files
 from minigpt.config import GPTConfig
 from minigpt.generate import steps
 from minigpt.model import GPT
@@ -26,6 +28,23 @@ class Operations(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         self.count += 1
         return func(*args, **kwargs or {})
+
+
+class AtOnce:
+    """Instead of a thread: its calls are counted too, and none waits for it, or not, as it happens."""
+
+    def __init__(self, threads):
+        pass
+
+    def submit(self, work, *arguments):
+        done = Future()
+        done.set_result(work(*arguments))
+        return done
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    monkeypatch.setattr(files, "ThreadPoolExecutor", AtOnce)
 
 
 @pytest.fixture(scope="module")
