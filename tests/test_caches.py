@@ -71,7 +71,7 @@ def test_a_cache_keeps_the_dtype_of_its_model(name, dtype):
     with torch.no_grad():
         assert gpt(ids, positions, cache).dtype == dtype
     if not CACHES[name].lossy:
-        assert {kept.dtype for layer in cache.kv for _, kept in leaves(layer[:2])} == {dtype}
+        assert {kept.dtype for layer in (0, 1) for _, kept in leaves(cache.tensors(layer)[:2])} == {dtype}
 
 
 @pytest.mark.parametrize("name", FULL)
