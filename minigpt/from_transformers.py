@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 GENERATE = {
     "inputs": "call it input_ids",
     "generation_config": "give those of its fields that are set as arguments",
-    "past_key_values": "call it cache",
+    "past_key_values": "call it cache, and give what make_cache makes",
     "max_length": "max_new_tokens=max_length - input_ids.shape[1]",
     "min_length min_new_tokens": "leave eos_token_id out, and all max_new_tokens come",
     "stopping_criteria max_time stop_strings": "loop over minigpt.generate.steps, and break when you like",
@@ -48,7 +48,7 @@ GENERATE = {
 }
 FORWARD = {
     "input_ids": "call it ids",
-    "past_key_values": "call it cache",
+    "past_key_values": "call it cache, and give what make_cache makes",
     "use_cache": "give what make_cache(...) makes as cache; without one nothing is kept",
     "attention_mask": "give positions, with minigpt.attention.NEVER at padding; or generate, which takes the mask",
     "position_ids": "call it positions",

@@ -82,6 +82,20 @@ class TrimmedComesBack(ConcatCache):
         return keys[:, -self.length :], values[:, -self.length :], self.positions
 
 
+@bug("concat", "a crop keeps a view of all that was there")
+class CropsToViews(ConcatCache):
+    def cropped(self, left):
+        return super().cropped(left) | {"kv": [(keys[:, :left], values[:, :left]) for keys, values in self.kv]}
+
+
+@bug("concat", "what two rows share is counted twice")
+class SharesRows(ConcatCache):
+    def selected(self, rows):
+        one = super().selected(rows[:1])
+        kv = [tuple(kept.expand(len(rows), -1, -1, -1) for kept in layer) for layer in one["kv"]]
+        return super().selected(rows) | ({"kv": kv} if rows.unique().numel() == 1 else {})
+
+
 @bug("dynamic", "crop takes back one token too few")
 class CropsTooFew(DynamicCache):
     def cropped(self, left):

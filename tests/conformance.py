@@ -107,18 +107,27 @@ def text(pads: list[int], length: int, seed=0) -> tuple[torch.Tensor, torch.Tens
     return ids, positions.masked_fill(positions < 0, NEVER)
 
 
-def assert_same(got, want, positions, note=""):
-    """Equal logits wherever there is a token: padded queries are not counted."""
+def assert_same(got, want, positions, note, first):
+    """Equal logits wherever there is a token: padded queries are not counted. first: the number of the first token."""
     off = (got - want).abs().amax(-1).masked_fill(positions == NEVER, 0)
     wrong = ~(off <= TOLERANCE)  # so that NaN is wrong
     if not wrong.any():
         return
     rows = [
-        f"row {row}, at {listed(positions[row, these].tolist())}: off by up to {off[row, these].max():.3g}"
+        f"row {row}, {tokens(these.nonzero()[:, 0] + first, positions[row, these])}: "
+        f"off by up to {off[row, these].max():.3g}"
         for row, these in enumerate(wrong)
         if these.any()
     ]
-    raise AssertionError("\n".join([f"{note}: {wrong.sum()} of {wrong.numel()} tokens have wrong logits", *rows]))
+    of_all = f"{wrong.sum()} of {wrong.numel()} tokens have wrong logits, the first is token"
+    raise AssertionError("\n".join([f"{note}: {of_all} {wrong.any(0).nonzero()[0].item() + first}", *rows]))
+
+
+def tokens(numbers, positions) -> str:
+    """Which these are, counted from 0 with the pads, and at which positions, if these are other numbers."""
+    s, numbers, positions = "s" if len(numbers) > 1 else "", numbers.tolist(), positions.tolist()
+    beside = f" (position{s} {listed(positions)})" if positions != numbers else ""
+    return f"token{s} {listed(numbers)}{beside}"
 
 
 def listed(numbers: list[int]) -> str:
@@ -150,7 +159,8 @@ def schedule_equals_uncached(name, rule, heads, padding, schedule, options=None)
         for piece in fed:
             # Without padding the positions are the cache's own to know.
             given = positions[:, piece] if padding != "plain" else None
-            assert_same(gpt(ids[:, piece], given, cache), want[:, piece], positions[:, piece], told(fed, piece))
+            got = gpt(ids[:, piece], given, cache)
+            assert_same(got, want[:, piece], positions[:, piece], told(fed, piece), piece.start)
     assert cache.length == start == PROMPT + DECODE
     assert torch.equal(cache.positions, positions)
     assert torch.equal(cache.ids, ids)
@@ -166,7 +176,7 @@ def long_text_equals_uncached(name, rule, chunks):
         want = expected(name, gpt, ids[:, : fed[-1].stop], positions[:, : fed[-1].stop], sizes(fed))
         for piece in fed:
             got = gpt(ids[:, piece], positions[:, piece], cache)
-            assert_same(got, want[:, piece], positions[:, piece], told(fed, piece))
+            assert_same(got, want[:, piece], positions[:, piece], told(fed, piece), piece.start)
 
 
 def long_schedule_equals_uncached(name, rule, schedule):
@@ -187,7 +197,7 @@ def padded_rows_go_on_by_themselves(name, rule):
         want = expected(name, gpt, ids, positions, [*sizes(fed), 4])
         for piece in fed:
             gpt(ids[:, piece], positions[:, piece], cache)
-        assert_same(gpt(ids[:, 12:], cache=cache), want[:, 12:], positions[:, 12:], "4 tokens after 12")
+        assert_same(gpt(ids[:, 12:], cache=cache), want[:, 12:], positions[:, 12:], "4 tokens after 12", 12)
 
 
 def batch_row_equals_its_solo_run(name, rule):
@@ -242,6 +252,7 @@ class Replay:
         self.name, self.gpt, self.options = name, gpt, {**OPTIONS.get(name, {}), **options}
         self.cache = new_cache(name, gpt, len(ids), self.options)
         self.history = []  # see oracles.py
+        self.verbs = []  # all that was done, in words
         self.ids, self.positions = ids[:, :0], positions[:, :0]
         if ids.shape[1]:
             self.append(ids, positions)
@@ -256,18 +267,23 @@ class Replay:
             self.ids = torch.cat([self.ids, ids], dim=1)
             self.positions = torch.cat([self.positions, positions], dim=1)
             self.history += sizes(fed)
+            self.verbs += map(str, sizes(fed))
             want = expected(self.name, self.gpt, self.ids, self.positions, self.history, self.options)
-        assert_same(got, want[:, -ids.shape[1] :], positions, f"fed (cropped: -n) {listed(self.history)}")
+        first = self.ids.shape[1] - ids.shape[1]
+        assert_same(got, want[:, first:], positions, f"fed {', '.join(self.verbs)}", first)
         self.check_book()
 
     def fork(self):
         twin = copy.copy(self)
         twin.cache, twin.history = copy.deepcopy(self.cache), [*self.history]
+        twin.verbs = [*self.verbs, "fork (the copy)"]
+        self.verbs.append("fork (the original)")
         return twin
 
     def crop(self, count):
         self.cache.crop(-count)
         self.history += [-count] if count else []
+        self.verbs.append(f"crop {count}")
         keep = self.ids.shape[1] - count
         self.ids, self.positions = self.ids[:, :keep], self.positions[:, :keep]
         self.check_book()
@@ -278,16 +294,19 @@ class Replay:
         try:
             self.crop(count)
         except CacheError:
+            self.verbs.append(f"crop {count} (refused)")
             assert_unchanged(self.cache, before, f"refused crop of {count}")
 
     def select(self, rows):
         self.cache.select(rows)
+        self.verbs.append(f"select {rows}")
         self.ids, self.positions = self.ids[rows], self.positions[rows]
         self.check_book()
 
     def reset(self):
         self.cache.reset()
         self.history = []
+        self.verbs.append("reset")
         self.ids, self.positions = self.ids[:, :0], self.positions[:, :0]
         self.check_book()
 
@@ -313,6 +332,7 @@ class Replay:
         if self.cache.capacity is not None:
             many = torch.arange(length, self.cache.capacity + 1).expand(rows, -1) + 100
             calls.append(lambda: self.cache.admit(many))
+        self.verbs.append("refused calls")
         for number, call in enumerate(calls):
             try:
                 call()
@@ -375,9 +395,8 @@ def capacity_is_exact(name):
             else:
                 assert size < 1, "took more than fits"
                 want = gpt(ids[:, :end], positions[:, :end])[:, -chunk:]
-                assert_same(
-                    got, want, positions[:, end - chunk : end], f"{end} tokens in 12 slots, the last {chunk} at once"
-                )
+                note = f"{end} tokens in 12 slots, the last {chunk} at once"
+                assert_same(got, want, positions[:, end - chunk : end], note, end - chunk)
 
 
 def a_crop_is_exact_or_refused(name, rule):
@@ -399,6 +418,33 @@ def positions_may_have_gaps(name, rule):
     run.crop_or_be_refused(3)
     run.append(ids[:, 9:10], torch.tensor([[14], [15]]))
     run.append(ids[:, 10:12], torch.tensor([[16, 17], [18, 21]]))
+
+
+def nbytes_is_what_it_keeps_alive(name, rule):
+    """After every verb: the bytes of the memory behind keys and values, of what is shared once, of a view all of it."""
+    gpt, (ids, positions) = model(rule), text([0, 2], 16)
+    run = Replay(name, gpt, ids[:, :9], positions[:, :9])
+    for verb in (
+        lambda: run.append(ids[:, 9:12]),
+        lambda: run.crop_or_be_refused(5),
+        lambda: run.append(ids[:, 12:13]),
+        lambda: run.select([1, 1]),
+        lambda: run.append(ids[:, 13:15]),
+        lambda: run.select([0]),
+        lambda: run.fork().reset(),
+        lambda: run.reset(),
+    ):
+        verb()
+        for cache, which in ((run.cache, ""), (copy.deepcopy(run.cache), ", in a copy")):
+            told, held = cache.nbytes, bytes_held(cache)
+            assert told == held, f"after {', '.join(run.verbs)}{which}: nbytes is {told}, what it keeps is {held}"
+
+
+def bytes_held(cache) -> int:
+    """Of all memory that its keys and values keep alive. int64 says where they are (positions, a table), not what."""
+    kept = [each for layer in range(len(cache.kv)) for _, each in leaves(cache.tensors(layer))]
+    storages = [each.untyped_storage() for each in kept if each.dtype != torch.int64]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
 def two_conversations_share_nothing(name):
@@ -445,6 +491,7 @@ def all_checks():
     yield from (("attention", versions_of_attention_agree, case) for case in product(HEADS, ALIKE))
     yield from (("capacity", capacity_is_exact, (name,)) for name in LIMITED)
     yield from (("conversations", two_conversations_share_nothing, (name,)) for name in NAMES)
+    yield from (("nbytes", nbytes_is_what_it_keeps_alive, case) for case in pairs())
     yield from (("goes on", padded_rows_go_on_by_themselves, case) for case in pairs())
     yield from (("verbs", verbs_equal_a_replay, (*case, seed)) for case in pairs() for seed in range(3))
     yield from (("gaps", positions_may_have_gaps, case) for case in pairs())

@@ -83,7 +83,7 @@ def test_with_a_cache_logits_have_the_dtype_of_the_model(name, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_an_exact_cache_keeps_the_dtype_of_its_model(name, dtype):
     cache, _ = passed(name, dtype)
-    assert {kept.dtype for layer in cache.kv for _, kept in leaves(layer)} == {dtype}
+    assert {kept.dtype for layer in (0, 1) for _, kept in leaves(cache.tensors(layer)[:2])} == {dtype}
 
 
 @pytest.mark.parametrize("name", FULL)

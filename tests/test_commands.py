@@ -249,7 +249,7 @@ BAD = {
     "no text": (["generate"], "the following arguments are required: prompt"),
     "an unknown cache": (["--cache", "dynamite"], "no cache is named dynamite; there are none, concat"),
     "an unknown cache where one is wanted": (["recall", "--cache", "dynamite"], "no cache is named dynamite; there"),
-    "caches with commas": (["--cache", "dynamic,static"], "offloaded_static, with spaces between several"),
+    "caches with commas": (["--cache", "dynamic,static"], "with spaces between several"),
     "two caches where one is wanted": (["recall", "--cache", "static", "dynamic"], "recall takes no dynamic"),
     "a race without a cache": (["race", "--cache", "none"], "name a cache that keeps something"),
     "questions below zero": (["--questions", "-1"], "argument --questions: must be a whole number, 0 or more, got -1"),

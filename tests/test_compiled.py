@@ -142,7 +142,7 @@ def test_one_graph_for_all_texts_and_lengths(name, rule):
             for at in range(prompt, prompt + new):
                 now = slice(at, at + 1)
                 got = step.step(gpt, ids[:, now], None, cache)
-                assert_same(got[:, None], want[:, now], positions[:, now], f"token {at}")
+                assert_same(got[:, None], want[:, now], positions[:, now], f"decoding token {at}", at)
 
 
 @needs_compiler

@@ -5,7 +5,18 @@ import itertools
 import conformance
 import pytest
 import torch
-from conformance import LONG, Replay, all_checks, long_pairs, long_text_equals_uncached, model, pairs, text
+from bugs import BUGS
+from conformance import (
+    LONG,
+    Replay,
+    all_checks,
+    assert_same,
+    long_pairs,
+    long_text_equals_uncached,
+    model,
+    pairs,
+    text,
+)
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -83,6 +94,38 @@ def test_random_verbs_equal_a_replay(name, attention_rule):
 def test_a_long_text_in_any_chunks_equals_the_uncached_one(name, attention_rule, chunks):
     ends = [end for end in itertools.accumulate(chunks) if end <= LONG]
     long_text_equals_uncached(name, attention_rule, chunks[: len(ends)])
+
+
+def test_the_words_of_a_wrong_token_name_it_and_its_position_if_that_is_another():
+    """Of 8 tokens, the first of which is number 20; row 1 has 15 pads."""
+    want, positions = torch.zeros(3, 8, 5), torch.arange(20, 28) - torch.tensor([0, 15, 0])[:, None]
+    got = want.clone()
+    got[0, 3], got[1, 2:4, 1] = 0.25, -3
+    with pytest.raises(AssertionError) as failed:
+        assert_same(got, want, positions, "after all", 20)
+    assert str(failed.value).splitlines() == [
+        "after all: 3 of 24 tokens have wrong logits, the first is token 22",
+        "row 0, token 23: off by up to 0.25",
+        "row 1, tokens 22, 23 (positions 7, 8): off by up to 3",
+    ]
+
+
+def test_the_words_of_a_failing_replay_name_every_verb(monkeypatch):
+    monkeypatch.setitem(conformance.CACHES, *BUGS["select forgets the values"])
+    ids, positions = text([0, 4, 2], 30)
+    run = Replay("dynamic", model(), ids[:, :9], positions[:, :9])
+    run.append(ids[:, 9:10])
+    run.crop(3)
+    run.reset()
+    run.append(ids[:, :5], positions[:, :5])
+    fork = run.fork()
+    fork.refuse()
+    fork.select([2, 0])
+    with pytest.raises(
+        AssertionError, match=r"^fed 9, 1, crop 3, reset, 5, fork \(the copy\), refused calls, select \[2, 0\], 1: "
+    ):
+        fork.append(ids[:2, 20:21])
+    assert run.verbs[-1] == "fork (the original)"
 
 
 def test_the_suite_covers_every_cache_of_the_registry():

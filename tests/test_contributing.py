@@ -1,7 +1,10 @@
 """CONTRIBUTING.md: the files and commands that it names are there, and say what it shows."""
 
+import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from conformance import long_schedule_equals_uncached
 
 from minigpt.cache import CACHES
 
+OK = pytest.ExitCode.OK
 ROOT = Path(__file__).parents[1]
 WORDS = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
@@ -29,6 +33,30 @@ def test_each_test_that_it_runs_is_there():
         assert (python, m, pytest_) == ("python", "-m", "pytest")
         for file in files:
             assert (ROOT / file).exists() or not file.endswith(".py"), file
+
+
+def test_each_choice_of_tests_that_it_shows_is_valid_and_chooses_some():
+    """In one process, since torch takes seconds to import."""
+    commands = [*dict.fromkeys(re.findall(r"python -m pytest ([^`\n]*-k [^`\n]*)", WORDS))]
+    assert len(commands) >= 5
+    chosen = collected([shlex.split(command.replace("NAME", "dynamic")) for command in commands])
+    assert dict(zip(commands, chosen, strict=True)) == dict.fromkeys(commands, OK)
+
+
+def test_a_choice_that_is_invalid_or_chooses_none_would_be_noticed():
+    file = "tests/test_contributing.py"
+    wrong = collected([[file, "-k", "part of what goes wrong"], [file, "-k", "no_such_cache"]])
+    assert wrong == [pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED]
+
+
+def collected(choices: list[list[str]]) -> list[int]:
+    """With which code pytest ends that only lists the tests, for each of these words on its command line."""
+    code = f"""
+import json, sys, pytest
+codes = [int(pytest.main([*choice, "--collect-only", "-q", "-p", "no:cacheprovider"])) for choice in {choices!r}]
+print(json.dumps(codes), file=sys.stderr)"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
+    return json.loads(done.stderr.splitlines()[-1])
 
 
 def test_a_failing_check_says_what_it_shows(monkeypatch):

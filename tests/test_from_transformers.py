@@ -124,7 +124,10 @@ def test_several_are_answered_at_once():
         random_gpt().generate(random_ids(1, 5), past_key_values=None, max_new_tokens=3, max_length=9)
     said = "generate() got an unexpected keyword argument {!r}, known from transformers; instead: {}".format
     length = "max_new_tokens=max_length - input_ids.shape[1]"
-    assert str(refusal.value).split("\n") == [said("past_key_values", "call it cache"), said("max_length", length)]
+    assert str(refusal.value).split("\n") == [
+        said("past_key_values", "call it cache, and give what make_cache makes"),
+        said("max_length", length),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ class Held:
         assert self.is_in(cache), f"{note}: the cache holds another text"
         for chunk in self.chunks:
             ids, positions = self.ids[:, chunk], self.positions[:, chunk]
-            assert_same(self.gpt(ids, positions, cache), self.logits[:, chunk], positions, note)
+            assert_same(self.gpt(ids, positions, cache), self.logits[:, chunk], positions, note, chunk.start)
 
 
 class Scene:
@@ -160,7 +160,8 @@ class Scene:
 
     def slots_agree(self, cache, note):
         """A layer has as many slots for keys as for values, unless they are rounded, in groups of their own."""
-        for layer, (keys, values, *_) in enumerate([] if cache.lossy else cache.kv):
+        for layer in range(0 if cache.lossy else len(cache.kv)):
+            keys, values, *_ = cache.tensors(layer)
             slots = [[each.shape for _, each in leaves(kept)] for kept in (keys, values)]
             assert slots[0] == slots[1], f"{note}: layer {layer} has slots for {slots} keys and values"
 

@@ -143,7 +143,7 @@ def test_the_suite_catches(what, monkeypatch):
     assert first_failure(names) is not None, f"nothing noticed that {what}"
 
 
-@pytest.mark.parametrize("what", BUGS)
+@pytest.mark.parametrize("what", [pytest.param(what, id=f"{name}: {what}") for what, (name, _) in BUGS.items()])
 def test_the_suite_catches_a_cache_in_which(what, monkeypatch):
     name, broken = BUGS[what]
     monkeypatch.setitem(CACHES, name, broken)

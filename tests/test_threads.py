@@ -74,7 +74,7 @@ def assert_goes_on(name, gpt, cache, ids, positions, history, size=3):
     chunk = slice(cache.length, cache.length + size)
     got = gpt(ids[:, chunk], cache=cache)
     want = expected(name, gpt, ids[:, : chunk.stop], positions[:, : chunk.stop], [*history, size])
-    assert_same(got, want[:, chunk], positions[:, chunk], f"tokens {chunk}")
+    assert_same(got, want[:, chunk], positions[:, chunk], f"tokens {chunk}", chunk.start)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -110,7 +110,9 @@ def test_when_two_threads_collide_each_has_right_numbers_or_is_refused(name, has
             got = [each.result() for each in [pool.submit(torch.no_grad()(feed), shared, me) for me in (0, 1)]]
             came = tuple(me for new in shared.ids[:, 8:].T for me in (0, 1) if torch.equal(tokens[:, me], new))
             for at, me in enumerate(came):
-                assert_same(got[me], wanted[came][:, 8 + at : 9 + at], positions[:, :1], f"thread {me} of {came}")
+                assert_same(
+                    got[me], wanted[came][:, 8 + at : 9 + at], positions[:, :1], f"thread {me} of {came}", 8 + at
+                )
             for me in {0, 1}.difference(came):
                 assert BUSY in got[me]
                 refused += 1
@@ -156,7 +158,7 @@ def test_two_threads_with_a_cache_each_share_a_model(name, hasty):
         barrier.wait()
         for piece in fed:
             got = gpt(ids[:, piece], positions[:, piece], cache)
-            assert_same(got, want[:, piece], positions[:, piece], f"thread {seed}, tokens {piece}")
+            assert_same(got, want[:, piece], positions[:, piece], f"thread {seed}, tokens {piece}", piece.start)
 
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(torch.no_grad()(converse), seed) for seed in (1, 2)]:
@@ -175,7 +177,7 @@ def test_two_threads_may_share_a_cache_that_keeps_nothing(hasty):
     with ThreadPoolExecutor(2) as pool:
         for _ in range(100):
             for me, got in enumerate([pool.submit(torch.no_grad()(feed), me) for me in (0, 1)]):
-                assert_same(got.result(), wanted[me], texts[me][1], f"thread {me}")
+                assert_same(got.result(), wanted[me], texts[me][1], f"thread {me}", 0)
 
 
 def test_a_cache_that_keeps_nothing_has_nothing_to_take_back():
