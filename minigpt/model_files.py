@@ -40,8 +40,8 @@ def read_config(path: Path) -> GPTConfig:
     """The GPTConfig of a config.json. Raises ModelFileError for any that GPT-2's mathematics doesn't cover."""
     if not path.exists():
         raise ModelFileError(
-            f"{path}: no such file, but a model's folder has config.json and model.safetensors (or its shards), and "
-            "tokenizer.json for text: name such a folder, as save_pretrained makes it"
+            f"{path}: no such file, but a model's folder has config.json and model.safetensors (or its shards), as "
+            "save_pretrained writes them, and tokenizer.json for text: name such a folder"
         )
     settings = read_json(path)
     if settings.get("model_type") != "gpt2":
