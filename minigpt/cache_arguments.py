@@ -42,8 +42,8 @@ def implementation(use_cache: bool, name: str | None, options: dict) -> str:
 def new_cache(model, batch_size: int, slots: int, name: str, options: dict):
     """An empty cache for the model. slots: how many this text needs, for a cache that takes a max_cache_len."""
     sizes = {"batch_size": batch_size, "dtype": model.dtype, "device": model.device, "max_cache_len": slots}
-    known = {option: size for option, size in sizes.items() if option in cache_options(name)}
-    return make_cache(name, model.config, **(known | options))
+    taken = {option: size for option, size in sizes.items() if option in cache_options(name)}
+    return make_cache(name, model.config, **(taken | options))
 
 
 def check_cache(model, cache, input_ids, positions, slots):

@@ -68,8 +68,9 @@ def rising(cache, positions: Tensor) -> None:
     """Positions must go on from what is there: padding first, then rising."""
     nothing = positions.new_full((len(positions), 1), NEVER)
     before = torch.cat([cache.positions[:, -1:] if cache.length else nothing, positions[:, :-1]], dim=1)
+    last = NEVER - 1 if cache.keeps else NEVER  # padding may come last where nothing can go on behind it
     # NEVER before: so far there was only padding, and more may follow.
-    right = (before == NEVER) & (positions >= 0) & (positions <= NEVER) | (before < positions) & (positions < NEVER)
+    right = (before == NEVER) & (positions >= 0) & (positions <= NEVER) | (before < positions) & (positions <= last)
     if not right.all():
         row, due = positions[~right.all(1)][0].tolist(), torch.as_tensor(cache.next_position).flatten().tolist()
         rule = "positions must rise along each row, after left padding and after what the cache holds"
