@@ -73,7 +73,7 @@ def test_the_bars_are_the_medians_the_fastest_on_top_and_the_finding_is_of_ours(
 
 def test_growth_draws_what_was_measured_and_what_the_closed_form_or_else_the_least_says():
     picture = time_by_context(growing())
-    assert "At 4,096 tokens one more of GPT-2 124M takes 4.1 s without a cache" in picture.words
+    assert "At 4,096 tokens one more token of GPT-2 124M takes 4.1 s without a cache" in picture.words
     lines = picture.axes[0].lines
     marks = {each.get_label(): list(each.get_ydata()) for each in lines if not each.get_label().startswith("_")}
     assert marks["none"] == pytest.approx([0.064, 0.512, 4.096])

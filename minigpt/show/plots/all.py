@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from minigpt.show.plots.bytes_held import bytes_held, held
+from minigpt.show.plots.contestants import contestants, recorded_race
 from minigpt.show.plots.flops import flops, work
 from minigpt.show.plots.flops_by_part import flops_by_part
 from minigpt.show.plots.growth import growing_weights, growth
@@ -19,11 +20,12 @@ from minigpt.show.plots.sameness import repeats, sameness
 from minigpt.show.plots.scales import groups_by_name, scales
 from minigpt.show.plots.style import THEMES, Picture
 from minigpt.show.plots.time_a_token import recorded_times, time_a_token
+from minigpt.show.plots.time_by_context import recorded_growth, time_by_context
 
 HOW = (
     "Drawn by `python -m minigpt figures`, each from a run, or from closed forms that equal what runs count; time and "
-    "quality from the runs recorded in `minigpt/measure/recorded`, which `python -m minigpt figures --measure FILE` "
-    "and `python -m minigpt quality` make anew."
+    "quality from the runs recorded in `minigpt/measure/recorded`, which `python -m minigpt figures --measure FILE`, "
+    "`bench --json` and `quality` make anew."
 )
 
 # name of the files: (what is drawn, how)
@@ -34,6 +36,8 @@ FIGURES = {
     "flops": (work, flops),
     "flops-by-part": (work, flops_by_part),
     "time-a-token": (recorded_times, time_a_token),
+    "contestants": (recorded_race, contestants),
+    "time-by-context": (recorded_growth, time_by_context),
     "bytes-held": (held, bytes_held),
     "models": (contexts, real_models),
     "ring": (turns, ring),

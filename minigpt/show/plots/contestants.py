@@ -8,6 +8,7 @@ from minigpt.show.plots.style import Picture, Theme, drawn
 from minigpt.show.words import listed
 
 RECORDED = DATA / "bench.json"
+SHAPES = {"gpt2": "GPT-2 124M", "small": "a 4 x 128 GPT"}
 
 
 def recorded_race() -> dict:
@@ -28,7 +29,7 @@ def contestants(result: dict, theme: Theme) -> Picture:
     times = {line["name"]: line["times"][-1] for line in lines}
     best = next(name for name in reversed(times) if is_ours(name))
     versus = times[best]["ratios"][0]
-    title, machine = {"gpt2": "GPT-2 124M"}.get(result["model"], result["model"]), result["machine"]
+    title, machine = SHAPES.get(result["model"], result["model"]), result["machine"]
     threads = f"{machine['threads']} thread{'s' * (machine['threads'] > 1)}"
     where = f"{machine['processor']}, {threads}, torch {machine['torch']}"
     rows = f", {cell['batch']} rows" if cell["batch"] > 1 else ""

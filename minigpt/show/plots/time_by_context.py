@@ -3,6 +3,7 @@
 import json
 
 from minigpt.measure.recorded import DATA
+from minigpt.show.plots.contestants import SHAPES
 from minigpt.show.plots.labels import label_ends, log_heights
 from minigpt.show.plots.style import Picture, Theme, drawn
 
@@ -25,12 +26,12 @@ def time_by_context(result: dict, theme: Theme) -> Picture:
     }
     powers = {each["name"]: each["exponent"] for each in result["growth"] if each["batch"] == cells[0]["batch"]}
     slow, fast = (times[name][-1]["seconds"] for name in ("none", "dynamic"))
-    title, machine = {"gpt2": "GPT-2 124M"}.get(result["model"], result["model"]), result["machine"]
+    title, machine = SHAPES.get(result["model"], result["model"]), result["machine"]
     threads = f"{machine['threads']} thread{'s' * (machine['threads'] > 1)}"
     where = f"{machine['processor']}, {threads}, torch {machine['torch']}"
     growing = ", ".join(f"{name} {of[-1]['seconds']:.2g} (power {powers[name]:.2f})" for name, of in times.items())
     picture = Picture(
-        f"At {tokens[-1]:,} tokens one more of {title} takes {slow:.3g} s without a cache,\n"
+        f"At {tokens[-1]:,} tokens one more token of {title}\ntakes {slow:.3g} s without a cache, "
         f"{fast:.3g} s with one: {slow / fast:,.0f} times less",
         f"Seconds for one more token of {title} against context, on log axes, medians of {result['rounds']} rounds on "
         f"{where}, with the power of the context as which each grows: at {tokens[-1]} tokens {growing}.",
