@@ -52,3 +52,8 @@ def as_for_a_user():
         yield
     finally:
         jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def clock(*times):
+    """Tells these times, one at each call."""
+    return iter(times).__next__

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 import torch
+from helpers import clock
 
 from minigpt.__main__ import main
 from minigpt.cache import CACHES, DynamicCache, StaticCache
 from minigpt.commands.arguments import counts
-from minigpt.config import GPTConfig
 from minigpt.measure.timed import peers
 from minigpt.measure.timed.bench import bench, prompts
 from minigpt.measure.timed.contestants import Contestant, as_uncached, going_on, ours
@@ -18,16 +18,6 @@ from minigpt.measure.timed.machine import Speeds
 from minigpt.measure.timed.shapes import in_dtype, random_model
 from minigpt.measure.timed.stopwatch import Stopwatch
 from minigpt.model import GPT
-
-
-@pytest.fixture(scope="module")
-def model():
-    torch.manual_seed(0)
-    return GPT(GPTConfig(vocab_size=64, context=64, n_layer=2, n_head=2, n_embd=32)).eval().requires_grad_(False)
-
-
-def clock(*times):
-    return iter(times).__next__
 
 
 @pytest.mark.parametrize("shape", ["recall", "small"])

@@ -1,9 +1,8 @@
 """How times are taken, by a made-up clock, and what they come to: nothing that is timed is asserted."""
 
 import pytest
-import torch
+from helpers import clock
 
-from minigpt.config import GPTConfig
 from minigpt.measure.timed.bench import prompts
 from minigpt.measure.timed.contestants import ours
 from minigpt.measure.timed.limit import Work, decode, prefill
@@ -11,17 +10,6 @@ from minigpt.measure.timed.shapes import random_model
 from minigpt.measure.timed.stopwatch import Stopwatch, Took
 from minigpt.measure.timed.summary import growth, spread
 from minigpt.measure.timed.turns import in_turns
-from minigpt.model import GPT
-
-
-@pytest.fixture(scope="module")
-def model():
-    torch.manual_seed(0)
-    return GPT(GPTConfig(vocab_size=64, context=64, n_layer=2, n_head=2, n_embd=32)).eval().requires_grad_(False)
-
-
-def clock(*times):
-    return iter(times).__next__
 
 
 def test_the_first_token_is_timed_from_the_call_and_the_others_from_the_first():

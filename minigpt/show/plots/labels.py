@@ -46,6 +46,18 @@ def log_heights(panel: Axes, words: str) -> None:
     panel.grid(axis="y")
 
 
+def seconds_by_tokens(panel: Axes, tokens: list[int], where: str, ends: list[tuple]) -> None:
+    """Axes and words of a panel that shows seconds for one more token against tokens so far, both logarithmic.
+
+    where: on which machine. ends: see `label_ends`.
+    """
+    panel.set(xscale="log", xlabel=f"tokens so far (log scale), {where}")
+    log_heights(panel, "seconds for one more")
+    panel.set_xticks(tokens, [f"{each:,}" for each in tokens])
+    panel.minorticks_off()
+    label_ends(panel, ends)
+
+
 def spread(wanted: list[float], gap: float) -> list[float]:
     """Places at least a gap apart, in the order of those wanted (rising) and as near to them as can be.
 

@@ -4,7 +4,7 @@ from statistics import median
 
 from minigpt.measure.recorded import DATA
 from minigpt.measure.timed.time_per_token import TimePerToken
-from minigpt.show.plots.labels import label_ends, log_heights
+from minigpt.show.plots.labels import seconds_by_tokens
 from minigpt.show.plots.style import Picture, Theme, drawn
 
 RECORDED = DATA / "time.json"
@@ -48,9 +48,5 @@ def time_a_token(times: TimePerToken, theme: Theme) -> Picture:
         panel.errorbar(tokens, list(of.values()), list(zip(*reach, strict=True)), **marks)
         ends.append((tokens[-1], of[tokens[-1]], f"{name} {of[tokens[-1]]:.2g}", look["color"]))
         ends.append((tokens[-1], lines[-1], f"floor {lines[-1]:.2g}", theme.muted))
-    panel.set(xscale="log", xlabel=f"tokens so far (log scale), {where}")
-    log_heights(panel, "seconds for one more")
-    panel.set_xticks(tokens, [f"{each:,}" for each in tokens])
-    panel.minorticks_off()
-    label_ends(panel, ends)
+    seconds_by_tokens(panel, tokens, where, ends)
     return picture

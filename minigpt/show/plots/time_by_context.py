@@ -4,7 +4,7 @@ import json
 
 from minigpt.measure.recorded import DATA
 from minigpt.show.plots.contestants import SHAPES
-from minigpt.show.plots.labels import label_ends, log_heights
+from minigpt.show.plots.labels import seconds_by_tokens
 from minigpt.show.plots.style import Picture, Theme, drawn
 
 RECORDED = DATA / "growth.json"
@@ -49,11 +49,7 @@ def time_by_context(result: dict, theme: Theme) -> Picture:
         marks = look | {"linestyle": "none", "markerfacecolor": theme.paper if compiled else look["color"]}
         panel.plot(tokens, seconds, **marks)
         ends.append((tokens[-1], seconds[-1], f"{name} {seconds[-1]:.2g}", look["color"]))
-    panel.set(xscale="log", xlabel=f"tokens so far (log scale), {where}")
-    log_heights(panel, "seconds for one more")
-    panel.set_xticks(tokens, [f"{each:,}" for each in tokens])
-    panel.minorticks_off()
-    label_ends(panel, ends)
+    seconds_by_tokens(panel, tokens, where, ends)
     return picture
 
 
