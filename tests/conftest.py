@@ -19,7 +19,6 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
-pytest.register_assert_rewrite("conformance")  # so that its assertions say what they compared, as those of a test do
 torch.nn.modules.module.__tracebackhide__ = True  # between two lines of a model it has six of its own
 torch.set_num_threads(1)
 settings.register_profile("the same each time", derandomize=True, deadline=None)  # a busy machine is no bug

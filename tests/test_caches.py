@@ -4,11 +4,12 @@ import copy
 
 import pytest
 import torch
-from conformance import FULL, NAMES, leaves, model, rule_for, text
 
 from minigpt.cache import CACHES, make_cache
 from minigpt.cache import dynamic as dynamic_module
 from minigpt.cache.dynamic import grow
+from minigpt.proof.sameness import leaves
+from minigpt.proof.situations import FULL, NAMES, model, rule_for, text
 
 TOKEN_BYTES = 2 * 2 * 4 * 8 * 8  # keys and values, 2 layers, 4 heads of 8 channels, 8 bytes a number
 

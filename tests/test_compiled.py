@@ -3,11 +3,9 @@
 import contextlib
 import shutil
 
-import conformance
 import pytest
 import torch
 import torch.nn.functional as F
-from conformance import HEADS, PADDING, RULES, assert_same, random_model, text
 from helpers import as_for_a_user, random_gpt, random_ids
 from mutants import mutate
 from torch._dynamo.exc import FailOnRecompileLimitHit
@@ -17,6 +15,9 @@ from minigpt import compiled, one_row
 from minigpt.cache import CACHES, CacheError, make_cache
 from minigpt.compiled import CompiledStep
 from minigpt.config import GPTConfig
+from minigpt.proof import situations, texts, verbs
+from minigpt.proof.sameness import assert_same
+from minigpt.proof.situations import HEADS, PADDING, RULES, random_model, text
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
 STILL = [("static", rule) for rule in RULES] + [
@@ -57,12 +58,13 @@ class Stepping:
 @pytest.fixture
 def _stepping(monkeypatch):
     models = {}
-    original = conformance.model
+    original = situations.model
 
     def model(*which):
         return models.setdefault(which, Stepping(original(*which)))
 
-    monkeypatch.setattr(conformance, "model", model)
+    for checks in (texts, verbs):
+        monkeypatch.setattr(checks, "model", model)
 
 
 @contextlib.contextmanager
@@ -78,10 +80,10 @@ def conforms(name, rule):
     """In chunks of 1 and by verbs: a prefill goes by the model as it is."""
     for padding in PADDING:
         for heads in HEADS:
-            conformance.schedule_equals_uncached(name, rule, heads, padding, "chunks of 1")
-    conformance.verbs_equal_a_replay(name, rule, 0)
-    conformance.positions_may_have_gaps(name, rule)
-    conformance.a_crop_is_exact_or_refused(name, rule)
+            texts.schedule_equals_uncached(name, rule, heads, padding, "chunks of 1")
+    verbs.verbs_equal_a_replay(name, rule, 0)
+    verbs.positions_may_have_gaps(name, rule)
+    verbs.a_crop_is_exact_or_refused(name, rule)
 
 
 @pytest.mark.usefixtures("_uncompiled", "_stepping")
@@ -116,8 +118,8 @@ def test_the_suite_catches_a_step_in_which(what, monkeypatch):
 @pytest.mark.parametrize(
     ("check", "arguments"),
     [
-        (conformance.two_conversations_share_nothing, ["static"]),
-        (conformance.positions_may_have_gaps, ["sliding_window", "window with sinks"]),
+        (verbs.two_conversations_share_nothing, ["static"]),
+        (verbs.positions_may_have_gaps, ["sliding_window", "window with sinks"]),
     ],
 )
 def test_compiled_conformance(check, arguments):
@@ -137,7 +139,7 @@ def test_one_graph_for_all_texts_and_lengths(name, rule):
                 name, gpt.config, dtype=torch.float64, **({"max_cache_len": slots} if name == "static" else {})
             )
             want, step = gpt(ids, positions), CompiledStep(gpt, cache)
-            for piece in conformance.pieces(cache, 0, prompt):
+            for piece in situations.pieces(cache, 0, prompt):
                 gpt(ids[:, piece], None, cache)
             for at in range(prompt, prompt + new):
                 now = slice(at, at + 1)

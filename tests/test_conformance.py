@@ -2,24 +2,19 @@
 
 import itertools
 
-import conformance
 import pytest
 import torch
 from bugs import BUGS
-from conformance import (
-    LONG,
-    Replay,
-    all_checks,
-    assert_same,
-    long_pairs,
-    long_text_equals_uncached,
-    model,
-    pairs,
-    text,
-)
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from minigpt.cache import CACHES
+from minigpt.proof.replay import Replay
+from minigpt.proof.sameness import assert_same
+from minigpt.proof.situations import LONG, long_pairs, model, pairs, text
+from minigpt.proof.suite import all_checks
+from minigpt.proof.texts import long_text_equals_uncached
 
 CASES = list(all_checks())
 AT_ONCE = (Phase.generate,)  # the first text that fails is told as it is: to look for the shortest takes minutes
@@ -111,7 +106,7 @@ def test_the_words_of_a_wrong_token_name_it_and_its_position_if_that_is_another(
 
 
 def test_the_words_of_a_failing_replay_name_every_verb(monkeypatch):
-    monkeypatch.setitem(conformance.CACHES, *BUGS["select forgets the values"])
+    monkeypatch.setitem(CACHES, *BUGS["select forgets the values"])
     ids, positions = text([0, 4, 2], 30)
     run = Replay("dynamic", model(), ids[:, :9], positions[:, :9])
     run.append(ids[:, 9:10])
@@ -129,4 +124,4 @@ def test_the_words_of_a_failing_replay_name_every_verb(monkeypatch):
 
 
 def test_the_suite_covers_every_cache_of_the_registry():
-    assert {args[0] for name, _, args in CASES if name == "schedule"} == set(conformance.CACHES) - {"none"}
+    assert {args[0] for name, _, args in CASES if name == "schedule"} == set(CACHES) - {"none"}

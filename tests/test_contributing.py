@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from bugs import BUGS
-from conformance import long_schedule_equals_uncached
 
 from minigpt.cache import CACHES
+from minigpt.proof.texts import long_schedule_equals_uncached
 
 OK = pytest.ExitCode.OK
 ROOT = Path(__file__).parents[1]

@@ -3,10 +3,10 @@ the format rounds, and where two tokens are nearly tied, that is enough to flip 
 
 import pytest
 import torch
-from conformance import NAMES, model, rule_for, text
-from oracles import expected
 
 from minigpt.cache import make_cache
+from minigpt.proof.oracles import expected
+from minigpt.proof.situations import NAMES, model, rule_for, text
 
 # 8 bits, all old tokens: a number whose code flips, since it was a bit off in a half format, is off by about that bit.
 ROUNDED = {"quantized": {"nbits": 8, "q_group_size": 8, "residual_length": 2}}

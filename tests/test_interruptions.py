@@ -13,25 +13,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from conformance import (
-    LIMITED,
-    assert_same,
-    assert_unchanged,
-    leaves,
-    model,
-    new_cache,
-    pairs,
-    pieces,
-    rule_for,
-    sizes,
-    text,
-)
 from helpers import as_for_a_user
-from oracles import OPTIONS, expected
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import minigpt.cache
 from minigpt.cache import CACHES, CacheError
+from minigpt.proof.oracles import OPTIONS, expected
+from minigpt.proof.sameness import assert_same, assert_unchanged, leaves
+from minigpt.proof.situations import LIMITED, model, new_cache, pairs, pieces, rule_for, sizes, text
 
 FOLDER = str(Path(minigpt.cache.__file__).parent)
 CASES = [(name, rule) for name, rule in pairs() if rule == rule_for(name)]

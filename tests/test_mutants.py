@@ -1,6 +1,5 @@
 """Seeded bugs, each seen in public code or a character away from right: the conformance suite must catch every one."""
 
-import conformance
 import pytest
 from bugs import BUGS
 from mutants import mutate
@@ -13,6 +12,7 @@ import minigpt.cache.quantized.codec
 import minigpt.cache.quantized.options
 import minigpt.generate
 import minigpt.model
+import minigpt.proof.rules
 from minigpt.cache import CACHES, SlidingWindowCache, checks
 from minigpt.cache.offloaded import Offloaded
 from minigpt.cache.offloaded.files import LayerFiles
@@ -21,6 +21,8 @@ from minigpt.cache.quantized.codec import Codec
 from minigpt.cache.quantized.formats import MinMax
 from minigpt.cache.state import State
 from minigpt.cache.text import Text
+from minigpt.proof.oracles import one_pass
+from minigpt.proof.suite import all_checks
 
 # Bugs of one word: (where the function lives, its name, what stands there, what the bug makes of it, the caches that
 # must notice it: None, whichever does).
@@ -118,13 +120,20 @@ MUTANTS = {
         Storage, "copy", "[:slots, :, rows]", "[: max(slots - 1, 0), :, rows]", ["offloaded"]),
 }  # fmt: skip
 
-NAMESPACES = minigpt.attention, minigpt.model, minigpt.generate, minigpt.cache.dynamic, conformance
+NAMESPACES = minigpt.attention, minigpt.model, minigpt.generate, minigpt.cache.dynamic, minigpt.proof.rules
 NAMESPACES += minigpt.cache.quantized.codec, minigpt.cache.quantized.cache
+
+
+@pytest.fixture(autouse=True)
+def _no_reference_outlives_its_mutant():
+    one_pass.cache_clear()
+    yield
+    one_pass.cache_clear()
 
 
 def first_failure(names):
     """The first check that fails, of these caches (None: of all); None if the suite sees nothing wrong."""
-    for name, check, arguments in conformance.all_checks():
+    for name, check, arguments in all_checks():
         if names is not None and not set(names) & set(arguments):
             continue
         try:

@@ -12,12 +12,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 from blocks import BLOCKS
-from conformance import assert_unchanged
 
 from minigpt.__main__ import main
 from minigpt.cache import CACHES
 from minigpt.commands import EXIT_USAGE
 from minigpt.measure.forms.caches import FORMS
+from minigpt.proof.sameness import assert_unchanged
 
 TESTS = Path(__file__).parent
 FILES = [f"test_{each}.py" for each in ("conformance", "threads", "interruptions", "mutants", "caches")]

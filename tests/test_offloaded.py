@@ -11,10 +11,8 @@ import sys
 import threading
 import time
 
-import conformance
 import pytest
 import torch
-from conformance import PADDING, SCHEDULES, model, text
 from helpers import random_gpt, random_ids
 
 from minigpt.cache import CACHES, CacheError, SlidingWindowCache, make_cache
@@ -23,6 +21,8 @@ from minigpt.cache.offloaded import cache as cache_module
 from minigpt.cache.offloaded import files as files_module
 from minigpt.cache.offloaded import pinned as pinned_module
 from minigpt.cache.offloaded.pinned import PinnedLayers
+from minigpt.proof import sameness, texts, verbs
+from minigpt.proof.situations import PADDING, SCHEDULES, model, text
 
 NAMES = ["offloaded", "offloaded_static"]
 LAYERS = 5
@@ -244,11 +244,11 @@ class OffloadedRing(Offloaded, SlidingWindowCache):
 def test_it_wraps_a_sliding_window_too(rule, monkeypatch):
     monkeypatch.setitem(CACHES, "ring", OffloadedRing)
     for seed in range(3):
-        conformance.verbs_equal_a_replay("ring", rule, seed)
+        verbs.verbs_equal_a_replay("ring", rule, seed)
     for padding in PADDING:
         for schedule in SCHEDULES:
-            conformance.schedule_equals_uncached("ring", rule, "GQA", padding, schedule)
-    conformance.a_crop_is_exact_or_refused("ring", rule)
+            texts.schedule_equals_uncached("ring", rule, "GQA", padding, schedule)
+    verbs.a_crop_is_exact_or_refused("ring", rule)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -329,7 +329,7 @@ def test_select_and_deepcopy_on_a_full_disk_change_nothing(name, gpt, disk):
         with pytest.raises(CacheError, match="No space left"):
             change()
         disk.write_error = None
-        conformance.assert_unchanged(cache, before, "a refused call")
+        sameness.assert_unchanged(cache, before, "a refused call")
     assert differ(feed(gpt, cache, ids[:, 9:], 3), uncached(gpt, ids)[:, 9:]) < 1e-10
 
 
@@ -345,7 +345,7 @@ def test_a_vanished_folder_takes_no_new_files_and_those_that_are_open_go_on(name
     for change in (lambda: cache.select([0]), lambda: copy.deepcopy(cache), cache.reset):
         with pytest.raises(CacheError, match=r"there is no folder .*cache \(any more\): make it first"):
             change()
-        conformance.assert_unchanged(cache, before, "a refused call")
+        sameness.assert_unchanged(cache, before, "a refused call")
     assert differ(feed(gpt, cache, ids[:, 9:], 2, 1), uncached(gpt, ids)[:, 9:]) < 1e-10
 
 
@@ -488,7 +488,7 @@ def test_another_thread_can_not_copy_it_while_a_pass_is_under_way(name, gpt):
 def test_without_positioned_reads_a_file_is_read_and_written_the_same(name, gpt, monkeypatch):
     for function in ("preadv", "pwrite"):
         monkeypatch.delattr(os, function, raising=False)
-    conformance.verbs_equal_a_replay(name, "full", 0)
+    verbs.verbs_equal_a_replay(name, "full", 0)
 
 
 # Whole, or not at all
@@ -519,7 +519,7 @@ def test_an_interrupted_verb_changes_nothing(name, verb, gpt, monkeypatch):
         patch.setattr(cache, "become", interrupted)
         with pytest.raises(KeyboardInterrupt):
             cache.select([1, 0]) if verb == "select" else cache.reset()
-    conformance.assert_unchanged(cache, before, f"an interrupted {verb}")
+    sameness.assert_unchanged(cache, before, f"an interrupted {verb}")
     assert differ(feed(gpt, cache, ids[:, 9:], 3), uncached(gpt, ids)[:, 9:]) < 1e-10
 
 
@@ -644,9 +644,9 @@ def test_the_book_keeping_of_pinned_memory_is_right_even_without_a_gpu(name, mon
     monkeypatch.setattr(torch.Tensor, "record_stream", lambda buffer, stream: None)
     monkeypatch.setattr(cache_module, "LayerFiles", PinnedLayers)
     for padding in PADDING:
-        conformance.schedule_equals_uncached(name, "window with sinks", "GQA", padding, "mixed")
+        texts.schedule_equals_uncached(name, "window with sinks", "GQA", padding, "mixed")
     for seed in range(3):
-        conformance.verbs_equal_a_replay(name, "full", seed)
+        verbs.verbs_equal_a_replay(name, "full", seed)
     assert len(set(stand_in.waited)) > 100
 
 

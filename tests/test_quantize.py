@@ -1,11 +1,11 @@
 """Rounding and packing, against closed forms and plain restatements."""
 
-import oracles
 import pytest
 import torch
 
 from minigpt.cache.quantized.codec import NAMES, Codec, group_shape
 from minigpt.cache.quantized.formats import Float8, HalfQuadratic, MinMax, pack, unpack
+from minigpt.proof import rounding
 
 FORMATS = [MinMax(1), MinMax(2), MinMax(4), MinMax(8), HalfQuadratic(2), HalfQuadratic(4), HalfQuadratic(8), Float8()]
 B, T, K, D = 2, 24, 3, 8
@@ -42,7 +42,7 @@ def test_the_first_code_lies_in_the_lowest_bits():
 def test_it_rounds_what_the_plain_restatement_rounds(format, name, size):
     backend = {MinMax: "quanto", HalfQuadratic: "hqq", Float8: "fp8"}[type(format)]
     x, pads = numbers(), torch.zeros(B, T, dtype=torch.bool)
-    want = oracles.rounded(x, pads, name, backend, format.bits, size)
+    want = rounding.rounded(x, pads, name, backend, format.bits, size)
     assert (there_and_back(codec(format, name, size), x) - want).abs().max() < 1e-12
 
 
@@ -51,7 +51,7 @@ def test_it_rounds_what_the_plain_restatement_rounds(format, name, size):
 def test_changing_a_number_changes_only_those_that_share_its_scale(name, size):
     """Watched, not believed: the greatest number of all is put at each place in turn."""
     x, coder = numbers(), codec(MinMax(2), name, size)
-    of, count = oracles.members(B, T, K, D, name, size)
+    of, count = rounding.members(B, T, K, D, name, size)
     before = there_and_back(coder, x).flatten()
     for place in range(0, x.numel(), 37):
         changed = x.flatten().clone()

@@ -4,11 +4,14 @@ import copy
 
 import pytest
 import torch
-from conformance import Replay, assert_unchanged, model, schedule_equals_uncached, text
 from helpers import as_for_a_user
 
 from minigpt.cache import CacheError, make_cache
 from minigpt.config import GPTConfig
+from minigpt.proof.replay import Replay
+from minigpt.proof.sameness import assert_unchanged
+from minigpt.proof.situations import model, text
+from minigpt.proof.texts import schedule_equals_uncached
 
 FORMATS = {
     **{f"quanto {bits} bit": {"backend": "quanto", "nbits": bits} for bits in (1, 2, 4, 8)},

@@ -4,10 +4,12 @@ import copy
 
 import pytest
 import torch
-from conformance import SINKS, WINDOW, Replay, assert_unchanged, model, text
 
 from minigpt.attention import NEVER
 from minigpt.cache import CacheError, make_cache
+from minigpt.proof.replay import Replay
+from minigpt.proof.sameness import assert_unchanged
+from minigpt.proof.situations import SINKS, WINDOW, model, text
 
 TOKEN_BYTES = 2 * 2 * 4 * 8 * 8  # keys and values, 2 layers, 4 heads of 8 channels, 8 bytes a number
 

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from conformance import NAMES, assert_same, model, new_cache, pieces, rule_for, sizes, text
-from oracles import expected
 
 from minigpt.cache import CacheError, NoCache
+from minigpt.proof.oracles import expected
+from minigpt.proof.sameness import assert_same
+from minigpt.proof.situations import NAMES, model, new_cache, pieces, rule_for, sizes, text
 
 BUSY = "another thread is using this cache"
 VERBS = {

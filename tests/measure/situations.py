@@ -3,9 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from functools import cache as remember
 
-import oracles
 import torch
-from conformance import LIMITED
 from hypothesis import strategies as st
 
 import minigpt.measure.forms.caches as caches
@@ -18,6 +16,8 @@ from minigpt.measure.counted.trace import Pass, trace
 from minigpt.measure.forms.architecture import architecture_of
 from minigpt.measure.forms.flops import Flops
 from minigpt.model import GPT
+from minigpt.proof import oracles
+from minigpt.proof.situations import LIMITED
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from conformance import FULL, model, text
 
 from minigpt.attention import NEVER
 from minigpt.cache import NoCache, make_cache
 from minigpt.measure.counted.meter import Meter
 from minigpt.measure.counted.run import run
+from minigpt.proof.situations import FULL, model, text
 
 
 @pytest.mark.parametrize("name", FULL)

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from conformance import model, text
-from oracles import uncached_reading_rounded
 
 from minigpt.cache import make_cache
 from minigpt.measure.quality.oracle import logits_reading_rounded
+from minigpt.proof.oracles import uncached_reading_rounded
+from minigpt.proof.situations import model, text
 
 SETTINGS = {
     "int4 by token": {"backend": "quanto", "nbits": 4, "group_key": "token", "group_value": "token"},

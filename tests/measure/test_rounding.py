@@ -1,8 +1,7 @@
-"""Rounding errors, against plain restatements: oracles.py rounds, Python's loops attend."""
+"""Rounding errors, against plain restatements: minigpt.proof rounds, Python's loops attend."""
 
 import math
 
-import oracles
 import pytest
 import torch
 from helpers import random_gpt, random_ids
@@ -14,6 +13,7 @@ from minigpt.cache.quantized.codec import NAMES
 from minigpt.cache.quantized.formats import Float8, MinMax
 from minigpt.measure.quality import rounding
 from minigpt.measure.quality.rounding import errors, heads
+from minigpt.proof.rounding import rounded
 
 T, BITS = 64, 2
 
@@ -69,7 +69,7 @@ def assert_errors(gpt, group):
     mask, no_pads = sees(positions, positions), torch.zeros(1, T, dtype=torch.bool)
     K, G = gpt.config.n_kv_head, 2 // gpt.config.n_kv_head
     for (q, k, v), got in zip(heads(gpt, ids), errors(gpt, ids, [MinMax(BITS)], [group]), strict=True):
-        k2, v2 = (oracles.rounded(each, no_pads, group, "quanto", BITS, 64) for each in (k, v))
+        k2, v2 = (rounded(each, no_pads, group, "quanto", BITS, 64) for each in (k, v))
         output = attend_by_hand(q, k, v, mask)
         missed, weights, weights2 = [], [], []
         for h in range(2):

@@ -2,9 +2,7 @@
 
 import pytest
 import torch
-from conformance import FULL, NAMES, model, new_cache, rule_for, text
 from mutants import mutate
-from oracles import OPTIONS
 
 import minigpt.attention
 import minigpt.measure.counted.trace
@@ -15,6 +13,8 @@ from minigpt.cache.offloaded.files import File
 from minigpt.measure.counted.flops import counting
 from minigpt.measure.counted.recomputed import Recomputed, differences
 from minigpt.measure.counted.trace import Tracer, trace
+from minigpt.proof.oracles import OPTIONS
+from minigpt.proof.situations import FULL, NAMES, model, new_cache, rule_for, text
 
 
 def traced(name, pieces, gpt, cache=None):
