@@ -20,10 +20,10 @@ SIZES = {
     "bos_token_id": None,
     "eos_token_id": None,
 }
-# Of the six planes of 12 channels it leaves the first, slows two in part, and three by the whole factor.
+# Of the six planes of 12 channels it leaves the first, slows three in part, and two by the whole factor.
 LLAMA3 = {
     "rope_type": "llama3",
-    "rope_theta": 500.0,
+    "rope_theta": 20.0,
     "factor": 4.0,
     "low_freq_factor": 1.0,
     "high_freq_factor": 4.0,
