@@ -7,7 +7,7 @@ from minigpt.cache import checks
 from minigpt.cache.measured import Measured
 from minigpt.cache.state import State, alone, lasting
 from minigpt.cache.text import Text
-from minigpt.config import GPTConfig, whole_number
+from minigpt.config import Config, whole_number
 from minigpt.places import Device, Dtype, usable_device, usable_dtype
 
 
@@ -40,7 +40,7 @@ class KVCache(Measured):
 
     def update(
         self, k: Float[Tensor, "B T K D"], v: Float[Tensor, "B T K D"], layer: int
-    ) -> tuple[Float[Tensor, "B S K D"], Float[Tensor, "B S K D"], Int[Tensor, "B S"] | None]:
+    ) -> tuple[Float[Tensor, "B S K D"], Float[Tensor, "B S K D"], Int[Tensor, "B *T S"] | None]:
         """Keep a layer's new keys and values. Returns all slots' keys, values and positions (NEVER: empty); None may
         stand for the positions where there is one new token which is known to see every slot."""
         raise NotImplementedError
@@ -66,7 +66,7 @@ class Cache(State, KVCache):
     """
 
     @lasting
-    def __init__(self, config: GPTConfig, batch_size: int = 1, dtype: Dtype = None, device: Device = None):
+    def __init__(self, config: Config, batch_size: int = 1, dtype: Dtype = None, device: Device = None):
         self.config, self.dtype, self.device = config, usable_dtype(dtype), usable_device(device)
         self.become(**self.empty(whole_number("batch_size", batch_size, least=1)))
 
