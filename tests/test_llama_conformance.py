@@ -1,12 +1,8 @@
 """The conformance suite on a Llama: every cache with every rule, keys kept as they were turned."""
 
-import conformance
-import oracles
 import pytest
 import torch
-from conformance import HEADS, PADDING, all_checks, pairs, text
 from helpers import spread
-from oracles import DEFAULTS, OPTIONS, rounded, rounded_for, span
 from torch import nn
 
 from minigpt import llama
@@ -14,6 +10,12 @@ from minigpt.attention import NEVER
 from minigpt.cache import NoCache
 from minigpt.llama import Llama
 from minigpt.llama_config import LlamaConfig
+from minigpt.proof import oracles, situations
+from minigpt.proof.oracles import DEFAULTS, OPTIONS, rounded_for
+from minigpt.proof.rounding import rounded, span
+from minigpt.proof.situations import HEADS, PADDING, long_model, long_pairs, model, pairs, text
+from minigpt.proof.suite import all_checks
+from minigpt.proof.texts import long_schedule_equals_uncached, schedule_equals_uncached
 
 SIZES = "vocab_size", "context", "n_layer", "n_head", "n_kv_head", "n_embd", "window", "sinks"
 SHARED = "rule", "attention"  # checks that no model takes part in
@@ -67,9 +69,9 @@ def reading_rounded(gpt, ids, positions, history, options):
 @pytest.fixture(scope="module", autouse=True)
 def _of_a_llama():
     """The suite's models are Llamas, and its oracle of what rounds is one for any model."""
-    remembered = conformance.model, conformance.long_model
+    remembered = model, long_model
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conformance, "random_model", random_llama)
+        patch.setattr(situations, "random_model", random_llama)
         patch.setitem(oracles.ORACLES, "quantized", reading_rounded)
         for each in remembered:
             each.cache_clear()
@@ -88,30 +90,30 @@ def test_conformance(check, arguments):
 
 @pytest.mark.parametrize(("name", "rule", "heads", "padding", "schedule"), IN_PIECES)
 def test_a_text_in_pieces_equals_the_uncached_one(name, rule, heads, padding, schedule):
-    conformance.schedule_equals_uncached(name, rule, heads, padding, schedule)
+    schedule_equals_uncached(name, rule, heads, padding, schedule)
 
 
-@pytest.mark.parametrize(("name", "rule"), conformance.long_pairs())
+@pytest.mark.parametrize(("name", "rule"), long_pairs())
 def test_a_long_text_equals_the_uncached_one(name, rule):
-    conformance.long_schedule_equals_uncached(name, rule, "from edge to edge")
+    long_schedule_equals_uncached(name, rule, "from edge to edge")
 
 
 def test_it_is_a_llama_that_is_proved():
-    assert type(conformance.model()) is type(conformance.long_model("full")) is Llama
+    assert type(model()) is type(long_model("full")) is Llama
 
 
 def test_the_oracle_sees_every_token():
     """And where it stands: with two tokens exchanged, the last logits are others."""
     ids, positions = text([0], 12)
     with torch.no_grad():
-        want = conformance.model()(ids, positions)[0, -1]
+        want = model()(ids, positions)[0, -1]
         for column in range(11):
             changed = ids.clone()
             changed[0, column] = (changed[0, column] + 1) % 53
-            assert (conformance.model()(changed, positions)[0, -1] - want).abs().max() > 1e-3, f"token {column}"
+            assert (model()(changed, positions)[0, -1] - want).abs().max() > 1e-3, f"token {column}"
             swapped = ids.clone()
             swapped[0, [column, column + 1]] = ids[0, [column + 1, column]]
-            moved = (conformance.model()(swapped, positions)[0, -1] - want).abs().max()
+            moved = (model()(swapped, positions)[0, -1] - want).abs().max()
             assert moved > 1e-4 or ids[0, column] == ids[0, column + 1] or column == 10, f"place of token {column}"
 
 
@@ -120,10 +122,10 @@ def test_the_oracle_sees_every_token():
 def test_the_oracle_for_any_model_is_that_of_the_gpt(options):
     """Which is written by hand, block by block."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conformance, "random_model", ORIGINAL)
-        conformance.model.cache_clear()
-        gpt, (ids, positions) = conformance.model("window with sinks", "GQA"), text([0, 3], 30)
-        conformance.model.cache_clear()
+        patch.setattr(situations, "random_model", ORIGINAL)
+        model.cache_clear()
+        gpt, (ids, positions) = model("window with sinks", "GQA"), text([0, 3], 30)
+        model.cache_clear()
     history = [12, 5, *[1] * 13]
     want = oracles.uncached_reading_rounded(gpt, ids, positions, history, options)
     got = reading_rounded(gpt, ids, positions, history, options)
@@ -131,4 +133,4 @@ def test_the_oracle_for_any_model_is_that_of_the_gpt(options):
     assert (got - gpt(ids, positions))[positions != NEVER].abs().max() > 1e-4, "or nothing was rounded"
 
 
-ORIGINAL = conformance.random_model
+ORIGINAL = situations.random_model

@@ -8,6 +8,7 @@ import torch
 from minigpt.attention import NEVER
 from minigpt.cache import CACHES, cache_options, make_cache
 from minigpt.config import GPTConfig
+from minigpt.language_model import LanguageModel
 from minigpt.model import GPT
 from minigpt.proof.oracles import OPTIONS
 
@@ -75,19 +76,19 @@ def sizes(fed: list[slice]) -> list[int]:
 
 
 @remember
-def model(rule="full", heads="MHA", dtype=torch.float64) -> GPT:
+def model(rule="full", heads="MHA", dtype=torch.float64) -> LanguageModel:
     """Random weights, large enough that attention is far from uniform and every position matters."""
     config = GPTConfig(vocab_size=53, context=40, n_layer=2, n_head=4, n_kv_head=HEADS[heads], n_embd=32, **RULES[rule])
     return random_model(config).to(dtype)
 
 
 @remember
-def long_model(rule) -> GPT:
+def long_model(rule) -> LanguageModel:
     """Small, since its texts are long."""
     return random_model(GPTConfig(vocab_size=53, context=LONG, n_layer=1, n_head=2, n_embd=16, **LONG_RULES[rule]))
 
 
-def random_model(config) -> GPT:
+def random_model(config) -> LanguageModel:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(7)
         gpt = GPT(config).double()
