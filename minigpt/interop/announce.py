@@ -11,6 +11,7 @@ from minigpt.attention import NEVER
 from minigpt.cache import CacheError, KVCache
 from minigpt.cache.errors import described
 
+GOES_ON = "give a text that goes on from these, take tokens back with crop(-n), or reset() the cache"
 HOOKED: weakref.WeakSet = weakref.WeakSet()
 
 
@@ -43,6 +44,8 @@ def positions_of(
     (None: they are counted from the mask).
     """
     held = cache.length
+    if not new:
+        raise CacheError(f"no token comes: the text is no longer than the {held} tokens held; {GOES_ON}")
     if mask is None:
         mask = torch.ones(rows, held + new, dtype=torch.int64, device=cache.positions.device)
     if not isinstance(mask, Tensor) or mask.shape != (rows, held + new):
@@ -55,5 +58,8 @@ def positions_of(
     if positions is None or positions.ndim != 2:
         positions = mask.cumsum(1) - 1
     positions = positions[:, -new:].expand(rows, new).masked_fill(mask[:, held:] == 0, NEVER)
+    if (positions[:, :1] < cache.next_position).any():
+        begin, due = positions[:, 0].tolist(), cache.next_position[:, 0].tolist()
+        raise CacheError(f"the rows go on at positions {due}, what comes begins at {begin}; {GOES_ON}")
     on = torch.arange(held, held + new, device=positions.device).expand(rows, new)
     return None if cache.plain and torch.equal(positions, on) else positions
