@@ -51,7 +51,7 @@ def positions_of(
     if not isinstance(mask, Tensor) or mask.shape != (rows, held + new):
         raise CacheError(
             f"the cache holds {held} tokens, and {new} come: attention_mask must be of the whole text, "
-            f"{(rows, held + new)}, got {described(mask)}"
+            f"{(rows, held + new)}, got {described(mask)}; {GOES_ON}"
         )
     if not torch.equal(mask[:, :held] == 0, cache.positions == NEVER):
         raise CacheError("the cache was filled with other padding than attention_mask says")

@@ -89,7 +89,7 @@ class CacheOfTheirs(State, KVCache):
     @lasting
     def crop(self, count: int) -> None:
         checks.crop(self, count)
-        if not self.theirs.is_croppable or any(each.is_sliding and self.full(each) for each in self.theirs.layers):
+        if not all(map(self.has_all, self.theirs.layers)):
             raise CacheError("this cache of transformers can't take tokens back: it has rounded some, or pushed some out")
         new, unfinished = self.text.new, self.in_a_pass
         for layer, kept in enumerate(self.theirs.layers):
@@ -98,8 +98,9 @@ class CacheOfTheirs(State, KVCache):
                 kept.crop(-gone)
         self.become(**self.cropped(self.length + count))
 
-    def full(self, layer) -> bool:
-        return self.length >= layer.get_max_length()
+    def has_all(self, layer) -> bool:
+        """Whether a layer has all tokens as they came, so that the last can be taken back."""
+        return self.length < layer.get_max_length() if layer.is_sliding else layer.is_croppable
 
     @alone
     @lasting
