@@ -11,8 +11,9 @@ if tuple(map(int, transformers.__version__.split(".")[:2])) < (5, 24):
         "pip install -U transformers"
     )
 
-from minigpt.interop.ours_there import CacheOfOurs, cache_for, to_transformers  # noqa: E402
-from minigpt.interop.sizes import config_of  # noqa: E402
-from minigpt.interop.theirs_here import CacheOfTheirs, from_transformers  # noqa: E402
+from minigpt.interop.door import cache_for, to_transformers
+from minigpt.interop.ours_there import CacheOfOurs
+from minigpt.interop.sizes import config_of
+from minigpt.interop.theirs_here import CacheOfTheirs, from_transformers
 
 __all__ = ["CacheOfOurs", "CacheOfTheirs", "cache_for", "config_of", "from_transformers", "to_transformers"]

@@ -6,56 +6,18 @@ given its newest keys in the order in which they came, whatever the order of the
 
 import weakref
 from types import SimpleNamespace
-from typing import Any
 
 import torch
 import transformers
-from torch import Tensor
+from torch import Tensor, nn
 
 from minigpt.attention import NEVER
-from minigpt.cache import CacheError, CacheOptions, KVCache, make_cache
+from minigpt.cache import Cache, CacheError
 from minigpt.cache_arguments import check_cache
 from minigpt.config import GPTConfig
-from minigpt.interop.announce import announce_to, positions_of
-from minigpt.interop.sizes import config_of
+from minigpt.interop.coming import positions_of
 
-Pair = tuple[Tensor, Tensor]
-
-
-def to_transformers(cache: KVCache, model: transformers.PreTrainedModel) -> "CacheOfOurs":
-    """A cache of ours, made for `config_of(model)`, as `model.generate(..., cache=...)` takes it.
-
-    While it is empty it takes as many rows as come. The model gets a hook that announces each pass to such a cache:
-    which tokens come, and which are padding. Raises ValueError or CacheError, with the reason, for what can't be served.
-    """
-    if not isinstance(cache, KVCache) or not cache.keeps:
-        raise ValueError(f"to_transformers wants a cache that keeps something, as make_cache gives it, got {cache!r}")
-    return served(cache, model, config_of(model))
-
-
-def cache_for(model: transformers.PreTrainedModel, name: str, **options: Any) -> "CacheOfOurs":
-    """The cache of that name (see `make_cache`, also for its options), empty, for a model of transformers."""
-    config = config_of(model)
-    known: CacheOptions = {"dtype": model.dtype, "device": model.device, **options}  # type: ignore[typeddict-item]
-    return served(make_cache(name, config, **known), model, config)
-
-
-def served(cache: KVCache, model, config: GPTConfig) -> "CacheOfOurs":
-    wanted, got = sizes(config), sizes(cache.config)
-    if wanted != got:
-        differ = ", ".join(f"{name} {got[name]} for {wanted[name]}" for name in wanted if wanted[name] != got[name])
-        raise CacheError(
-            f"the cache was made for another model than this {type(model).__name__} ({differ}): make it for "
-            "config_of(model). Windows are the model's own, and sinks no mask of transformers knows"
-        )
-    with torch.no_grad():
-        cache.serve(as_ours(model.base_model, cache.config), cache.batch_size)
-    announce_to(CacheOfOurs, model)
-    return CacheOfOurs(cache, model.base_model)
-
-
-def sizes(config: GPTConfig) -> dict:
-    return {name: getattr(config, name) for name in ("n_layer", "n_kv_head", "head_size", "windows", "sinks")}
+Pair = tuple[Tensor, Tensor]  # keys and values
 
 
 def as_ours(model, config: GPTConfig) -> SimpleNamespace:
@@ -75,7 +37,7 @@ class CacheOfOurs(transformers.Cache):
     is_compileable = False
     is_croppable = True  # as far back as the newest chunk, always
 
-    def __init__(self, cache: KVCache, decoder: transformers.PreTrainedModel):
+    def __init__(self, cache: Cache, decoder: nn.Module):
         super().__init__(layers=[])
         self.cache, self.decoder = cache, weakref.ref(decoder)  # a copy of the cache is none of the model
         self.coming: tuple[Tensor | None, Tensor | None] | None = None  # positions and ids of the pass under way
@@ -108,12 +70,14 @@ class CacheOfOurs(transformers.Cache):
         """(B, K, T, D) -> (B, K, S, D): a layer's newest S tokens, as many as its queries may see."""
         if layer_idx == 0:
             if self.coming is None:
-                raise CacheError("the model did not announce this pass: make the cache by to_transformers(cache, model)")
+                raise CacheError(
+                    "the model did not announce this pass: make the cache by to_transformers(cache, model)"
+                )
             self.cache.admit(*self.coming)
             self.coming = None
         kept = self.cache.update(key_states.transpose(1, 2), value_states.transpose(1, 2), layer_idx)
-        length, (seen, _) = self.cache.length, self.mask_sizes(layer_idx, self.cache.length, key_states.shape[2])
-        keys, values = as_they_came(*kept, self.cache, slice(length - seen, length))
+        seen, before = self.mask_sizes(layer_idx, self.cache.length, key_states.shape[2])
+        keys, values = as_they_came(kept, self.cache, slice(before, before + seen))
         return keys.transpose(1, 2), values.transpose(1, 2)
 
     def mask_sizes(self, layer: int, length: int, new: int) -> tuple[int, int]:
@@ -159,11 +123,11 @@ class CacheOfOurs(transformers.Cache):
     is_dummy = property(lambda self: [False] * len(self))
 
 
-def as_they_came(keys: Tensor, values: Tensor, positions: Tensor | None, cache: KVCache, newest: slice) -> Pair:
+def as_they_came(kept: tuple, cache: Cache, newest: slice) -> Pair:
     """(B, slots, K, D) -> (B, S, K, D): these tokens, each in its place, whatever the order of the slots."""
+    keys, values, positions = kept
     if positions is None or torch.equal(positions[:, : cache.length], cache.positions):
         return keys[:, newest], values[:, newest]
     # Padding came first, and empty slots, at NEVER too, are none of the newest.
-    order = positions.masked_fill(positions == NEVER, -1).argsort(dim=1)[:, newest.start - newest.stop :]
-    keys, values = (torch.take_along_dim(each, order[..., None, None], dim=1) for each in (keys, values))
-    return keys, values
+    order = positions.masked_fill(positions == NEVER, -1).argsort(dim=1)[:, newest.start - newest.stop :, None, None]
+    return keys.take_along_dim(order, dim=1), values.take_along_dim(order, dim=1)

@@ -1,5 +1,7 @@
 """What a model of transformers keeps for each token: looked at, not inferred from its config."""
 
+from typing import Any
+
 import torch
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
@@ -24,10 +26,12 @@ def config_of(model: PreTrainedModel) -> GPTConfig:
     layers = layers_of(name, config)
     with torch.no_grad():
         model(torch.zeros(1, 1, dtype=torch.int64, device=model.device), cache=layers, use_cache=True)
-    kinds = sorted({(*each.keys.shape[1::2], *each.values.shape[1::2]) for each in layers.layers if each.is_initialized})
+    kinds = sorted(
+        {(*each.keys.shape[1::2], *each.values.shape[1::2]) for each in layers.layers if each.is_initialized}
+    )
     if len(kinds) != 1 or not layers.is_initialized:
         kept = "; ".join("keys of {} heads of {}, values of {} heads of {}".format(*kind) for kind in kinds)
-        raise ValueError(f"the layers of {name} don't all keep keys and values alike ({kept}), as a cache here does")
+        raise ValueError(f"{name} must keep keys and values in each layer, all of one size; it keeps {kept or 'none'}")
     heads, size, *values = kinds[0]
     if values != [heads, size]:
         raise ValueError(
@@ -46,12 +50,12 @@ def config_of(model: PreTrainedModel) -> GPTConfig:
     )
 
 
-def layers_of(name: str, config) -> DynamicCache:
+def layers_of(name: str, config) -> Any:
     """transformers' own cache for that config, if each of its layers sees the text whole or through a window."""
     for layer, kind in enumerate(getattr(config, "layer_types", None) or []):
         if kind in OTHERS:
             raise ValueError(f"layer {layer} of {name} is of {kind}: it {OTHERS[kind]}, which no cache here knows")
-    layers = DynamicCache(config=config)
+    layers: Any = DynamicCache(config=config)
     for layer, kept in enumerate(layers.layers):
         if type(kept) not in (DynamicLayer, DynamicSlidingWindowLayer):
             what = type(kept).__name__

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 import transformers
 from torch import Tensor
@@ -38,7 +37,8 @@ class CacheOfTheirs(State, KVCache):
     moves = "is transformers' own"
 
     def __init__(self, theirs: transformers.Cache, model):
-        self.theirs, self.config, self.dtype, self.device = theirs, model.config, model.dtype, model.device
+        self.theirs: Any = theirs  # its layers are of many kinds
+        self.config, self.dtype, self.device = model.config, model.dtype, model.device
         self.lossy = isinstance(theirs, transformers.QuantizedCache)
         self.check_layers()
         self.become(text=Text.empty(1, self.device), layers_written=self.config.n_layer)
@@ -90,7 +90,9 @@ class CacheOfTheirs(State, KVCache):
     def crop(self, count: int) -> None:
         checks.crop(self, count)
         if not all(map(self.has_all, self.theirs.layers)):
-            raise CacheError("this cache of transformers can't take tokens back: it has rounded some, or pushed some out")
+            raise CacheError(
+                "this cache of transformers can't take tokens back: it has rounded some, or pushed some out"
+            )
         new, unfinished = self.text.new, self.in_a_pass
         for layer, kept in enumerate(self.theirs.layers):
             gone = -count - (new if unfinished and layer >= self.layers_written else 0)
@@ -124,7 +126,13 @@ class CacheOfTheirs(State, KVCache):
         return {"text": self.text.crop(left), "layers_written": self.config.n_layer}
 
     def state(self):
-        return [self.positions, self.ids, self.layers_written, self.unfinished, *tensors(list(map(vars, self.theirs.layers)))]
+        return [
+            self.positions,
+            self.ids,
+            self.layers_written,
+            self.unfinished,
+            *tensors(list(map(vars, self.theirs.layers))),
+        ]
 
     nbytes = property(lambda self: sum(each.nbytes for each in tensors(list(map(vars, self.theirs.layers)))))
     room = property(lambda self: max((each.keys.shape[2] for each in self.theirs.layers), default=0))

@@ -1,10 +1,16 @@
-"""Tiny models of transformers, of ten families, with random weights in float64; and texts for them."""
+"""Tiny models of transformers, of ten families, with random weights in float64; and texts for them.
+
+Without transformers, the tests that import this skip, and say so.
+"""
 
 from functools import cache as remember
 
+import pytest
 import torch
 from helpers import left_padding, random_ids, spread
-from transformers import AutoConfig, AutoModelForCausalLM
+
+transformers = pytest.importorskip("transformers", reason="pip install 'transformers>=5.24'")
+pytest.importorskip("minigpt.interop", reason="pip install 'transformers>=5.24'", exc_type=ImportError)
 
 SIZES = {
     "vocab_size": 61,
@@ -36,8 +42,8 @@ TOLERANCE = 1e-10
 @remember
 def model(family: str, attention: str = "sdpa"):
     """Query heads of 8 channels, unless the family's config gives the head another size."""
-    config = AutoConfig.for_model(family, **{**SIZES, **FAMILIES[family], **NO_ENDS})
-    theirs = AutoModelForCausalLM.from_config(config, attn_implementation=attention, dtype=torch.float64)
+    config = transformers.AutoConfig.for_model(family, **{**SIZES, **FAMILIES[family], **NO_ENDS})
+    theirs = transformers.AutoModelForCausalLM.from_config(config, attn_implementation=attention, dtype=torch.float64)
     return spread(theirs, seed=7)
 
 

@@ -1,11 +1,8 @@
 """Each cache of ours inside models of ten families of transformers: their own uncached run says what is right."""
 
-import pytest
-
-pytest.importorskip("transformers", reason="pip install 'transformers>=5.24'")
-
 from functools import cache as remember
 
+import pytest
 import torch
 from families import FAMILIES, TOLERANCE, generate, in_chunks, model, off, text, uncached
 

@@ -3,11 +3,8 @@
 import copy
 
 import pytest
-
-transformers = pytest.importorskip("transformers", reason="pip install 'transformers>=5.24'")
-
 import torch
-from families import TOLERANCE, generate, in_chunks, model, off, text, uncached
+from families import TOLERANCE, generate, in_chunks, model, off, text, transformers, uncached
 
 from minigpt.cache import CacheError, CacheFull, make_cache
 from minigpt.interop import cache_for, config_of, to_transformers
@@ -50,7 +47,7 @@ def test_drawn_texts_are_those_without_a_cache(name):
 @pytest.mark.parametrize("name", CACHES)
 def test_guessed_tokens_are_taken_back(name, monkeypatch):
     """Assisted generation: guesses looked up in the prompt, of which most are wrong."""
-    (theirs, cache), (ids, mask, _) = new_cache(name), text([0], 6)
+    (theirs, cache), (ids, _, _) = new_cache(name), text([0], 6)
     ids = torch.cat([ids, ids], dim=1)
     want, taken = generate(theirs, ids, torch.ones_like(ids), use_cache=False), []
     crop = cache.cache.crop
@@ -78,7 +75,9 @@ def test_every_verb_leaves_what_an_uncached_run_of_the_rest_gives(name):
     got = ahead(theirs, fork, ids[:, :12], mask, positions, 9, 12)
     assert off(torch.cat([want[:, :9], got], 1), want, mask) < TOLERANCE, "a fork goes on by itself"
     cache.reset()
-    assert torch.equal(generate(theirs, ids[:, :4], mask[:, 5:9], cache=cache), generate(theirs, ids[:, :4], mask[:, 5:9]))
+    assert torch.equal(
+        generate(theirs, ids[:, :4], mask[:, 5:9], cache=cache), generate(theirs, ids[:, :4], mask[:, 5:9])
+    )
 
 
 @torch.no_grad()
@@ -170,7 +169,7 @@ def test_a_cache_for_another_model_is_refused_at_the_door():
             to_transformers(make_cache("dynamic", config_of(other), dtype=torch.float64), llama)
     with pytest.raises(CacheError, match=r"keeps torch.float32 on cpu, the model is torch.float64"):
         to_transformers(make_cache("dynamic", config_of(llama)), llama)
-    with pytest.raises(ValueError, match="wants a cache that keeps something"):
+    with pytest.raises(ValueError, match="served by a cache that keeps something"):
         to_transformers(make_cache("none", config_of(llama)), llama)
     with pytest.raises(ValueError, match="this model sees all tokens before"):
         cache_for(llama, "sliding_window")

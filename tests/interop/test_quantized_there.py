@@ -2,11 +2,8 @@
 for the tokens that are due: the rounding is written again, in oracles.py, without the caches' code."""
 
 import pytest
-
-transformers = pytest.importorskip("transformers", reason="pip install 'transformers>=5.24'")
-
 import torch
-from families import TOLERANCE, generate, in_chunks, model, off, text, uncached
+from families import TOLERANCE, generate, in_chunks, model, off, text, transformers, uncached
 from oracles import rounded, rounded_for, span
 
 from minigpt.attention import NEVER

@@ -1,12 +1,11 @@
 """The caches of transformers inside our GPT: what they give must be what the GPT gives without a cache."""
 
+import contextlib
 import copy
 
 import pytest
-
-transformers = pytest.importorskip("transformers", reason="pip install 'transformers>=5.24'")
-
 import torch
+from families import transformers
 from helpers import as_for_a_user, left_padding, positions_of, random_gpt, random_ids
 
 from minigpt.attention import NEVER
@@ -19,6 +18,7 @@ SLIDING = transformers.MistralConfig(num_hidden_layers=2, sliding_window=WINDOW)
 HYBRID = transformers.Olmo3Config(
     num_hidden_layers=2, sliding_window=WINDOW, layer_types=["sliding_attention", "full_attention"]
 )
+MAMBA = transformers.MambaConfig(num_hidden_layers=2)
 THEIRS = {
     "dynamic": (None, transformers.DynamicCache),
     "static": (None, lambda: transformers.StaticCache(FULL, max_cache_len=LENGTH + 15)),
@@ -78,9 +78,8 @@ def test_generated_text_and_its_continuation_are_those_without_a_cache(name):
         gpt.generate(random_ids(2, 40, seed=9), left_padding([0, 4], 40), max_new_tokens=1, cache=cache)
 
 
-@pytest.mark.parametrize("name", [name for name in THEIRS if "static" not in name])
+@pytest.mark.parametrize("name", THEIRS)
 def test_beams_are_those_without_a_cache(name):
-    """A static cache has as many rows as it was first given, and beams begin as an empty cache's: it serves too."""
     gpt, cache = pair(name)
     ids = random_ids(2, 11)
     want = gpt.generate(ids, max_new_tokens=9, num_beams=3, use_cache=False)
@@ -154,7 +153,11 @@ def test_what_can_t_serve_is_refused_with_the_reason():
         (transformers.DynamicCache(config=SLIDING), random_gpt(window=7), "keeps 6 tokens, .* a window of 7"),
         (transformers.DynamicCache(config=SLIDING), random_gpt(window=6, sinks=1), "a window of 6 and 1 sinks"),
         (transformers.DynamicCache(config=FULL), random_gpt(n_layer=3), "the cache has 2 layers, the model 3"),
-        (transformers.DynamicCache(config=transformers.MambaConfig(num_hidden_layers=2)), random_gpt(), "LinearAttention"),
+        (
+            transformers.DynamicCache(config=transformers.MambaConfig(num_hidden_layers=2)),
+            random_gpt(),
+            "LinearAttention",
+        ),
         (transformers.EncoderDecoderCache(filled, filled), random_gpt(), "for a decoder"),
         ("dynamic", random_gpt(), "wants a cache of transformers"),
     ]:
@@ -193,8 +196,8 @@ def test_their_group_wise_rounding_reorders_and_refuses_what_it_would_spoil(back
 
     gpt, ids = random_gpt(n_embd=64, dtype=torch.float32), random_ids(2, 14)
     options = {"nbits": 4, "axis_key": axis, "axis_value": axis, "q_group_size": 16, "residual_length": 4}
-    new, given = random_ids(2, 1, seed=3), axes.without_compiling() if backend == "quanto" else pytest.MonkeyPatch.context()
-    with given:
+    new, packing = random_ids(2, 1, seed=3), {"quanto": axes.without_compiling, "hqq": contextlib.nullcontext}[backend]
+    with packing():
         direct, swapped = (from_transformers(transformers.QuantizedCache(backend, FULL, **options), gpt) for _ in "ab")
         for cache in (direct, swapped):
             assert cache.lossy
