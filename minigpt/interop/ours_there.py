@@ -4,6 +4,7 @@ transformers builds its mask from numbers alone: column j is the token that came
 given its newest keys in the order in which they came, whatever the order of the cache's slots.
 """
 
+import threading
 import weakref
 from types import SimpleNamespace
 
@@ -40,7 +41,7 @@ class CacheOfOurs(transformers.Cache):
     def __init__(self, cache: Cache, decoder: nn.Module):
         super().__init__(layers=[])
         self.cache, self.decoder = cache, weakref.ref(decoder)  # a copy of the cache is none of the model
-        self.coming: tuple[Tensor | None, Tensor | None] | None = None  # positions and ids of the pass under way
+        self.coming: tuple | None = None  # the thread of the pass that was announced, positions and ids of its tokens
 
     def __repr__(self) -> str:
         return f"to_transformers({self.cache!r})"
@@ -64,17 +65,16 @@ class CacheOfOurs(transformers.Cache):
         positions = positions_of(self.cache, rows, new, mask, positions)
         if ids is None and positions is None:
             positions = torch.arange(new, device=embeddings.device).expand(rows, new) + self.cache.length
-        self.coming = positions, ids
+        self.coming = threading.get_ident(), positions, ids
 
     def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args, **kwargs) -> Pair:
         """(B, K, T, D) -> (B, K, S, D): a layer's newest S tokens, as many as its queries may see."""
         if layer_idx == 0:
-            if self.coming is None:
-                raise CacheError(
-                    "the model did not announce this pass: make the cache by to_transformers(cache, model)"
-                )
-            self.cache.admit(*self.coming)
+            thread, *tokens = self.coming or (None,)
+            if thread != threading.get_ident():
+                raise CacheError("the model did not announce this pass, or another thread uses this cache")
             self.coming = None
+            self.cache.admit(*tokens)
         kept = self.cache.update(key_states.transpose(1, 2), value_states.transpose(1, 2), layer_idx)
         seen, before = self.mask_sizes(layer_idx, self.cache.length, key_states.shape[2])
         keys, values = as_they_came(kept, self.cache, slice(before, before + seen))

@@ -4,7 +4,9 @@ import pytest
 import test_families
 import test_ours_there
 import test_quantized_there
+import test_theirs_here
 import torch
+from families import transformers
 
 from minigpt.interop import coming, ours_there
 from minigpt.interop.ours_there import CacheOfOurs
@@ -60,15 +62,28 @@ def ids_are_not_announced(patch):
 
     def announce_without(self, model, ids, embeddings, mask, positions):
         told(self, model, ids, embeddings, mask, positions)
-        coming, _ = self.coming
-        self.coming = (
-            torch.arange(ids.shape[1]).expand(ids.shape) + self.cache.length if coming is None else coming,
-            None,
-        )
+        thread, at, _ = self.coming
+        at = torch.arange(ids.shape[1]).expand(ids.shape) + self.cache.length if at is None else at
+        self.coming = thread, at, None
 
     patch.setattr(CacheOfOurs, "announce", announce_without)
 
 
+def their_keys_are_taken_for_the_first_tokens(patch):
+    sizes = transformers.Cache.get_mask_sizes
+    patch.setattr(transformers.Cache, "get_mask_sizes", lambda self, new, layer: (sizes(self, new, layer)[0], 0))
+
+
+def their_rows_are_not_reordered(patch):
+    patch.setattr(transformers.Cache, "reorder_cache", lambda self, beam_idx: None)
+
+
+def their_tokens_are_not_taken_back(patch):
+    patch.setattr(transformers.cache_utils.DynamicLayer, "crop", lambda self, count: None)
+
+
+theirs_logits = test_theirs_here.test_logits_equal_the_uncached_run
+theirs_verbs = test_theirs_here.test_every_verb_leaves_what_an_uncached_run_of_the_rest_gives_or_refuses
 logits = test_families.test_logits_in_chunks_with_left_padding_equal_the_uncached_run
 beams = test_ours_there.test_beams_of_a_left_padded_batch_are_those_without_a_cache
 verbs = test_ours_there.test_every_verb_leaves_what_an_uncached_run_of_the_rest_gives
@@ -86,6 +101,9 @@ BUGS = [
     (padding_is_not_announced, rounding, ["kivi"]),
     (a_crop_is_one_short, verbs, ["dynamic"]),
     (ids_are_not_announced, reuse, []),
+    (their_keys_are_taken_for_the_first_tokens, theirs_logits, ["sliding", False, "one at a time"]),
+    (their_rows_are_not_reordered, theirs_verbs, ["static"]),
+    (their_tokens_are_not_taken_back, theirs_verbs, ["dynamic"]),
 ]
 
 

@@ -85,13 +85,30 @@ def test_text_streams_from_another_thread_and_the_cache_goes_on_in_this_one():
     assert torch.equal(generate(theirs, longer, torch.ones_like(longer), cache=cache.for_text(longer)), want)
 
 
+def test_a_pass_of_another_thread_between_announcing_and_storing_is_refused():
+    theirs, (ids, mask, _) = model("llama"), text([0], 9)
+    cache = cache_for(theirs, "dynamic")
+
+    @torch.no_grad()  # each thread says so for itself
+    def announce():
+        cache.announce(theirs.model, ids, None, mask, None)
+
+    def intrude(*_):
+        thread = threading.Thread(target=announce)
+        thread.start()
+        thread.join()
+
+    refused = pytest.raises(RuntimeError, match="another thread uses this cache")
+    with theirs.model.layers[0].register_forward_pre_hook(intrude), refused:
+        generate(theirs, ids, mask, cache=cache)
+    assert torch.equal(generate(theirs, ids, mask, cache=cache), generate(theirs, ids, mask, use_cache=False))
+
+
 def test_a_pass_that_was_interrupted_can_be_taken_back():
     theirs, (ids, mask, _) = model("llama"), text([0], 9)
     cache = cache_for(theirs, "dynamic")
-    handle = theirs.model.layers[1].register_forward_pre_hook(lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    with theirs.model.layers[1].register_forward_pre_hook(lambda *_: 1 / 0), pytest.raises(ZeroDivisionError):
         generate(theirs, ids, mask, cache=cache)
-    handle.remove()
     with pytest.raises(RuntimeError, match=r"stopped after 1 of 2 layers: crop\(-9\) takes its tokens back"):
         generate(theirs, ids, mask, cache=cache)
     cache.crop(-9)
