@@ -79,9 +79,11 @@ class CacheOfTheirs(State, KVCache):
         size, first = self.theirs.get_mask_sizes(self.text.new, layer)
         self.unfinished = "update()"  # until theirs has returned
         keys, values = self.theirs.update(k.transpose(1, 2), v.transpose(1, 2), layer)
-        self.become(layers_written=layer + 1, unfinished="")
         if keys.shape[2] != size:
-            raise CacheError(f"transformers' cache announced {size} keys, and returned {keys.shape[2]}")
+            raise CacheError(
+                f"this cache of transformers announced {size} keys, and returned {keys.shape[2]}: reset() it"
+            )
+        self.become(layers_written=layer + 1, unfinished="")
         positions = F.pad(self.positions, (0, max(0, first + size - self.length)), value=NEVER)[:, first : first + size]
         return keys.transpose(1, 2), values.transpose(1, 2), positions
 
@@ -90,9 +92,7 @@ class CacheOfTheirs(State, KVCache):
     def crop(self, count: int) -> None:
         checks.crop(self, count)
         if not all(map(self.has_all, self.theirs.layers)):
-            raise CacheError(
-                "this cache of transformers can't take tokens back: it has rounded some, or pushed some out"
-            )
+            raise CacheError("this cache of transformers can't take tokens back: it rounded some, or pushed some out")
         new, unfinished = self.text.new, self.in_a_pass
         for layer, kept in enumerate(self.theirs.layers):
             gone = -count - (new if unfinished and layer >= self.layers_written else 0)
@@ -125,20 +125,22 @@ class CacheOfTheirs(State, KVCache):
     def cropped(self, left):
         return {"text": self.text.crop(left), "layers_written": self.config.n_layer}
 
-    def state(self):
-        return [
-            self.positions,
-            self.ids,
-            self.layers_written,
-            self.unfinished,
-            *tensors(list(map(vars, self.theirs.layers))),
-        ]
-
-    nbytes = property(lambda self: sum(each.nbytes for each in tensors(list(map(vars, self.theirs.layers)))))
-    room = property(lambda self: max((each.keys.shape[2] for each in self.theirs.layers), default=0))
-
     def here(self, layer):
+        """Keys and values in whatever form they are kept, and their counters."""
         return [*tensors(vars(self.theirs.layers[layer]))]
+
+    def state(self):
+        held = [each for layer in range(len(self.theirs.layers)) for each in self.here(layer)]
+        return [self.positions, self.ids, self.layers_written, self.unfinished, *held]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(each.nbytes for layer in range(len(self.theirs.layers)) for each in self.here(layer))
+
+    @property
+    def room(self) -> int:
+        lengths = [each.get_max_length() for each in self.theirs.layers]
+        return max((self.length if most < 0 else most for most in lengths), default=0)
 
 
 def tensors(held: Any) -> Iterator[Tensor]:
