@@ -1,11 +1,12 @@
 """What each exact cache holds and copies, counted."""
 
 import copy
+import pickle
 
 import pytest
 import torch
 
-from minigpt.cache import CACHES, make_cache
+from minigpt.cache import CACHES, CacheError, make_cache
 from minigpt.cache import dynamic as dynamic_module
 from minigpt.cache.dynamic import grow
 from minigpt.proof.sameness import leaves
@@ -152,3 +153,16 @@ def test_positions_that_the_cache_would_go_on_with_past_the_context_are_refused(
         with pytest.raises(ValueError, match=r"positions must lie in 0 ... 39 .* got 39 ... 40"):
             gpt(ids[:, 3:4], cache=cache)
     assert cache.length == 3
+
+
+@pytest.mark.parametrize("copied_by", [pickle.dumps, copy.copy], ids=["pickle", "copy.copy"])
+@pytest.mark.parametrize("name", FULL)
+def test_a_cache_is_copied_whole_or_not_at_all(name, copied_by):
+    gpt, (ids, _) = model(), text([0, 0], 12)
+    cache = make_cache(name, gpt.config, batch_size=2, dtype=torch.float64)
+    with torch.no_grad():
+        gpt(ids[:, :6], cache=cache)
+        with pytest.raises(CacheError, match=r"can't be pickled.* copy\.deepcopy makes a twin"):
+            copied_by(cache)
+        one, twin = (gpt(ids[:, 6:], cache=each) for each in (cache, copy.deepcopy(cache)))
+    assert torch.equal(one, twin)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import torch
 import minigpt
 from minigpt.__main__ import main
 from minigpt.cache import CACHES, DynamicCache
+from minigpt.commands.opening import workers
 from minigpt.commands.out import check_file, check_folder
 from minigpt.commands.parser import COMMANDS
 from minigpt.config import GPTConfig
@@ -407,6 +409,18 @@ def test_no_questions_take_no_time_and_leave_no_table(monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out)["quality"] == []
     with pytest.raises(AssertionError, match="the exam was sat"):
         main(["--questions", "1", *arguments[2:]])
+
+
+@pytest.mark.parametrize(
+    ("of_the_command_line", "of_torch", "cpus", "side_by_side"),
+    [(None, 1, 8, 8), (None, 8, 8, 1), (None, 4, 2, 1), (None, 1, None, 1), (1, 1, 8, 1), (3, 3, 8, 1)],
+)
+def test_exams_side_by_side_take_the_threads_that_were_allowed(
+    of_the_command_line, of_torch, cpus, side_by_side, monkeypatch
+):
+    monkeypatch.setattr("os.cpu_count", lambda: cpus)
+    monkeypatch.setattr("torch.get_num_threads", lambda: of_torch)
+    assert workers(Namespace(threads=of_the_command_line)) == side_by_side
 
 
 @pytest.mark.parametrize(

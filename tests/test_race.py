@@ -11,7 +11,7 @@ import torch
 from helpers import random_gpt, random_ids
 
 from minigpt.__main__ import main
-from minigpt.cache import DynamicCache
+from minigpt.cache import CACHES, DynamicCache
 from minigpt.config import GPTConfig
 from minigpt.measure.counted.run import SINKS, WINDOW
 from minigpt.measure.timed.race import Lane, race
@@ -61,17 +61,26 @@ def test_what_is_done_between_the_steps_is_on_no_clock():
 PROMPT = "HAMLET.\nTo be"  # 7 tokens
 
 
-def test_where_there_is_no_terminal_it_prints_plain_lines_and_the_verdict(capsys):
+def test_where_there_is_no_terminal_it_prints_plain_lines_and_the_verdict(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(["race", "--new-tokens", "40"]) == 0
     out = capsys.readouterr().out
     assert "\x1b" not in out
     uncached, cached = 3 * sum(range(7, 47)), 3 * 46
-    assert f"without a cache: 40 of 40 tokens, {uncached:,} K/V rows computed" in out
-    assert f"with a cache: dynamic: 40 of 40 tokens, {cached:,} K/V rows computed" in out
-    assert out.count("without a cache: ") == out.count("with a cache: dynamic: ") == 4
+    assert f"without a cache: 40 of 40 tokens, {uncached:,} K/V rows, " in out
+    assert f"dynamic: 40 of 40 tokens, {cached:,} K/V rows, " in out
+    assert out.count("without a cache: ") == out.count("dynamic: ") - 1 == 4
     assert "the same text: yes, 40 tokens\n" in out
     assert f"K/V rows computed: {uncached:,} without a cache, {cached:,} with dynamic: 23 times fewer\n" in out
     assert out.count("\n") == 4 + 4 + 3
+
+
+def test_no_line_is_wider_than_80_columns_where_there_is_no_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["race", "--new-tokens", "120", "--cache", max(CACHES, key=len)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("ms a token") == 8
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_another_text_is_told_and_is_exit_code_1(monkeypatch, capsys):

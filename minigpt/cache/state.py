@@ -125,6 +125,13 @@ class State:
         if not self.length or self.weights is None:
             self.weights = weakref.ref(next(model.parameters()))
 
+    def __reduce_ex__(self, protocol):
+        """What pickle and copy.copy call."""
+        raise CacheError(
+            f"a {type(self).__name__} can't be pickled, and a shallow copy would share its tensors: copy.deepcopy "
+            "makes a twin; in another process, make a new cache and feed it the same text"
+        )
+
     @alone
     @lasting
     def __deepcopy__(self, memo):

@@ -26,7 +26,10 @@ def add_weights(command):
     command.add_argument("--sinks", type=from_zero, default=0, metavar="N", help="... and the first N (%(default)s)")
     command.add_argument("--device", default="cpu", help="cpu, cuda, ... (%(default)s)")
     command.add_argument(
-        "--threads", type=threads, metavar="N", help="CPU threads (1 for a small model, else torch's choice)"
+        "--threads",
+        type=threads,
+        metavar="N",
+        help="CPU threads (1 for a small model, whose caches sit the exam side by side; else torch's choice)",
     )
 
 

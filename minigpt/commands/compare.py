@@ -5,7 +5,7 @@ import json
 from minigpt.commands import EXIT_DIFFERENT, EXIT_OK
 from minigpt.commands.arguments import add_caches, add_json, add_model, add_new_tokens, add_seed, from_zero
 from minigpt.commands.compare_fields import FIELDS
-from minigpt.commands.opening import cache_names, open_model, open_prompt
+from minigpt.commands.opening import cache_names, open_model, open_prompt, workers
 
 SUMMARY = "continue a prompt under every cache, and show what each saved"
 
@@ -54,9 +54,11 @@ def run(options) -> int:
     # Only the bundled model knows the questions, and it must see as far as they reach.
     knows = options.questions and options.model == "recall" and model.config.window is None
     asked = settings_of(names) if knows else []
-    with progress_bars([setting.name for setting in asked], 1) as on_step:
-        count = options.questions
-        scores = quick_scores(model, asked, count, lambda score: on_step(score.setting.name)) if asked else []
+    scores = []
+    if asked:
+        with progress_bars([setting.name for setting in asked], 1) as on_step:
+            count, all_at_once = options.questions, workers(options)
+            scores = quick_scores(model, asked, count, lambda score: on_step(score.setting.name), all_at_once)
     if options.json:
         setting = {"model": options.model, "dtype": options.dtype, "device": options.device, "seed": seed}
         print(json.dumps(as_json(lines, scores, uncached, tokenizer, ids.shape[1], setting)))

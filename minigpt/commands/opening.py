@@ -1,5 +1,7 @@
 """Opens what the arguments name: the model, the prompt, the caches."""
 
+import os
+
 SMALL = 10_000_000  # parameters; below, threads wait for each other longer than they work
 
 
@@ -31,6 +33,14 @@ def fitted(model, options):
     if options.threads or small:
         torch.set_num_threads(options.threads or 1)
     return model
+
+
+def workers(options) -> int:
+    """How many computations may run side by side, each with torch's threads, and all with those of the command line,
+    or one for each CPU."""
+    import torch
+
+    return max(1, (options.threads or os.cpu_count() or 1) // torch.get_num_threads())
 
 
 def open_prompt(options, model, folder):

@@ -19,7 +19,7 @@ def declare(command):
 
 
 def run(options) -> int:
-    from minigpt.commands.opening import check_knows_questions, open_model
+    from minigpt.commands.opening import check_knows_questions, open_model, workers
     from minigpt.measure.quality.recording import record
     from minigpt.show.tables.quality import report_recording
     from minigpt.show.terminal import Terminal
@@ -34,6 +34,7 @@ def run(options) -> int:
         options.questions,
         options.seed,
         lambda score: console.print(f"{score.setting.name}: {100 * score.recall:.1f}% right", highlight=False),
+        workers(options),
     )
     recording.save(options.out)
     report_recording(recording, console)

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from minigpt.cache import cache_options, make_cache
+from minigpt.cache import KVCache, cache_options, make_cache
 from minigpt.recall.corpus import Text, held_out
 from minigpt.recall.questions import BINS, LENGTH, QUESTION
 from minigpt.recall.questions import questions as ask
 
 CHUNK = 64  # tokens fed at once: the later ones read what the cache kept of the earlier
-ROWS = 40  # of a batch
+ROWS = 24  # of a batch
 
 
 @torch.no_grad()
@@ -37,14 +37,11 @@ def right_by_distance(
         the held-out play). length: tokens of a prompt. chunk: how many of them are fed at once.
     cache, cache_options: as make_cache takes them.
     """
-    right = {}
-    for low, high in bins:
-        asked, right[high] = ask(seed, (low, high), questions, text, length), 0
-        for prompts, answers in zip(asked.prompts.split(ROWS), asked.answers.split(ROWS), strict=True):
-            pieces = *prompts[:, :-QUESTION].split(chunk, dim=1), prompts[:, -QUESTION:]
-            *_, logits = read_through(model, pieces, cache, cache_options)
-            right[high] += int((logits[:, -1].argmax(-1).cpu() == answers).sum())
-    return right
+    asked = {high: ask(seed, (low, high), questions, text, length) for low, high in bins}
+    prompts, answers = (torch.cat([getattr(each, part) for each in asked.values()]) for part in ("prompts", "answers"))
+    said = torch.cat([answer(model, rows, chunk, cache, cache_options) for rows in prompts.split(ROWS)])
+    right = (said == answers).split(questions)
+    return {high: int(each.sum()) for high, each in zip(asked, right, strict=True)}
 
 
 def recall_by_distance(
@@ -85,9 +82,10 @@ def bits_by_segment(
     segments: tuple[list[float], list[int]] = [], []
     for rows in batches:
         if rows[:, 1:].numel():
-            logits = torch.cat([*read_through(model, rows[:, :-1].split(chunk, dim=1), cache, cache_options)], dim=1)
+            logits = torch.cat([*read_through(model, rows[:, :-1], chunk, cache, cache_options)], dim=1)
             wanted = rows[:, 1:].to(logits.device)
-            nats = F.cross_entropy(logits.transpose(1, 2), wanted, reduction="none").double().sum(1)
+            nats = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="none").view_as(wanted)
+            nats = nats.double().sum(1)
             segments[0].extend((nats / math.log(2)).tolist())
             segments[1].extend(nbytes[rows[:, 1:]].sum(1).tolist())
     return segments
@@ -102,16 +100,25 @@ def assess(model, text: Text, questions: int) -> dict:
     }
 
 
-@torch.no_grad()
+def answer(model, prompts: Int[Tensor, "B T"], chunk: int, cache: str, options: dict) -> Int[Tensor, " B"]:
+    """The likeliest token after each prompt, whose last tokens, the question, a cache takes in by themselves."""
+    prompts = prompts.to(model.device)
+    kept = cache_for(model, len(prompts), chunk, cache, options)
+    if kept.keeps:  # else the next call would feed all again
+        model.generate(prompts[:, :-QUESTION], max_new_tokens=1, cache=kept, prefill_chunk_size=chunk)
+    return model.generate(prompts, max_new_tokens=1, cache=kept)[:, -1].cpu()
+
+
 def read_through(
-    model, pieces: tuple[Int[Tensor, "B _"], ...], cache: str, options: dict
+    model, rows: Int[Tensor, "B T"], chunk: int, cache: str, options: dict
 ) -> Iterator[Float[Tensor, "B _ V"]]:
     """The logits of a text that a cache takes in piece by piece; with no cache, of the text as a whole."""
-    rows = len(pieces[0])
-    if "chunk" in cache_options(cache):  # a ring has slots for the tokens that are fed at once
-        options = options | {"chunk": max(piece.shape[1] for piece in pieces)}
-    kept = make_cache(cache, model.config, batch_size=rows, dtype=model.dtype, device=model.device, **options)
-    if not kept.keeps:  # every step would be fed the whole text anyway
-        pieces = (torch.cat(pieces, dim=1),)
-    for piece in pieces:
+    kept = cache_for(model, len(rows), chunk, cache, options)
+    for piece in rows.split(chunk if kept.keeps else rows.shape[1], dim=1):
         yield model(piece.to(model.device), cache=kept).float()
+
+
+def cache_for(model, rows: int, chunk: int, cache: str, options: dict) -> KVCache:
+    if "chunk" in cache_options(cache):  # a ring has slots for the tokens that are fed at once
+        options = options | {"chunk": chunk}
+    return make_cache(cache, model.config, batch_size=rows, dtype=model.dtype, device=model.device, **options)

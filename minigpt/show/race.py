@@ -30,7 +30,7 @@ def title(lane: Lane) -> str:
 
 def figures(lane: Lane) -> str:
     return (
-        f"{lane.made} of {tokens(lane.wanted)}, {lane.rows:,} K/V rows computed, {lane.seconds:.2f} s, "
+        f"{lane.made} of {tokens(lane.wanted)}, {lane.rows:,} K/V rows, {lane.seconds:.2f} s, "
         f"{1000 * lane.seconds / max(1, lane.made):.2f} ms a token"
     )
 
@@ -59,7 +59,8 @@ def panes(lanes: list[Lane], tokenizer: Tokenizer, console: Console) -> Iterator
 
 def report(lane: Lane, console: Console) -> None:
     if lane.made * REPORTS // lane.wanted > (lane.made - 1) * REPORTS // lane.wanted:
-        console.print(f"{title(lane)}: {figures(lane)}", highlight=False, soft_wrap=True)
+        name = "without a cache" if lane.name == "none" else lane.name
+        console.print(f"{name}: {figures(lane)}", highlight=False)
 
 
 def picture(lanes: list[Lane], tokenizer: Tokenizer, console: Console) -> Table:
@@ -100,7 +101,7 @@ def verdict(uncached: Lane, cached: Lane, console: Console) -> None:
         f"time here: {uncached.seconds:.2f} s and {cached.seconds:.2f} s: {faster}",
     ]
     for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False)
 
 
 def reason(cached: Lane) -> str:

@@ -192,17 +192,17 @@ def test_record_measures_the_model_and_the_injected_one_and_in_float16_one_token
 ):
     swept, marks = [], {}
 
-    def score_all(each, settings, questions, seed, on_score, chunk=CHUNK):
-        swept.append((each, settings, questions, seed, each.dtype, chunk))
+    def score_all(each, settings, questions, seed, on_score, chunk=CHUNK, workers=1):
+        swept.append((each, settings, questions, seed, each.dtype, chunk, workers))
         return recorded.scores[len(swept) :][:1]
 
     monkeypatch.setattr(recording_module, "score_all", score_all)
     monkeypatch.setattr(recording_module, "errors", lambda each, ids: marks.setdefault(id(each), recorded.errors[:1]))
-    made = record("recall", model, 3, 9)
+    made = record("recall", model, 3, 9, workers=2)
     assert [(each is model, *how) for each, *how in swept] == [
-        (True, SETTINGS, 3, 9, torch.float32, CHUNK),
-        (False, INJECTED, 3, 9, torch.float32, CHUNK),
-        (False, CHECKED, 3, 9, torch.float16, 1),
+        (True, SETTINGS, 3, 9, torch.float32, CHUNK, 2),
+        (False, INJECTED, 3, 9, torch.float32, CHUNK, 2),
+        (False, CHECKED, 3, 9, torch.float16, 1, 2),
     ]
     assert made.scores == recorded.scores[1:2]
     assert made.injected_scores == recorded.scores[2:3]

@@ -55,6 +55,13 @@ def test_an_exact_cache_scores_what_the_reference_does(model, reference, short):
     assert max(map(abs, got.more_bits_interval)) < 1e-5
 
 
+def test_side_by_side_settings_score_as_one_after_another_and_come_in_their_order(model, short):
+    settings, told = [exact("dynamic"), sliding(64, 4), rounding("quanto", 1, "tensor", "tensor")], []
+    together = score_all(model, settings, 2, 8, told.append, short, workers=3)
+    assert together == told == score_all(model, settings, 2, 8, text=short)
+    assert [each.setting for each in told] == settings
+
+
 def test_a_rounded_one_scores_worse_and_its_interval_is_around_the_difference(model, reference, short):
     setting = rounding("quanto", 1, "tensor", "tensor")
     got = score(model, setting, reference)

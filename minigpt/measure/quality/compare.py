@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from minigpt.cache import CACHES, make_cache
@@ -39,7 +39,7 @@ def compare(
             runs[name].append(run(gpt, ids, new_tokens, name, picker(seed, model), partial(on_step, name)))
     lines = []
     for name in names:
-        oracle = oracle_of(name, served[name], runs[name][0], runs["none"][0], ids, new_tokens, seed)
+        oracle = oracle_of(name, served[name], runs[name][0], runs["none"][0], ids, seed)
         lines.append(line(name, served[name].config, runs[name], oracle, runs["none"], ids.shape[1]))
     return lines, runs["none"][0]
 
@@ -54,20 +54,25 @@ def picker(seed: int | None, model):
     return greedy if seed is None else sampler(TEMPERATURE, TOP_K, top_p=1.0, seed=seed, device=model.device)
 
 
-def oracle_of(name: str, model, cached: Run, none: Run, ids: Int[Tensor, "1 T"], new_tokens: int, seed) -> Continuation:
-    """What a cache must equal, from the uncached model. For a lossy cache it reads that run's text in one pass."""
+def oracle_of(name: str, model, cached: Run, none: Run, ids: Int[Tensor, "1 T"], seed) -> Continuation:
+    """What a cache must equal, from the uncached model: `none`. Where rounding or a window changes what is seen, one
+    pass over the cached run's text, which up to the first token that differs is the uncached run's."""
     prompt, pick = ids.shape[1], picker(seed, model)
-    if CACHES[name].lossy:
-        if name not in ORACLES:
-            where = "a new cache's oracle goes into minigpt/measure/quality/oracle.py"
-            raise ValueError(f"no oracle is known of the {name} cache, which rounds: {where}")
-        cache: Any = make_cache(name, model.config, dtype=model.dtype, device=model.device)
-        fed = cached.tokens[:, :-1]
-        positions = torch.arange(fed.shape[1], device=fed.device)[None]
-        with torch.inference_mode():
-            logits = ORACLES[name](model, cache, fed, positions, cached.fed)
-        new = logits[:, prompt - 1 :]
-        return torch.stack([pick(each) for each in new.unbind(1)], dim=1), new
-    if CACHES[name].needs_window:
-        none = run(model, ids, new_tokens, "none", pick)
-    return none.tokens[:, prompt:], none.logits
+    if not (CACHES[name].lossy or CACHES[name].needs_window):
+        return none.tokens[:, prompt:], none.logits
+    with torch.inference_mode():
+        new = one_pass(name, model, cached)[:, prompt - 1 :].float()
+    return torch.stack([pick(each) for each in new.unbind(1)], dim=1), new
+
+
+def one_pass(name: str, model, cached: Run) -> Float[Tensor, "1 fed V"]:
+    """The logits of the uncached model, which reads the text of a cached run, rounded where the cache rounds."""
+    fed = cached.tokens[:, :-1]
+    if not CACHES[name].lossy:
+        return model(fed)
+    if name not in ORACLES:
+        where = "a new cache's oracle goes into minigpt/measure/quality/oracle.py"
+        raise ValueError(f"no oracle is known of the {name} cache, which rounds: {where}")
+    cache: Any = make_cache(name, model.config, dtype=model.dtype, device=model.device)
+    positions = torch.arange(fed.shape[1], device=fed.device)[None]
+    return ORACLES[name](model, cache, fed, positions, cached.fed)

@@ -29,10 +29,14 @@ def settings_of(caches: list[str]) -> list[Setting]:
     return chosen if len(chosen) > 1 else []
 
 
-def quick_scores(model, settings: list[Setting], questions: int, on_score: Callable[[Score], None]) -> list[Score]:
-    """A score for each setting. questions: at each distance. on_score: called after each.
+def quick_scores(
+    model, settings: list[Setting], questions: int, on_score: Callable[[Score], None], workers: int = 1
+) -> list[Score]:
+    """A score for each setting. questions: at each distance. on_score: called after each. workers: how many settings
+    are measured side by side.
 
     Raises ValueError if the model itself remembers too little.
     """
     text = held_out()
-    return score_all(model, settings, questions, on_score=on_score, text=replace(text, ids=text.ids[:PROSE]))
+    prose = replace(text, ids=text.ids[:PROSE])
+    return score_all(model, settings, questions, on_score=on_score, text=prose, workers=workers)

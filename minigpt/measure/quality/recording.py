@@ -69,9 +69,15 @@ def score_of(fields: dict) -> Score:
 
 
 def record(
-    name: str, model, questions: int, seed: int, on_score: Callable[[Score], None] = lambda score: None
+    name: str,
+    model,
+    questions: int,
+    seed: int,
+    on_score: Callable[[Score], None] = lambda score: None,
+    workers: int = 1,
 ) -> Recording:
-    """Measure everything. name: of the model. on_score: called after each setting."""
+    """Measure everything. name: of the model. on_score: called after each setting. workers: how many settings are
+    measured side by side."""
     ids = torch.from_numpy(held_out().ids[: ROWS * TOKENS].astype("int64")).view(ROWS, TOKENS)
     injected = scale_key_channel_everywhere(model, CHANNEL, FACTOR)
     return Recording(
@@ -86,9 +92,9 @@ def record(
         name_of(KEPT),
         CHANNEL,
         FACTOR,
-        score_all(model, SETTINGS, questions, seed, on_score),
+        score_all(model, SETTINGS, questions, seed, on_score, workers=workers),
         errors(model, ids),
-        score_all(injected, INJECTED, questions, seed, on_score),
+        score_all(injected, INJECTED, questions, seed, on_score, workers=workers),
         errors(injected, ids),
-        score_all(copy.deepcopy(model).to(KEPT), CHECKED, questions, seed, on_score, chunk=1),
+        score_all(copy.deepcopy(model).to(KEPT), CHECKED, questions, seed, on_score, chunk=1, workers=workers),
     )

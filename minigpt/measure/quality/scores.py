@@ -7,6 +7,7 @@ needs slots for a chunk.
 
 import math
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -98,13 +99,15 @@ def score_all(
     on_score: Callable[[Score], None] = lambda score: None,
     text: Text | None = None,
     chunk: int = CHUNK,
+    workers: int = 1,
 ) -> list[Score]:
     """Measure each setting on the same questions. on_score: called after each. text: the prose (None: the play).
-    chunk: how many tokens are fed at once."""
+    chunk: how many tokens are fed at once. workers: how many settings are measured side by side."""
     reference, scores = reference_of(model, questions, seed, text), []
-    for setting in settings:
-        scores.append(score(model, setting, reference, chunk))
-        on_score(scores[-1])
+    with ThreadPoolExecutor(workers) as pool:  # torch's own threads wait for each other at every step; these don't
+        for each in pool.map(lambda setting: score(model, setting, reference, chunk), settings):
+            scores.append(each)
+            on_score(each)
     return scores
 
 
