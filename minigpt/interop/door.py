@@ -6,7 +6,7 @@ import torch
 from transformers import PreTrainedModel
 
 from minigpt.cache import Cache, CacheError, KVCache, make_cache
-from minigpt.config import GPTConfig
+from minigpt.config import Config
 from minigpt.interop.announce import announcing
 from minigpt.interop.ours_there import CacheOfOurs, as_ours
 from minigpt.interop.sizes import config_of
@@ -28,7 +28,7 @@ def cache_for(model: PreTrainedModel, name: str, **options: Any) -> CacheOfOurs:
     return served(make_cache(name, config, **{"dtype": model.dtype, "device": model.device, **options}), model, config)
 
 
-def served(cache: KVCache, model: PreTrainedModel, config: GPTConfig) -> CacheOfOurs:
+def served(cache: KVCache, model: PreTrainedModel, config: Config) -> CacheOfOurs:
     if not isinstance(cache, Cache):
         raise ValueError(f"a model of transformers is served by a cache that keeps something, not by {cache!r}")
     wanted, got = sizes(config), sizes(cache.config)
@@ -44,5 +44,5 @@ def served(cache: KVCache, model: PreTrainedModel, config: GPTConfig) -> CacheOf
     return CacheOfOurs(cache, announcing(decoder))
 
 
-def sizes(config: GPTConfig) -> dict:
+def sizes(config: Config) -> dict:
     return {name: getattr(config, name) for name in ("n_layer", "n_kv_head", "head_size", "windows", "sinks")}

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from minigpt.attention import NEVER
 from minigpt.cache import Cache, CacheError
 from minigpt.cache_arguments import check_cache
-from minigpt.config import GPTConfig
+from minigpt.config import Config
 from minigpt.interop.coming import positions_of
 
 Pair = tuple[Tensor, Tensor]  # keys and values
 
 
-def as_ours(model, config: GPTConfig) -> SimpleNamespace:
+def as_ours(model, config: Config) -> SimpleNamespace:
     """A model of transformers as the door of a cache looks at it."""
     names = "training", "dtype", "device", "parameters"
     return SimpleNamespace(config=config, **{name: getattr(model, name) for name in names})
