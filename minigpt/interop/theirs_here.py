@@ -80,9 +80,7 @@ class CacheOfTheirs(State, KVCache):
         self.unfinished = "update()"  # until theirs has returned
         keys, values = self.theirs.update(k.transpose(1, 2), v.transpose(1, 2), layer)
         if keys.shape[2] != size:
-            raise CacheError(
-                f"this cache of transformers announced {size} keys, and returned {keys.shape[2]}: reset() it"
-            )
+            raise CacheError(f"this cache of transformers announced {size} keys, returned {keys.shape[2]}: reset() it")
         self.become(layers_written=layer + 1, unfinished="")
         positions = F.pad(self.positions, (0, max(0, first + size - self.length)), value=NEVER)[:, first : first + size]
         return keys.transpose(1, 2), values.transpose(1, 2), positions
