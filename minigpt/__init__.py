@@ -2,7 +2,7 @@
 
 GPT(config), GPT.from_pretrained("recall"): the model; it generates. GPTConfig: its sizes. load_tokenizer: its text.
 make_cache(name, model.config, ...): a cache; help(make_cache) lists them. CACHES: their classes by name.
-CacheError, CacheFull, ModelFileError: what is refused.
+prove(make): what a cache of yours does in every situation. CacheError, CacheFull, ModelFileError: what is refused.
 """
 
 from importlib import import_module
@@ -17,6 +17,7 @@ _HOME = {
     "load_tokenizer": "pretrained",
     "make_cache": "cache",
     "CACHES": "cache",
+    "prove": "proof.prove",
     "CacheError": "cache",
     "CacheFull": "cache",
     "ModelFileError": "pretrained",
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # the same names, where editors and type checkers look for th
     from minigpt.model import GPT as GPT
     from minigpt.pretrained import ModelFileError as ModelFileError
     from minigpt.pretrained import load_tokenizer as load_tokenizer
+    from minigpt.proof.prove import prove as prove
 else:  # hidden from them, since it might give any name
 
     def __getattr__(name: str):
