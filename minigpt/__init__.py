@@ -3,7 +3,7 @@
 GPT(config), GPT.from_pretrained("recall"): the model; it generates. GPTConfig: its sizes. load_tokenizer: its text.
 Llama, LlamaConfig: the same of a Llama, Mistral, Qwen2 or Qwen3. load(name): the one or the other, as a folder has it.
 make_cache(name, model.config, ...): a cache; help(make_cache) lists them. CACHES: their classes by name.
-CacheError, CacheFull, ModelFileError: what is refused.
+prove(make): what a cache of yours does in every situation. CacheError, CacheFull, ModelFileError: what is refused.
 """
 
 from importlib import import_module
@@ -21,6 +21,7 @@ _HOME = {
     "load_tokenizer": "pretrained",
     "make_cache": "cache",
     "CACHES": "cache",
+    "prove": "proof.prove",
     "CacheError": "cache",
     "CacheFull": "cache",
     "ModelFileError": "pretrained",
@@ -39,6 +40,7 @@ if TYPE_CHECKING:  # the same names, where editors and type checkers look for th
     from minigpt.model import GPT as GPT
     from minigpt.pretrained import ModelFileError as ModelFileError
     from minigpt.pretrained import load_tokenizer as load_tokenizer
+    from minigpt.proof.prove import prove as prove
 else:  # hidden from them, since it might give any name
 
     def __getattr__(name: str):

@@ -1,6 +1,8 @@
 """Seeded bugs, each seen in public code or a character away from right. Those that fit a class are classes: a cache
 that takes the place of the right one, with one thing wrong."""
 
+import functools
+
 import torch
 
 from minigpt.attention import NEVER
@@ -142,6 +144,7 @@ class SharesKeys(DynamicCache):
 
 @bug("sliding_window", "the ring is one slot short")
 class ShortRing(SlidingWindowCache):
+    @functools.wraps(SlidingWindowCache.__init__)  # make_cache looks at its arguments
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
         self.rings = [max(1, ring - 1) for ring in self.rings]
@@ -181,6 +184,7 @@ class ForgetsTheOldest(SlidingWindowCache):
 
 @bug("sliding_window", "every layer has the ring of the narrowest window")
 class OneRingForAll(SlidingWindowCache):
+    @functools.wraps(SlidingWindowCache.__init__)  # make_cache looks at its arguments
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
         self.rings = [min(self.rings)] * len(self.rings)

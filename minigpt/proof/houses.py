@@ -1,0 +1,35 @@
+"""Which of the two interfaces a cache has, and how a script names it."""
+
+import inspect
+from collections.abc import Callable
+
+from minigpt.proof.ours import Ours
+from minigpt.proof.theirs import Theirs
+
+
+def house_of(make: Callable) -> Ours | Theirs:
+    """Raises ValueError where `make` gives no cache, for neither model."""
+    refused = []
+    for kind, verbs in ((Ours, ("serve", "admit", "update")), (Theirs, ("update", "get_seq_length"))):
+        house = kind(make, *named(make))
+        try:
+            cache = house.driver(house.rules[0], 1).cache
+        except Exception as error:
+            refused.append(f"{kind.__name__.lower()}: {type(error).__name__}: {error}")
+            continue
+        if all(hasattr(cache, verb) for verb in verbs):
+            return house
+        refused.append(f"a {type(cache).__name__} lacks some of {', '.join(verbs)}")
+    wanted = "a function or class of (config, batch_size, dtype, device) that gives a cache"
+    where = "in minigpt's interface or in transformers'"
+    raise ValueError(f"prove wants {wanted}, {where}; {make!r} gives none ({'; '.join(refused)})")
+
+
+def named(make: Callable) -> tuple[str, str]:
+    """How a script imports and calls it."""
+    module, name = getattr(make, "__module__", None), getattr(make, "__qualname__", "make")
+    module = inspect.getmodulename(inspect.getfile(make)) if module == "__main__" else module
+    if not module or "<" in name:  # a lambda, or what is made in a function
+        return f"# here goes your {name}", "make({})"
+    outer, *_ = name.split(".")
+    return f"from {module} import {outer}", f"{name}({{}})"

@@ -1,0 +1,193 @@
+"""`python -m minigpt prove` and minigpt.prove: what is wrong is found, what is right passes, and scripts show it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from bugs import BUGS
+from their_bugs import SHOWN_BY, CropsTooFew, Right
+
+import minigpt
+from minigpt.__main__ import main
+from minigpt.cache import CACHES, DynamicCache
+from minigpt.proof.our_caches import our_caches
+from minigpt.proof.prove import prove_house
+from minigpt.proof.stories import SITUATIONS, steps_of
+from minigpt.proof.transformers_caches import transformers_caches
+
+QUICK = [name for name in SITUATIONS if name not in ("long text", "window edge", "decode")]
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "minigpt" / "proof" / "transformers.md"
+OURS = {
+    "crop takes back one token too few": "crop",
+    "trimmed tokens come back with the next append": "crop",
+    "a crop forgets the rounded part": "crop",
+    "select forgets the values": "reorder",
+    "select reorders the first layer only": "select",
+    "reset keeps the tokens": "reset",
+    "two conversations share their keys": "two at once",
+    "what is older than 256 tokens is forgotten": "long text",
+    "overflow moves the counter before it raises": "overflow",
+    "every layer has the ring of the narrowest window": "window edge",
+}
+
+
+def shown(script):
+    """What a script prints, in a process of its own."""
+    path = os.pathsep.join([str(ROOT / "tests"), str(ROOT)])
+    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("what", OURS)
+def test_a_seeded_bug_of_our_interface_is_found_and_shown(what, monkeypatch):
+    name, broken = BUGS[what]
+    monkeypatch.setitem(CACHES, name, broken)
+    proof = prove_house(name, our_caches()[name], [OURS[what]])
+    assert proof.wrong == [OURS[what]]
+
+
+@pytest.mark.parametrize("broken", SHOWN_BY, ids=lambda kind: kind.__name__)
+def test_a_seeded_bug_of_transformers_interface_is_found_and_its_script_shows_it(broken):
+    situation = SHOWN_BY[broken]
+    proof = minigpt.prove(broken, [situation])
+    assert proof.wrong == [situation]
+    *right, wrong = (float(line) for line in shown(proof.verdicts[situation].script))
+    assert all(off < 1e-10 for off in right)
+    assert wrong > 1e-6
+    assert wrong == pytest.approx(proof.verdicts[situation].off, rel=0.05)
+
+
+def test_a_script_of_our_interface_shows_it_too():
+    _, broken = BUGS["crop takes back one token too few"]
+    verdict = minigpt.prove(broken, ["crop"]).verdicts["crop"]
+    assert f"from bugs import {broken.__name__}" in verdict.script
+    *right, wrong = (float(line) for line in shown(verdict.script))
+    assert all(off < 1e-10 for off in right)
+    assert wrong == pytest.approx(verdict.off, rel=0.05)
+
+
+@pytest.mark.parametrize("make", [DynamicCache, Right, lambda config, **sizes: transformers.DynamicCache()])
+def test_a_right_cache_of_either_interface_passes(make):
+    situations = [name for name in QUICK if name != "another text"]
+    proof = minigpt.prove(make, situations)
+    assert [name for name in proof.wrong if name != "refused calls"] == []
+    offered = {name: each.verdict for name, each in proof.verdicts.items() if name not in ("overflow", "refused calls")}
+    assert set(offered.values()) == {"exact"}
+    assert proof.verdicts["overflow"].verdict == "not offered"
+
+
+@pytest.mark.parametrize("name", our_caches())
+def test_ours_are_never_wrong(name):
+    proof = prove_house(name, our_caches()[name], QUICK)
+    assert proof.wrong == []
+    verdicts = {situation: each.verdict for situation, each in proof.verdicts.items()}
+    assert verdicts.pop("another text") == verdicts.pop("refused calls") == "refuses"
+    assert verdicts.pop("overflow") == ("refuses" if "static" in name else "not offered")
+    assert verdicts.pop("crop") == ("refuses" if name in ("sliding_window", "quantized") else "exact")
+    assert set(verdicts.values()) == {"exact"}
+
+
+def test_a_cache_that_rounds_and_has_no_oracle_is_told_not_judged():
+    proof = minigpt.prove(CACHES["quantized"], ["prefill", "long text"])
+    assert [each.verdict for each in proof.verdicts.values()] == ["exact", "rounds"]
+    assert proof.verdicts["long text"].off > 1e-6
+
+
+def test_what_the_uncached_run_of_transformers_model_says_depends_on_every_token():
+    """An oracle that is blind somewhere would prove nothing there."""
+    from minigpt.proof.their_model import model
+
+    ids = torch.arange(12)[None]
+    with torch.no_grad():
+        want = model("full")(ids, use_cache=False).logits[0, -1]
+        for column in range(12):
+            changed = ids.clone()
+            changed[0, column] = 40
+            got = model("full")(changed, use_cache=False).logits[0, -1]
+            assert (got - want).abs().max() > 1e-3, f"token {column} does not matter"
+
+
+def test_steps_are_read_as_they_are_written():
+    assert steps_of("rows 0 3; feed 9; try crop 4; reset") == [
+        ("rows", [0, 3], False),
+        ("feed", [9], False),
+        ("crop", [4], True),
+        ("reset", [], False),
+    ]
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_every_story_fits_into_the_texts(situation):
+    for story in SITUATIONS[situation]:
+        assert sum(numbers[0] for verb, numbers, _ in steps_of(story) if verb == "feed") < 600
+
+
+# The command
+
+
+def test_it_proves_a_class_of_a_module_in_the_working_folder(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine.py").write_text("from their_bugs import CropsTooFew as Broken, Right\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert main(["prove", "mine:Broken", "--only", "chunks", "crop"]) == 1
+    told = capsys.readouterr().out
+    assert [line.split() for line in told.splitlines() if line.startswith(("chunks ", "crop "))] == [
+        ["chunks", "exact"],
+        ["crop", "WRONG"],
+    ]
+    assert f"from their_bugs import {CropsTooFew.__name__}" in told
+    assert main(["prove", "mine:Right", "--only", "chunks", "crop"]) == 0
+    assert "Nothing is wrong." in capsys.readouterr().out
+
+
+def test_a_class_of_the_package_may_be_named(capsys):
+    assert main(["prove", "minigpt.cache:DynamicCache", "--only", "crop"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "Nothing is wrong."
+
+
+def test_its_tables_are_80_columns_wide_at_most(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    for caches in ("minigpt", "transformers"):
+        main(["prove", caches, "--only", "overflow", "refused calls"])
+        assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["static"], "prove takes minigpt, transformers or MODULE:NAME, got static"),
+        (["nowhere.to_be:Found"], "nowhere.to_be can't be imported: No module named 'nowhere'"),
+        (["minigpt.cache:Nothing"], "minigpt.cache:Nothing can't be found"),
+        (["builtins:dict"], "in minigpt's interface or in transformers'; <class 'dict'> gives none"),
+        (["--only", "cropp"], "no situation is named cropp; there are prefill, chunks,"),
+        (["--markdown", "--json"], "--markdown and --json are each an output of its own"),
+    ],
+)
+def test_a_wrong_argument_is_told(arguments, told, capsys):
+    assert main(["prove", *arguments]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_without_transformers_it_says_what_to_install(monkeypatch, capsys):
+    for name in ("transformers", "transformers.utils"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert main(["prove", "transformers"]) == 2
+    assert "pip install transformers" in capsys.readouterr().err
+    assert main(["prove", "minigpt.cache:ConcatCache", "--only", "prefill"]) == 0
+
+
+# Those of transformers
+
+
+def test_their_dynamic_cache_is_exact_in_what_it_offers():
+    proof = prove_house("DynamicCache", transformers_caches()["DynamicCache"], QUICK)
+    verdicts = {name: each.verdict for name, each in proof.verdicts.items()}
+    assert set(verdicts.values()) <= {"exact", "refuses", "wrong", "not offered"}
+    exact = ("prefill", "chunks", "left padding", "crop", "reorder", "repeat", "select", "reset", "fork", "two at once")
+    assert {verdicts[name] for name in exact} == {"exact"}
