@@ -4,10 +4,11 @@ for the tokens that are due: the rounding is written again, in oracles.py, witho
 import pytest
 import torch
 from families import TOLERANCE, generate, in_chunks, model, off, text, transformers, uncached
-from oracles import rounded, rounded_for, span
 
 from minigpt.attention import NEVER
 from minigpt.interop import cache_for
+from minigpt.proof.oracles import rounded_for
+from minigpt.proof.rounding import rounded, span
 
 CHUNKS = [9, 1, 1, 5, 1, 1, 1, 4, 1]
 OPTIONS = {
