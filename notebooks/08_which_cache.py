@@ -83,7 +83,6 @@ from minigpt.show.notebook import WIDTH, refused, show
 from minigpt.show.plots.flops import flops, work
 from minigpt.show.plots.memory_chart import memory_chart
 from minigpt.show.plots.profile import profile, recorded_profile
-from minigpt.show.plots.quality import quality_against_bytes
 from minigpt.show.plots.recorded import as_large, recorded_quality
 from minigpt.show.plots.time_by_context import recorded_growth, time_by_context
 from minigpt.show.words import words
@@ -405,7 +404,7 @@ show(picture, picture.alt)
 #
 # **Claim.** A step of a tiny model is to a large part Python; one of GPT-2's shape is reading weights.
 #
-# **Predict.** How many operations does Python start for one token of the bundled model, which has 3 layers? And in which part does each cache of the figure spend its time: in attention, or in itself?
+# **Predict.** How many operations does Python start for one token of the bundled model, which has 3 layers? And `concat` and `quantized`: what do they spend their time on, attention or the cache's own work?
 
 # %%
 with torch.inference_mode():
@@ -441,7 +440,7 @@ for shape in profiled.steps:
     assert share[shape, "concat", "cache"] < share[shape, "quantized", "cache"]
 
 # %% [markdown]
-# **Answer.** Some dozens of operations, most of them too small to notice: views, sums, norms. Each takes a few microseconds to be started, whatever it does, and a tiny one does little else. That is the bundled model's time. GPT-2 starts four times as many, since it has so many layers, and that is soon
+# **Answer.** Some dozens of operations, most of them too small to notice: views, sums, norms. Each must be started, whatever it does, and a tiny one does little else. That is the bundled model's time. GPT-2 starts four times as many, since it has so many layers, and that is soon
 # forgotten: its weights are five hundred megabytes, and all of them are read for each token.
 #
 # The dynamic cache itself takes next to nothing. `concat` pays for its copies. The quantized one spends most of the step on turning codes into numbers: it saves memory, not time (notebook 06 says when it saves time, too). A compiled step is one graph; its Python is what comes before it, the checks and counts of the cache.
@@ -793,15 +792,11 @@ assert len({tuple(each.right) for each in exact}) == 1
 assert two_bits.nbytes <= narrow.nbytes < 1.02 * two_bits.nbytes
 assert two_bits.recall_interval[0] > narrow.recall_interval[1]
 
-# %%
-picture = quality_against_bytes(recorded)
-show(picture, picture.alt)
-
 # %% [markdown]
 # **Answer.** At one, the last: all tokens in 2 bits answer all questions right, as in 4, and in 1 bit 2.5% of them. A window of about as many bytes as the 2 bits answers 17.5%. On the way 2 bits hold a little more, 149.6 kB, since the tokens of a group stay exact until it is whole.
 # Fed singly, 2 bits cost more in prose than in chunks, whose own tokens are exact while they are read; all questions are still answered.
 #
-# The figure shows each recorded setting by the bytes that it holds: on the left the questions answered right, on the right how much worse prose is foreseen. The faint triangles are other groupings, *rounded otherwise*; the exact caches hold nearly the same bytes, so their marks lie over each other. A window is not a worse way to store
+# Notebook 06 draws all recorded settings by the bytes that they hold. A window is not a worse way to store
 # the same thing: it is another rule of who sees whom, and this model was not trained with it. One that was would lose less. And our model is tiny; what 2 bits do to yours, measure on yours.
 
 # %% [markdown]

@@ -81,6 +81,8 @@ class Step:
         parts = Parts(self.model.wte.weight)
         if compiled:
             self.follow: Any = CompiledStep(self.model, self.cache)
+            self.step(self.cache)  # compiles
+            self.give_back()
             graph, self.follow.graph = self.follow.graph, partial(parts.note, "graph", self.follow.graph)
             self.step(self.cache)
             self.follow.graph = graph

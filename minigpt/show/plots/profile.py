@@ -63,7 +63,9 @@ def profile(found: Profile, theme: Theme) -> Picture:
                 panel.barh(place, width, left=left, color=theme.mix(*how), height=0.7, linewidth=0)
                 left += width
             panel.plot([least, least], [place - 0.42, place + 0.42], color=theme.vermillion)
-            panel.annotate(ms(step["seconds"]), (left, place), (6, 0), textcoords="offset points", va="center")
+            panel.annotate(
+                ms(step["seconds"]), (max(left, least), place), (6, 0), textcoords="offset points", va="center"
+            )
         panel.set_yticks(range(len(of)), [name.replace(" ", "\n") for name in reversed(of)])
         panel.set_title(titles[shape], loc="left")
         panel.set(xlabel=words, xlim=(0, 1.2 * max(step["seconds"] for step in of.values()) * 1e3))
