@@ -394,8 +394,8 @@ show(picture, picture.alt)
 # %% [markdown]
 # **Answer.** Three times: attention reads all rows once, and to copy them they are read and written once more.
 #
-# *power* is the slope of a line through the points of the figure: time grows as the number of tokens to this power. *foreseen* is the slope of the closed form: all that the cache reads, writes and copies, and the weights, at the memory's own speed (where a step is compiled, what must be read). Both stay below
-# 1 since a short text costs nearly as much as none: there are the weights to read, and the Python to run. At the right end the slopes are steeper. The window's line is flat, and that of the uncached model is the steepest: it computes all the text anew.
+# *power* is the slope of a line through the points of the figure: time grows as the number of tokens to this power. *foreseen* is the slope of the closed form: all that the cache reads, writes and copies, and the weights, at the memory's own speed (where a step is compiled, what must be read). With
+# a cache both stay below 1, since a short text costs nearly as much as none: there are the weights to read, and the Python to run. At the right end the slopes are steeper. The window's line is flat, and that of the uncached model is the steepest: it computes all the text anew.
 #
 # ### Where a step's time goes
 #
@@ -436,14 +436,14 @@ share = {
 assert share["recall", "dynamic", "Python"] > 0.2
 assert share["gpt2", "dynamic", "weights"] + share["gpt2", "dynamic", "head"] > 0.5
 for shape in profiled.steps:
-    assert share[shape, "dynamic", "cache"] < share[shape, "concat", "cache"]
-    assert share[shape, "concat", "cache"] < share[shape, "quantized", "cache"]
+    for name in ("concat", "quantized"):
+        assert share[shape, "dynamic", "cache"] < share[shape, name, "cache"]
 
 # %% [markdown]
-# **Answer.** Some dozens of operations, most of them too small to notice: views, sums, norms. Each must be started, whatever it does, and a tiny one does little else. That is the bundled model's time. GPT-2 starts four times as many, since it has so many layers, and that is soon
-# forgotten: its weights are five hundred megabytes, and all of them are read for each token.
+# **Answer.** Some dozens of operations, most of them too small to notice: views, sums, norms. Each must be started, whatever it does, and in a model as small as the bundled one that takes about as long as what is computed. GPT-2 has four times as many layers and starts four times as many, but next to its
+# products they don't show: its weights are five hundred megabytes, and all of them are read for each token.
 #
-# The dynamic cache itself takes next to nothing. `concat` pays for its copies. The quantized one spends most of the step on turning codes into numbers: it saves memory, not time (notebook 06 says when it saves time, too). A compiled step is one graph; its Python is what comes before it, the checks and counts of the cache.
+# The dynamic cache itself takes little. `concat` pays for its copies. The quantized one turns all codes into numbers, at each step: it saves memory, not time (notebook 06 says when it saves time, too). A compiled step is one graph; its Python is what comes before it, the checks and counts of the cache.
 #
 # ### The memory's own speed
 #
