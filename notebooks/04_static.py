@@ -2,13 +2,13 @@
 # # 04 The static cache
 #
 # All slots are there from the start, and nothing ever moves. We look at the addresses and shapes that each step meets, hide the
-# empty slots, count how often a compiler must begin again, and let the cache overflow. At the end you know how addresses and
+# empty slots, count how often a compiler must begin again, generate by a compiled step, and let the cache overflow. At the end you know how addresses and
 # shapes both stay, what that is for, and what it costs.
 
 # %% [markdown]
 # **中文提要**　静态缓存一开始就分配好全部槽位，地址从此不变。地址不变与形状不变是两回事：若只返回已填的槽位（视图），地址固定而形状逐步增长；
 # 返回全部槽位，形状才也固定，本项目的静态缓存正是这样。这时空槽位必须用掩码遮住，因为全零的键得分是 0，而 exp(0) 等于 1，空槽位照样会分到权重；缓存把空槽位的位置报为 NEVER，掩码便遮住它们。
-# 实验用编译器的计数器数出各自需要多少张计算图。代价是每一步都要计算并读取全部槽位，占用的内存与文本长短无关。容量不够时必须明确报错，而不是悄悄丢掉词元。
+# 实验用编译器的计数器数出各自需要多少张计算图，并打印出一张计算图：只剩一串运算，Python 已不在其中；`compile=True` 让整个解码步骤成为一张图，生成的文本与逐步执行时相同。代价是每一步都要计算并读取全部槽位，占用的内存与文本长短无关。容量不够时必须明确报错，而不是悄悄丢掉词元。
 
 # %% [markdown]
 # <details><summary>Glossary, English and Chinese (词汇表)</summary>
@@ -23,6 +23,7 @@
 # | attention mask | 注意力掩码 | 1 where a token is real, 0 where it is padding |
 # | compiler | 编译器 | turns a step into fast code, for the shapes that it has seen |
 # | graph | 计算图 | what a compiler makes of a step: its operations, without the Python |
+# | guard | 守卫 | what must still hold for a graph to be used again |
 # | overflow | 溢出 | more tokens than slots |
 #
 # </details>
@@ -34,19 +35,22 @@ sys.path.insert(0, "..")  # minigpt is in the folder above
 
 import itertools
 import math
+import textwrap
+import time
 
 import torch
 import torch.nn.functional as F
 from torch._dynamo.testing import CompileCounter
+from torch._dynamo.utils import counters
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from minigpt import GPT, GPTConfig, load_tokenizer, make_cache
 from minigpt.attention import NEVER, attend, sees
-from minigpt.cache import Cache, CacheFull, DynamicCache, StaticCache
+from minigpt.cache import Cache, CacheError, CacheFull, DynamicCache, StaticCache
 from minigpt.exercises import e04_preallocating as exercises
 from minigpt.measure.counted.observer import Observer
 from minigpt.measure.counted.trace import trace
-from minigpt.show.notebook import changed, code, grid, refused, show
+from minigpt.show.notebook import WIDTH, changed, code, grid, refused, show
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
 
@@ -298,6 +302,31 @@ assert 1 < counts[Filled][1] < 6
 # that a length changes, and leave it open.
 
 # %% [markdown]
+# ### What a graph is
+#
+# **Claim.** A graph is a list of operations, recorded once. The Python around them (functions, loops, questions) ran while it was recorded, and is gone.
+#
+# **Predict.** `step` above calls two functions, and both ask questions: is there a window, do heads share keys? How many of these stand in the graph?
+
+
+# %%
+def listing(graph, inputs):
+    """A backend that prints the list, and runs it as it is."""
+    calls = [node.target for node in graph.graph.nodes if node.op.startswith("call")]
+    print(*(call if isinstance(call, str) else call.__name__ for call in calls), sep="\n")
+    return graph.forward
+
+
+torch._dynamo.reset()
+new, slots = torch.ones(1, 1, 1, 4), torch.ones(1, 8, 1, 4)
+inputs = new, torch.tensor([[2]]), slots, slots, torch.arange(8)[None]
+assert torch.equal(torch.compile(step, backend=listing)(*inputs), step(*inputs))
+
+# %% [markdown]
+# **Answer.** None. `sees` has become four `unsqueeze` and a comparison, `attend` the fused attention between its `transpose`. No window was given and each head has keys of its own, so what would be done otherwise isn't there. A question whose
+# answer may change is a **guard**: it is asked before the graph runs, and where the answer is another, there must be another graph. Shapes are such answers.
+
+# %% [markdown]
 # ### A recording replays what it saw
 #
 # On a GPU one goes further: a CUDA graph is a recording of a step's operations, with the addresses they worked on, and is replayed without any Python. A recording can leave nothing open. We have no
@@ -369,6 +398,51 @@ exercises.write.check(exercises.replayed(write))
 # `count += 1` changes the tensor in place, at its address; `count = count + 1` would make a new one, and the recording would begin at the old one again.
 #
 # </details>
+
+# %% [markdown]
+# ### The whole step as one graph
+#
+# `compile=True` makes `generate` run each decode step so: all layers, with the cache's writes among them, are one graph. The prompt goes by Python, as ever.
+#
+# **Claim.** It gives the same text as the eager step, by one graph for all texts; and it is refused where shapes don't stand still.
+#
+# **Predict.** Two prompts of two lengths, and 40 new tokens each. When does it take seconds?
+
+# %%
+single = GPT.from_pretrained("recall", dtype=torch.float32)
+prompts = ids, ids[:, :4]
+
+
+def generated(prompt, **how):
+    return single.generate(
+        prompt, max_new_tokens=40, max_cache_len=64, cache_implementation="static", **how
+    )
+
+
+with refused(CacheError):
+    single.generate(ids, compile=True)  # dynamic
+
+# %% [markdown]
+# The compiler writes C++ on a CPU, so there must be a C++ compiler. Where there is none, `generate` says so before any work, and this cell says no more than that:
+
+# %% tags=["timed"]
+torch._dynamo.reset()
+counters.clear()
+try:
+    for prompt in (*prompts, ids):
+        begin = time.perf_counter()
+        text = generated(prompt, compile=True)
+        took, made = time.perf_counter() - begin, counters["stats"]["unique_graphs"]
+        print(f"{prompt.shape[1]:2} tokens of prompt: {took:6.2f} s, graphs so far: {made}")
+        assert torch.equal(text, generated(prompt))
+        assert made == 1
+    print(load_tokenizer("recall").decode(text[0].tolist()))
+except ValueError as error:
+    print(*textwrap.wrap(str(error), WIDTH), sep="\n")
+
+# %% [markdown]
+# **Answer.** In the first call only, which compiles. After it any length goes by the same graph, since each time the slots in use are handed to it as tensors, and how many they are it leaves open: the count that matters is that of the graphs, one. Eager,
+# each of the graph's operations would be started by Python, one by one; what that costs is measured in notebook 08.
 
 # %% [markdown]
 # ## 6. What fixed shapes cost
@@ -495,7 +569,7 @@ assert live == cache.nbytes
 #
 # - A fixed address comes from preallocation; a fixed shape comes from returning all slots. Positions hide the empty ones.
 # - Zeros are not nobody: hide them. NaN can't be hidden: never preallocate with `empty`.
-# - One shape, one graph; and a recording replays Python's numbers as they were. The price: each step computes and reads the whole capacity, and the memory is taken from the start.
+# - A graph is a list of operations without the Python. One shape, one graph; and a recording replays Python's numbers as they were. The price: each step computes and reads the whole capacity, and the memory is taken from the start.
 # - Refuse before anything is written.
 #
 # Next, notebook 05: a cache that forgets.

@@ -62,6 +62,7 @@ from minigpt.show.plots.error_by_flush import error_by_flush
 from minigpt.show.plots.quality import quality_against_bytes
 from minigpt.show.plots.recorded import as_large, recorded_quality, rounded, smallest_good
 from minigpt.show.plots.scales import groups_by_name, scales
+from minigpt.show.plots.time_by_context import recorded_growth
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
 
@@ -735,8 +736,44 @@ assert took["quantized"] > took["dynamic"]
 # %% [markdown]
 # **Answer.** It holds 28.3%: 4.5 bits a number in place of 16, the codes and a scale and an offset for each 64 of them; and the newest token, which is exact. A step is slower, not quicker, since attention still receives 100%.
 #
-# Before each attention all codes are **dequantized**: made into numbers again, of which attention reads every one. What is saved is memory: more tokens or more texts fit. A step could gain only by a fused
-# kernel that reads the codes themselves, which neither transformers' cache nor ours has.
+# Before each attention all codes are **dequantized**: made into numbers again, of which attention reads every one. What is saved is memory: more tokens or more texts fit. A step could gain only if what multiplies read the codes
+# themselves, with no numbers of full width between. transformers' cache has nothing of the kind.
+
+# %% [markdown]
+# ### Where attention reads the codes
+#
+# In a compiled step (notebook 04) the operations are a list, and the compiler **fuses** what it can: one loop takes a code out of its byte, scales it, and multiplies it with the query. Then the number of full width is never stored. `quantized_static` rounds as `quantized` does and has all its memory from the start, so its step can be
+# compiled.
+#
+# It takes minutes to measure, so it was recorded (`python -m minigpt bench --growth --compile` makes it again).
+#
+# **Claim.** Eager, the rounded cache takes longer than the exact one. Fused, the bytes that are saved need not be read either, and a long text takes less time.
+#
+# **Predict.** The codes of 64 numbers, with a scale and an offset, against the numbers themselves, in float32: how many times fewer bytes? How many times quicker can a step become, at most?
+
+# %%
+bits = 4 + 2 * 32 / 64
+print(f"{bits:.0f} bits a number in place of 32: {32 / bits:.1f} times fewer bytes\n")
+
+grown = recorded_growth()  # a model of 4 layers, 128 wide
+took = {
+    line["name"]: [1e3 * cell["lines"][at]["times"][-1]["seconds"] for cell in grown["cells"]]
+    for at, line in enumerate(grown["cells"][0]["lines"])
+}
+pairs = {"dynamic": "quantized", "static compiled": "quantized_static compiled"}
+shown = [name for pair in pairs.items() for name in pair if name in took]
+contexts = [f"{cell['context']:6,}" for cell in grown["cells"]]
+print(f"{'ms a token, at tokens':25}", *contexts)
+for name in shown:
+    print(f"{name:25}", *(f"{each:6.2f}" for each in took[name]))
+assert took["quantized"][-1] > took["dynamic"][-1]
+if shown[-1] == "quantized_static compiled":
+    assert took[shown[-1]][-1] < took["static compiled"][-1]
+
+# %% [markdown]
+# **Answer.** 6.4 times fewer. A step gains less than that: the weights are read all the same, the newest tokens are exact, and to take a code out of its byte and scale it is work, which an exact number doesn't ask for. So a short text gains nothing, and a long one does, once reading is what takes the time.
+#
+# The codes must lie so that the loop can take many at once: the two numbers that share a byte come from the two halves of a head, not from neighbouring channels.
 
 # %% [markdown]
 # ## What to take away
@@ -745,7 +782,7 @@ assert took["quantized"] > took["dynamic"]
 # - Keys by channel, because of outlier channels. Values by token, so that an error stays with its token, and because a token can then be rounded as soon as it comes.
 # - Keep the newest exact, and round once.
 # - A lossy cache can be tested exactly, against an oracle that reads the same rounded numbers, in the same chunks.
-# - What is saved is storage. Attention reads as many numbers as before.
+# - What is saved is storage. Attention reads as many numbers as before, unless it is compiled to read the codes.
 #
 # Next, notebook 07: keep all bits, but somewhere else.
 

@@ -7,6 +7,7 @@
 # %% [markdown]
 # **中文提要**　本节把所有缓存放在同一页上比较：浮点运算量、占用与搬运的字节数、时间和质量。运算量与字节数由逐项计数得到，并与闭式表达式逐一相等。
 # 首个词元慢，是因为预填充要计算整段提示词，新建的缓存省不了；只有沿用上一次调用留下的缓存，才能略过相同的开头。其后的每一步只算一个词元，却要读全部权重和全部键值，受限于带宽，所以文本越长越慢。
+# 录下的测量把每步时间随文本的增长与闭式表达式的预测并列；性能剖析再把一步拆开：小模型的时间多半花在 Python 上，GPT-2 的时间花在读取权重上；一次普通求和测出内存本身的速度，编译后的步骤更接近它。
 # 然后用计算器估算真实模型能放下多少词元、多少条文本：要看峰值，而不只是最后的占用。混合窗口的模型和多头潜在注意力（MLA）保存得更少。省下的字节总要付出代价：搬运更多，或者记得更少。
 # 最后是缓存不划算的情形：只生成一个词元，或者只给一段现成的文本打分。
 
@@ -22,6 +23,8 @@
 # | arithmetic intensity | 算术强度 | FLOPs for each byte that is read or written |
 # | roofline | 屋顶线模型 | a machine computes and reads at once, and the slower of the two decides |
 # | bandwidth | 带宽 | bytes that a memory gives in a second |
+# | eager | 即时执行 | each operation is started by Python when its line is reached |
+# | profile | 性能剖析 | how much time each part of a step takes |
 # | peak | 峰值 | the most that is held at any moment |
 # | page | 页 | some slots that are given out together |
 # | batch | 批次 | several texts computed together |
@@ -41,6 +44,7 @@ import dataclasses
 import itertools
 import statistics
 import textwrap
+import time
 
 import torch
 
@@ -60,7 +64,7 @@ from minigpt.measure.forms.flops import (
     prefill_flops,
     uncached_flops,
 )
-from minigpt.measure.forms.generation import kv_costs, total
+from minigpt.measure.forms.generation import kv_cost_of_decode, kv_costs, total
 from minigpt.measure.forms.memory import growth, longest, nbytes, plans
 from minigpt.measure.forms.real_models import GPT2, MODELS, content, load
 from minigpt.measure.forms.roofline import (
@@ -72,12 +76,15 @@ from minigpt.measure.forms.roofline import (
     prefill_nbytes,
 )
 from minigpt.measure.forms.weights import weights
+from minigpt.measure.timed.profile import Step
+from minigpt.measure.timed.shapes import SHAPES
 from minigpt.recall.corpus import held_out
 from minigpt.show.notebook import WIDTH, refused, show
 from minigpt.show.plots.flops import flops, work
 from minigpt.show.plots.memory_chart import memory_chart
-from minigpt.show.plots.quality import quality_against_bytes
+from minigpt.show.plots.profile import profile, recorded_profile
 from minigpt.show.plots.recorded import as_large, recorded_quality
+from minigpt.show.plots.time_by_context import recorded_growth, time_by_context
 from minigpt.show.words import words
 
 torch.set_num_threads(1)  # a tiny model: more threads would only wait for each other
@@ -339,6 +346,138 @@ for texts in (1, 64):
 # values, and soon these are most of what is read. That is why fewer bytes in the cache can mean more tokens a second for a server, even where memory is not short.
 #
 # (A static cache, whose attention is given all slots, reads as much at the first step as at the last.)
+
+# %% [markdown]
+# ### Measured, to 8192 tokens
+#
+# Forms say what must be read and what a cache moves besides. What does a clock say? This takes minutes, so it was recorded: a small model with random weights, whose context is long (`python -m minigpt bench --growth` makes it again).
+#
+# **Claim.** A cache pays for what it moves: `concat`, which copies all that it keeps at each step, gets slower faster than `dynamic`. Without a cache it is much worse.
+#
+# **Predict.** Attention reads all keys and values, with either cache. How many times as many bytes does `concat` move as `dynamic`, once the text is long?
+
+# %%
+grown = recorded_growth()
+first_cell, last_cell = grown["cells"][0], grown["cells"][-1]
+small = GPTConfig(**SHAPES[grown["model"]])
+moved = {}
+for name in ("concat", "dynamic"):
+    cost = kv_cost_of_decode(name, small, last_cell["context"], prompt=64, itemsize=4)
+    moved[name] = cost.read + cost.written + 2 * cost.copied  # to copy is to read and to write
+print(f"concat moves {moved['concat'] / moved['dynamic']:.1f} times the bytes of dynamic\n")
+
+
+def milliseconds(cell):
+    return {line["name"]: 1e3 * line["times"][-1]["seconds"] for line in cell["lines"]}
+
+
+first_ms, last_ms = milliseconds(first_cell), milliseconds(last_cell)
+power = {each["name"]: each["exponent"] for each in grown["growth"]}
+print(
+    f"{'ms a token, at tokens':27}",
+    *(f"{cell['context']:8,}" for cell in (first_cell, last_cell)),
+    "   power  foreseen",
+)
+for each in grown["growth"]:
+    name, foreseen = each["name"], each["predicted_exponent"]
+    foreseen = each["least_exponent"] if foreseen is None else foreseen
+    print(
+        f"{name:27} {first_ms[name]:8.2f} {last_ms[name]:8.2f} {power[name]:8.2f} {foreseen:9.2f}"
+    )
+assert power["none"] > power["concat"] > power["dynamic"]
+assert last_ms["none"] > 20 * last_ms["concat"] > 20 * last_ms["dynamic"]
+
+# %%
+picture = time_by_context(grown)
+show(picture, picture.alt)
+
+# %% [markdown]
+# **Answer.** Three times: attention reads all rows once, and to copy them they are read and written once more.
+#
+# *power* is the slope of a line through the points of the figure: time grows as the number of tokens to this power. *foreseen* is the slope of the closed form: all that the cache reads, writes and copies, and the weights, at the memory's own speed (where a step is compiled, what must be read). With
+# a cache both stay below 1, since a short text costs nearly as much as none: there are the weights to read, and the Python to run. At the right end the slopes are steeper. The window's line is flat, and that of the uncached model is the steepest: it computes all the text anew.
+#
+# ### Where a step's time goes
+#
+# The marks of the figure lie above their lines. What else takes time? A **profile** tells: it takes a step apart, and measures each part. Ours writes down what a step calls, then runs each part again by itself. What the parts don't explain is Python: the modules that call each other, the checks, and the way from one
+# operation to the next. Without a compiler PyTorch is **eager**: each operation is started by Python, when its line is reached.
+#
+# **Claim.** A step of a tiny model is to a large part Python; one of GPT-2's shape is reading weights.
+#
+# **Predict.** How many operations does Python start for one token of the bundled model, which has 3 layers? And `concat` and `quantized`: what do they spend their time on, attention or the cache's own work?
+
+# %%
+with torch.inference_mode():
+    alone = Step(model, "dynamic", compiled=False, tokens=400)
+for part, calls in alone.parts.items():
+    print(f"{part:17}{len(calls):4} calls")
+assert len(alone.parts["weights"]) == 4 * model.config.n_layer
+
+# %% tags=["timed"]
+with torch.inference_mode():
+    told = alone.told({name: [measure()] for name, measure in alone.measures.items()})
+print(f"here, a step at 400 tokens: {1e3 * told['seconds']:.2f} ms")
+for part, seconds in told["parts"].items():
+    print(f"{part:17}{seconds / told['seconds']:4.0%}")
+
+# %% [markdown]
+# And this was recorded (`python -m minigpt figures --profile FILE` makes it again), for a model of the same shape and for one of GPT-2's:
+
+# %%
+profiled = recorded_profile()
+picture = profile(profiled)
+show(picture, picture.alt)
+share = {
+    (shape, name, part): seconds / step["seconds"]
+    for shape, steps in profiled.steps.items()
+    for name, step in steps.items()
+    for part, seconds in step["parts"].items()
+}
+assert share["recall", "dynamic", "Python"] > 0.2
+assert share["gpt2", "dynamic", "weights"] + share["gpt2", "dynamic", "head"] > 0.5
+for shape in profiled.steps:
+    for name in ("concat", "quantized"):
+        assert share[shape, "dynamic", "cache"] < share[shape, name, "cache"]
+
+# %% [markdown]
+# **Answer.** Some dozens of operations, most of them too small to notice: views, sums, norms. Each must be started, whatever it does, and in a model as small as the bundled one that takes about as long as what is computed. GPT-2 has four times as many layers and starts four times as many, but next to its
+# products they don't show: its weights are five hundred megabytes, and all of them are read for each token.
+#
+# The dynamic cache itself takes little. `concat` pays for its copies. The quantized one turns all codes into numbers, at each step: it saves memory, not time (notebook 06 says when it saves time, too). A compiled step is one graph; its Python is what comes before it, the checks and counts of the cache.
+#
+# ### The memory's own speed
+#
+# No program reads faster than the memory gives. A plain sum of many numbers does nothing but read, so it tells that speed. Divide by it the bytes that a step must read, and you have the least time that it can take: the red lines above.
+#
+# **Claim.** An eager step of GPT-2's shape stays well below that speed, and a compiled one comes nearer.
+#
+# **Predict.** The bytes are the same for both, and so is the memory. What can a compiler do about it?
+
+# %%
+print(f"recorded: a plain sum reads {profiled.bytes_per_second / 1e9:.1f} GB/s\n")
+print(f"{'':27}{'MB to read':>11}{'ms':>8}{'GB/s':>7}   of the memory's own")
+for name, step in profiled.steps["gpt2"].items():
+    rate = step["nbytes"] / step["seconds"]
+    print(
+        f"{name:27}{step['nbytes'] / 1e6:11,.0f}{1e3 * step['seconds']:8.1f}{rate / 1e9:7.1f}"
+        f"{rate / profiled.bytes_per_second:10.0%}"
+    )
+steps = profiled.steps["gpt2"]
+assert steps["static compiled"]["seconds"] < steps["dynamic"]["seconds"]
+
+# %% tags=["timed"]
+numbers = torch.ones(2**24)
+begin = time.perf_counter()
+for _ in range(5):
+    numbers.sum()
+took = (time.perf_counter() - begin) / 5
+print(f"here, one thread: a plain sum reads {numbers.nbytes / took / 1e9:.1f} GB/s")
+
+# %% [markdown]
+# **Answer.** It can read better. In a decode step each product is one row by a matrix, and the library's product for that, made for many rows, doesn't keep the memory busy on a CPU. Written as multiply-and-sum, it becomes a loop of the compiler's, which does (`minigpt/one_row.py`). What must be read is the same. And the Python
+# between the operations is gone.
+#
+# Only fewer bytes go beyond that line: fewer bits for the weights, fewer for keys and values, or more texts that share one reading of the weights.
 
 # %% [markdown]
 # ### Exercise 1: twice as long
@@ -653,15 +792,11 @@ assert len({tuple(each.right) for each in exact}) == 1
 assert two_bits.nbytes <= narrow.nbytes < 1.02 * two_bits.nbytes
 assert two_bits.recall_interval[0] > narrow.recall_interval[1]
 
-# %%
-picture = quality_against_bytes(recorded)
-show(picture, picture.alt)
-
 # %% [markdown]
 # **Answer.** At one, the last: all tokens in 2 bits answer all questions right, as in 4, and in 1 bit 2.5% of them. A window of about as many bytes as the 2 bits answers 17.5%. On the way 2 bits hold a little more, 149.6 kB, since the tokens of a group stay exact until it is whole.
 # Fed singly, 2 bits cost more in prose than in chunks, whose own tokens are exact while they are read; all questions are still answered.
 #
-# The figure shows each recorded setting by the bytes that it holds: on the left the questions answered right, on the right how much worse prose is foreseen. The faint triangles are other groupings, *rounded otherwise*; the exact caches hold nearly the same bytes, so their marks lie over each other. A window is not a worse way to store
+# Notebook 06 draws all recorded settings by the bytes that they hold. A window is not a worse way to store
 # the same thing: it is another rule of who sees whom, and this model was not trained with it. One that was would lose less. And our model is tiny; what 2 bits do to yours, measure on yours.
 
 # %% [markdown]

@@ -6,7 +6,9 @@ import re
 import pytest
 from drawn_words import drawn_words
 
+from minigpt.measure.timed.profile import Profile
 from minigpt.show.plots.contestants import contestants
+from minigpt.show.plots.profile import profile
 from minigpt.show.plots.style import THEMES
 from minigpt.show.plots.time_by_context import time_by_context
 
@@ -44,9 +46,22 @@ def growing():
     return ABOUT | {"versus": ["none"], "cells": cells, "growth": powers}
 
 
+def profiled():
+    def step(seconds, python, **parts):
+        return {"seconds": seconds, "parts": {**parts, "Python": python}, "nbytes": 4e8}
+
+    names = "concat", "dynamic", "quantized"
+    steps = {name: step(0.04, 0.01, weights=0.02, cache=0.01) for name in names}
+    steps |= {f"{name} compiled": step(0.025, 0.005, graph=0.02) for name in ("static", "quantized_static")}
+    small = {name: step(0.001, 0.0005, weights=0.0005) for name in steps}
+    return Profile(MACHINE, 1024, 9, 20e9, {"recall": small, "gpt2": steps})
+
+
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
 @pytest.mark.parametrize(
-    ("draw", "result"), [(contestants, race()), (time_by_context, growing())], ids=["race", "growth"]
+    ("draw", "result"),
+    [(contestants, race()), (time_by_context, growing()), (profile, profiled())],
+    ids=["race", "growth", "profile"],
 )
 def test_its_words_can_be_read_and_its_alt_is_a_sentence(draw, result, theme):
     picture = draw(result, theme=theme)
@@ -71,9 +86,26 @@ def test_the_bars_are_the_medians_the_fastest_on_top_and_the_finding_is_of_ours(
     assert [bar.get_width() for bar in panel.patches] == pytest.approx([50, 45, 40, 30, 16, 12])
 
 
+def test_a_bar_of_a_profile_is_made_of_its_parts_beside_the_least_that_memory_allows():
+    picture = profile(profiled())
+    assert picture.words.startswith("Eager, Python takes 50% of a step of a 3 x 128 GPT, 25% of GPT-2's")
+    assert picture.words.endswith("reads at 50% of the memory's own speed; compiled, at 80%")
+    first, panel = picture.axes
+    names = [label.get_text().replace("\n", " ") for label in first.get_yticklabels()]
+    assert names == [*reversed(profiled().steps["gpt2"])]
+    for place, name in enumerate(names):
+        pieces = [bar for bar in panel.patches if round(bar.get_y() + 0.35) == place and bar.get_width()]
+        of = {"weights": 20, "cache": 10, "Python": 10} if "compiled" not in name else {"graph": 20, "Python": 5}
+        assert [bar.get_width() for bar in pieces] == pytest.approx([*of.values()])
+        ends = [0.0, *itertools.accumulate(of.values())][:-1]
+        assert [bar.get_x() for bar in pieces] == pytest.approx(ends)
+    assert {*panel.lines[0].get_xdata()} == {20.0}
+
+
 def test_growth_draws_what_was_measured_and_what_the_closed_form_or_else_the_least_says():
     picture = time_by_context(growing())
-    assert "At 4,096 tokens one more token of GPT-2 124M takes 4.1 s without a cache" in picture.words
+    begin = "At 4,096 tokens one more of GPT-2 124M takes 4.1 s without a cache, "
+    assert picture.words == f"{begin}0.12 s with concat, which copies all, and 0.18 s with dynamic"
     lines = picture.axes[0].lines
     marks = {each.get_label(): list(each.get_ydata()) for each in lines if not each.get_label().startswith("_")}
     assert marks["none"] == pytest.approx([0.064, 0.512, 4.096])

@@ -22,10 +22,12 @@ from PIL import Image
 
 from minigpt.__main__ import main
 from minigpt.cache import CACHES
-from minigpt.measure.timed import time_per_token
+from minigpt.measure.timed import profile, time_per_token
+from minigpt.measure.timed.profile import Profile
 from minigpt.measure.timed.time_per_token import TimePerToken
 from minigpt.show.plots import all as plots_all
 from minigpt.show.plots.all import FIGURES, index
+from minigpt.show.plots.profile import recorded_profile
 from minigpt.show.plots.style import DARK, LIGHT, LOOKS, SMALL, THEMES, Picture
 from minigpt.show.plots.time_a_token import recorded_times
 
@@ -260,3 +262,16 @@ def test_it_measures_time_only_when_asked_to_and_draws_and_records_it_where_it_i
     assert TimePerToken.load(file) == measured
     assert {path.name for path in tmp_path.iterdir()} == {"figures", "new"}
     assert recorded_times() == recorded
+
+
+def test_it_profiles_only_when_asked_to_and_draws_and_records_it_where_it_is_told(tmp_path, monkeypatch, capsys):
+    found = dataclasses.replace(recorded_profile(), machine=recorded_profile().machine | {"processor": "Pencil"})
+    monkeypatch.setattr(profile, "record", lambda: found)
+    monkeypatch.setattr(plots_all, "FIGURES", {"profile": FIGURES["profile"]})
+    out, file = tmp_path / "figures", tmp_path / "new" / "profile.json"
+    for arguments, processor in ([], recorded_profile().machine["processor"]), (["--profile", str(file)], "Pencil"):
+        assert not file.exists()
+        assert main(["figures", "--out", str(out), *arguments]) == 0
+        assert f"on {processor}, 1 thread" in (out / "README.md").read_text(encoding="utf-8")
+    assert Profile.load(file) == found
+    assert str(file) in capsys.readouterr().out

@@ -11,6 +11,7 @@ from minigpt.show.plots.flops_by_part import flops_by_part
 from minigpt.show.plots.growth import growing_weights, growth
 from minigpt.show.plots.ladder import ladder, moves
 from minigpt.show.plots.models import contexts, real_models
+from minigpt.show.plots.profile import profile, recorded_profile
 from minigpt.show.plots.quality import quality_against_bytes
 from minigpt.show.plots.recall import recall_by_distance
 from minigpt.show.plots.recorded import recorded_quality
@@ -24,8 +25,8 @@ from minigpt.show.plots.time_by_context import recorded_growth, time_by_context
 
 HOW = (
     "Drawn by `python -m minigpt figures`, each from a run, or from closed forms that equal what runs count; time and "
-    "quality from the runs recorded in `minigpt/measure/recorded`, which `python -m minigpt figures --measure FILE`, "
-    "`bench --json` and `quality` make anew."
+    "quality from the runs recorded in `minigpt/measure/recorded`, which `python -m minigpt figures --measure FILE "
+    "--profile FILE`, `bench --json` and `quality` make anew."
 )
 
 # name of the files: (what is drawn, how)
@@ -37,6 +38,7 @@ FIGURES = {
     "flops-by-part": (work, flops_by_part),
     "time-a-token": (recorded_times, time_a_token),
     "contestants": (recorded_race, contestants),
+    "profile": (recorded_profile, profile),
     "time-by-context": (recorded_growth, time_by_context),
     "bytes-held": (held, bytes_held),
     "models": (contexts, real_models),

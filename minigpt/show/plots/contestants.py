@@ -8,7 +8,7 @@ from minigpt.show.plots.style import Picture, Theme, drawn
 from minigpt.show.words import listed
 
 RECORDED = DATA / "bench.json"
-SHAPES = {"gpt2": "GPT-2 124M", "small": "a 4 x 128 GPT"}
+SHAPES = {"gpt2": "GPT-2 124M", "small": "a 4 x 128 GPT", "recall": "a 3 x 128 GPT"}
 
 
 def recorded_race() -> dict:

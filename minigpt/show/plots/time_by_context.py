@@ -18,21 +18,21 @@ def recorded_growth() -> dict:
 @drawn
 def time_by_context(result: dict, theme: Theme) -> Picture:
     """Marks for the medians of the first batch, hollow where the step is compiled; thin lines for what the closed forms
-    say. The result must have `none` and `dynamic`."""
+    say. The result must have `none`, `concat` and `dynamic`."""
     cells = [cell for cell in result["cells"] if cell["batch"] == result["cells"][0]["batch"]]
     tokens = [cell["context"] for cell in cells]
     times = {
         line["name"]: [cell["lines"][at]["times"][-1] for cell in cells] for at, line in enumerate(cells[0]["lines"])
     }
     powers = {each["name"]: each["exponent"] for each in result["growth"] if each["batch"] == cells[0]["batch"]}
-    slow, fast = (times[name][-1]["seconds"] for name in ("none", "dynamic"))
+    slow, copying, fast = (f"{times[name][-1]['seconds']:.2g} s" for name in ("none", "concat", "dynamic"))
     title, machine = SHAPES.get(result["model"], result["model"]), result["machine"]
     threads = f"{machine['threads']} thread{'s' * (machine['threads'] > 1)}"
     where = f"{machine['processor']}, {threads}, torch {machine['torch']}"
     growing = ", ".join(f"{name} {of[-1]['seconds']:.2g} (power {powers[name]:.2f})" for name, of in times.items())
     picture = Picture(
-        f"At {tokens[-1]:,} tokens one more token of {title}\ntakes {slow:.3g} s without a cache, "
-        f"{fast:.3g} s with one: {slow / fast:,.0f} times less",
+        f"At {tokens[-1]:,} tokens one more of {title} takes {slow} without a cache,\n"
+        f"{copying} with concat, which copies all, and {fast} with dynamic",
         f"Seconds for one more token of {title} against context, on log axes, medians of {result['rounds']} rounds on "
         f"{where}, with the power of the context as which each grows: at {tokens[-1]} tokens {growing}.",
         theme,
