@@ -1,6 +1,7 @@
 """minigpt: a GPT whose cached output is its uncached output.
 
 GPT(config), GPT.from_pretrained("recall"): the model; it generates. GPTConfig: its sizes. load_tokenizer: its text.
+Llama, LlamaConfig: the same of a Llama, Mistral, Qwen2 or Qwen3. load(name): the one or the other, as a folder has it.
 make_cache(name, model.config, ...): a cache; help(make_cache) lists them. CACHES: their classes by name.
 CacheError, CacheFull, ModelFileError: what is refused.
 """
@@ -14,6 +15,9 @@ __version__ = "0.1.0"
 _HOME = {
     "GPT": "model",
     "GPTConfig": "config",
+    "Llama": "llama",
+    "LlamaConfig": "llama_config",
+    "load": "loading",
     "load_tokenizer": "pretrained",
     "make_cache": "cache",
     "CACHES": "cache",
@@ -29,6 +33,9 @@ if TYPE_CHECKING:  # the same names, where editors and type checkers look for th
     from minigpt.cache import CacheFull as CacheFull
     from minigpt.cache import make_cache as make_cache
     from minigpt.config import GPTConfig as GPTConfig
+    from minigpt.llama import Llama as Llama
+    from minigpt.llama_config import LlamaConfig as LlamaConfig
+    from minigpt.loading import load as load
     from minigpt.model import GPT as GPT
     from minigpt.pretrained import ModelFileError as ModelFileError
     from minigpt.pretrained import load_tokenizer as load_tokenizer

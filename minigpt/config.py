@@ -1,19 +1,19 @@
-"""The sizes of a GPT, checked once."""
+"""The sizes of a model, checked once."""
 
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 LARGEST = 2**31 - 2  # of a size: positions beyond are taken (attention.NEVER)
 LeftOpen = int | Any  # may be given as None, and is a number from then on
 
 
 @dataclass(frozen=True, kw_only=True)
-class GPTConfig:
-    """The sizes of a GPT, and the rule of who sees whom.
+class Config:
+    """What caches and costs ask of any model: its sizes, and the rule of who sees whom.
 
     vocab_size: number of different tokens.
-    context: number of learned positions; the most tokens that the model can read.
+    context: number of positions; the most tokens that the model can read.
     n_layer, n_head, n_embd: blocks, query heads a block, and width.
     n_kv_head: key/value heads (None: n_head, plain multi-head attention). Fewer is grouped-query
         attention (Ainslie et al., arXiv 2305.13245): n_head / n_kv_head query heads share one key head.
@@ -21,7 +21,7 @@ class GPTConfig:
         layer its own (a hybrid model, as Gemma's; arXiv 2408.00118, section 2).
     sinks: the first few tokens, which everyone keeps seeing beside the window (Xiao et al.,
         arXiv 2309.17453, section 3).
-    n_inner: width of the MLP (None: 4 x n_embd). layer_norm_epsilon: as in GPT-2.
+    n_inner: width of the MLP.
 
     Raises ValueError when the sizes don't fit together.
     """
@@ -35,25 +35,20 @@ class GPTConfig:
     window: int | list | tuple | None = None
     sinks: int = 0
     n_inner: LeftOpen = None
-    layer_norm_epsilon: float = 1e-5
+    mlp_products: ClassVar[int]  # matrices of n_embd x n_inner in a block's MLP
 
     def __post_init__(self):
-        # A frozen dataclass lets its constructor fill in what was left open.
-        if self.n_kv_head is None:
-            object.__setattr__(self, "n_kv_head", self.n_head)
-        for name in ("vocab_size", "context", "n_layer", "n_head", "n_kv_head", "n_embd"):
+        self._fill("n_kv_head", self.n_head)
+        for name in ("vocab_size", "context", "n_layer", "n_head", "n_kv_head", "n_embd", "n_inner"):
             whole_number(name, getattr(self, name), least=1)
-        if self.n_inner is None:
-            object.__setattr__(self, "n_inner", 4 * self.n_embd)
-        whole_number("n_inner", self.n_inner, least=1)
-        if self.n_embd % self.n_head:
-            raise ValueError(f"n_embd {self.n_embd} can't be split into n_head {self.n_head} heads of equal size")
         if self.n_head % self.n_kv_head:
             raise ValueError(f"n_head {self.n_head} must be a multiple of n_kv_head {self.n_kv_head}")
         self._check_windows()
-        epsilon = self.layer_norm_epsilon
-        if not isinstance(epsilon, int | float) or isinstance(epsilon, bool) or not 0 < epsilon <= sys.float_info.max:
-            raise ValueError(f"layer_norm_epsilon must be a positive number, got {epsilon!r}")
+
+    def _fill(self, name: str, value) -> None:
+        """What was left open: only here may a frozen dataclass be changed."""
+        if getattr(self, name) is None:
+            object.__setattr__(self, name, value)
 
     def _check_windows(self):
         if isinstance(self.window, list | tuple):
@@ -67,6 +62,10 @@ class GPTConfig:
         if self.sinks and self.window is None:
             raise ValueError(f"sinks {self.sinks} without a window: full attention already sees the first tokens")
 
+    def _check_heads(self):
+        if self.n_embd % self.n_head:
+            raise ValueError(f"n_embd {self.n_embd} can't be split into n_head {self.n_head} heads of equal size")
+
     @property
     def windows(self) -> tuple:
         """How many tokens each layer sees, None where all."""
@@ -77,6 +76,26 @@ class GPTConfig:
         return self.n_embd // self.n_head
 
 
+@dataclass(frozen=True, kw_only=True)
+class GPTConfig(Config):
+    """The sizes of a GPT: those of every `Config`, and
+
+    n_inner: width of the MLP (None: 4 x n_embd). layer_norm_epsilon: as in GPT-2.
+
+    Raises ValueError when the sizes don't fit together.
+    """
+
+    layer_norm_epsilon: float = 1e-5
+    mlp_products = 2
+
+    def __post_init__(self):
+        whole_number("n_embd", self.n_embd, least=1)
+        self._fill("n_inner", 4 * self.n_embd)
+        super().__post_init__()
+        self._check_heads()
+        positive("layer_norm_epsilon", self.layer_norm_epsilon)
+
+
 def whole_number(name: str, value, least: int) -> int:
     """The value, if it is one that a size can have. Raises ValueError."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -84,3 +103,9 @@ def whole_number(name: str, value, least: int) -> int:
     if value > LARGEST:
         raise ValueError(f"{name} must be {LARGEST} at most, got {value}")
     return value
+
+
+def positive(name: str, value) -> None:
+    """Raises ValueError."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= sys.float_info.max:
+        raise ValueError(f"{name} must be a positive number, got {value!r}")

@@ -1,26 +1,18 @@
 """GPT-2's architecture (Radford et al., 2019), with grouped heads and windows as options of its config."""
 
-import copy
-import dataclasses
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from minigpt.arguments import check_numbers, check_positions, known_cache
 from minigpt.attention import attend, sees
-from minigpt.cache import KVCache, NoCache
+from minigpt.cache import KVCache
 from minigpt.config import GPTConfig
-from minigpt.from_transformers import speaks_transformers
-from minigpt.generate import Generation
-from minigpt.pretrained import Pretrained
+from minigpt.gpt2_format import GPT2Format
+from minigpt.language_model import LanguageModel
 from minigpt.uninitialised import without_init
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 
 class Attention(nn.Module):
@@ -66,8 +58,11 @@ class Block(nn.Module):
         return x + self.mlp(self.ln_2(x))
 
 
-class GPT(Generation, Pretrained, nn.Module):
+class GPT(LanguageModel):
     """A GPT-2 language model. Its output head is the token embedding (tied)."""
+
+    config: GPTConfig
+    form = GPT2Format()
 
     def __init__(self, config: GPTConfig):
         super().__init__()
@@ -88,37 +83,9 @@ class GPT(Generation, Pretrained, nn.Module):
                 # The projections back into x are scaled down by its 2 L additions, as in GPT-2.
                 nn.init.normal_(weights, std=0.02 / math.sqrt(2 * config.n_layer) if "c_proj" in name else 0.02)
 
-    @speaks_transformers
-    def forward(
-        self,
-        ids: Int[Tensor, "B T"],
-        positions: Int[Tensor, "B T"] | None = None,
-        cache: KVCache | None = None,
-    ) -> Float[Tensor, "B T V"]:
-        """Logits of the token after each of `ids`.
-
-        positions: (B, T); by default they go on from what the cache holds. NEVER marks padding.
-        cache: holds the tokens before `ids`, and takes these in. None: no cache.
-        Raises ValueError or CacheError before anything has changed, or with what takes it back.
-        """
-        cache = NoCache() if cache is None else known_cache(cache)
-        check_numbers("ids", ids, self.config.vocab_size, "the vocabulary")
-        B, T = ids.shape
-        cache.serve(self, B)
-        if positions is None and not (cache.plain and cache.length + T <= self.config.context):
-            positions = (cache.next_position + torch.arange(T, device=ids.device)).expand(B, T)
-        if positions is not None:
-            check_positions(positions, ids, self.config.context)
-        return self.lm_head(self.hidden(ids, positions, cache))
-
-    if TYPE_CHECKING:  # nn.Module's would take anything
-
-        def __call__(self, ids: Tensor, positions: Tensor | None = None, cache: KVCache | None = None) -> Tensor: ...
-
     def hidden(
         self, ids: Int[Tensor, "B T"], positions: Int[Tensor, "B T"] | None, cache: KVCache
     ) -> Float[Tensor, "B T C"]:
-        """The forward pass without its checks and its head."""
         cache.admit(positions, ids)  # refuses here, before anything has changed
         positions = cache.positions[:, -ids.shape[1] :]
         x = self.embed(ids, positions)
@@ -134,22 +101,6 @@ class GPT(Generation, Pretrained, nn.Module):
         """Logits, by the token embedding itself."""
         return F.linear(x, self.wte.weight)
 
-    def with_window(self, window: int | list[int | None], sinks: int = 0) -> "Self":
-        """This model, seeing only the last `window` tokens (a list: of each layer) and the first `sinks`. It shares the
-        weights.
-
-        The learned positions are what they were: the text still ends at the context.
-        """
-        windowed = copy.deepcopy(self, {id(weights): weights for weights in self.parameters()})
-        windowed.config = dataclasses.replace(self.config, window=window, sinks=sinks)
-        for block, its_own in zip(windowed.h, windowed.config.windows, strict=True):
-            block.attn.window, block.attn.sinks = its_own, sinks
-        return windowed
-
     @property
-    def dtype(self) -> torch.dtype:
-        return self.wte.weight.dtype
-
-    @property
-    def device(self) -> torch.device:
-        return self.wte.weight.device
+    def attentions(self) -> list[Attention]:
+        return [block.attn for block in self.h]

@@ -1,34 +1,10 @@
-"""Reads a model's files, which may come from anyone: only plain files are opened, and a config.json that asks for other
-mathematics than this model's is refused."""
+"""Reads a model's files, which may come from anyone: only plain files are opened."""
 
 import json
-import re
 import stat
 import sys
 from pathlib import Path
 
-from minigpt.config import GPTConfig
-
-# What config.json calls the sizes.
-SIZES = {
-    "vocab_size": "vocab_size",
-    "n_positions": "context",
-    "n_layer": "n_layer",
-    "n_head": "n_head",
-    "n_embd": "n_embd",
-    "n_inner": "n_inner",
-    "layer_norm_epsilon": "layer_norm_epsilon",
-}
-REQUIRED = "vocab_size", "n_positions", "n_layer", "n_head", "n_embd"
-# Keys that change the mathematics, and the only value of each that this model computes.
-FIXED = {
-    "scale_attn_weights": True,
-    "scale_attn_by_inverse_layer_idx": False,
-    "add_cross_attention": False,
-    "tie_word_embeddings": True,
-}
-ACTIVATIONS = "gelu_new", "gelu_pytorch_tanh"  # two names of one function
-LARGEST_SIZE = 2**28  # accepted in config.json: a product of three still fits in 64 bits
 LARGEST_JSON = 100 * 2**20  # bytes of config.json, tokenizer.json and the index
 
 
@@ -36,32 +12,14 @@ class ModelFileError(ValueError):
     """A model file is missing, damaged or of another kind. The message names the file and the tensor or key."""
 
 
-def read_config(path: Path) -> GPTConfig:
-    """The GPTConfig of a config.json. Raises ModelFileError for any that GPT-2's mathematics doesn't cover."""
+def read_settings(path: Path) -> dict:
+    """The content of a config.json."""
     if not path.exists():
         raise ModelFileError(
             f"{path}: no such file, but a model's folder has config.json and model.safetensors (or its shards), as "
             "save_pretrained writes them, and tokenizer.json for text: name such a folder"
         )
-    settings = read_json(path)
-    if settings.get("model_type") != "gpt2":
-        raise ModelFileError(f"{path}: model_type is {settings.get('model_type')!r}, this reads 'gpt2'")
-    for key, only in FIXED.items():
-        if settings.get(key, only) != only:
-            raise ModelFileError(f"{path}: {key} is {settings[key]!r}, which changes the mathematics; only {only!r}")
-    activation = settings.get("activation_function", ACTIVATIONS[0])
-    if activation not in ACTIVATIONS:
-        raise ModelFileError(f"{path}: activation_function is {activation!r}; only {' or '.join(ACTIVATIONS)}")
-    missing = [key for key in REQUIRED if key not in settings]
-    if missing:
-        raise ModelFileError(f"{path}: {', '.join(missing)} missing")
-    for key in SIZES.keys() & settings.keys():
-        if isinstance(settings[key], int) and settings[key] > LARGEST_SIZE:
-            raise ModelFileError(f"{path}: {key} is {settings[key]}, which no model has: {LARGEST_SIZE} at most")
-    try:
-        return GPTConfig(**{ours: settings[theirs] for theirs, ours in SIZES.items() if theirs in settings})
-    except (ValueError, TypeError) as error:
-        raise ModelFileError(f"{path}: {re.sub('^context', 'n_positions', str(error))}") from error
+    return read_json(path)
 
 
 def read_json(path: Path) -> dict:

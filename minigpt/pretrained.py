@@ -1,83 +1,82 @@
-"""Hugging Face's GPT-2 format: a model is loaded from a folder or by its name, and saved to a folder."""
+"""Hugging Face's format: a model is loaded from a folder or by its name, and saved to a folder."""
 
 import dataclasses
 import json
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import nn
 
-from minigpt.config import GPTConfig
+from minigpt.config import Config
+from minigpt.file_format import FileFormat
 from minigpt.from_transformers import speaks_transformers
-from minigpt.model_files import ACTIVATIONS, FIXED, LARGEST_JSON, SIZES, ModelFileError, check_file, read_config
+from minigpt.model_files import LARGEST_JSON, ModelFileError, check_file, read_settings
 from minigpt.places import Device, Dtype, usable_device, usable_dtype
 from minigpt.uninitialised import without_init
-from minigpt.weight_files import INDEX, WEIGHTS, check_headers, read_headers, read_tensors
+from minigpt.weight_files import HEAD, INDEX, WEIGHTS, check_headers, read_headers, read_tensors
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 BUNDLED = {"recall": Path(__file__).parent / "recall" / "weights"}
+SPECIAL = "bos_token_id", "eos_token_id", "pad_token_id"
 
 
 class Pretrained(nn.Module):
-    """What makes a model load and save itself."""
+    """What makes a model load and save itself. special_tokens: what its config.json said of them; nothing here uses it,
+    and it is saved again."""
 
-    config: GPTConfig
+    config: Config
+    form: FileFormat
+    special_tokens: dict[str, Any] = dict.fromkeys(SPECIAL)
 
     @classmethod
     @speaks_transformers
     def from_pretrained(cls, name: str | os.PathLike[str], dtype: Dtype = None, device: Device = None) -> "Self":
-        """Load a GPT from a folder, the bundled one ("recall"), or one of the Hugging Face hub by its name.
+        """Load a model of this kind from a folder, the bundled one ("recall"), or one of the Hugging Face hub by its
+        name. (`minigpt.load` takes whichever kind is there.)
 
-        name: a folder with config.json and model.safetensors (or its shards) in transformers' GPT-2 format;
+        name: a folder with config.json and model.safetensors (or its shards) in transformers' format;
             else a name, looked up among the bundled models, in the local hub cache, then on the hub.
         dtype, device: of the parameters (None: torch's defaults, whatever the file holds).
         Raises ModelFileError, and returns no half-built model.
         """
         device, dtype = usable_device(device), usable_dtype(dtype)
-        folder = model_folder(name)
-        config = read_config(folder / "config.json")
-        stored = read_headers(folder)
+        folder, form = model_folder(name), cls.form
+        settings = read_settings(folder / "config.json")
+        config = form.config(folder / "config.json", settings)
+        stored = read_headers(folder, form)
         if config.n_layer > len(stored):
             raise ModelFileError(f"{folder}: n_layer is {config.n_layer}, but there are only {len(stored)} tensors")
-        check_headers(folder, stored, file_shapes(cls, config))
+        shapes = file_shapes(cls, config)
+        check_headers(folder, stored, shapes)
         model = without_memory(cls, config)
-        tensors = read_tensors(stored, device, dtype)  # they become the parameters
-        state = {name: tensors[name].T if is_conv1d(name) else tensors[name] for name, _ in model.named_parameters()}
-        model.load_state_dict(state, assign=True)
+        tensors = read_tensors(stored, shapes, form.embedding, device, dtype)  # they become the parameters
+        state = {
+            name: tensors[form.name(name)].T if form.transposed(name) else tensors[form.name(name)]
+            for name, _ in model.named_parameters()
+        }
+        model.load_state_dict(state, assign=True, strict=False)  # a tied head comes with its embedding
+        model.special_tokens = {key: settings[key] for key in SPECIAL if key in settings}
         return model.requires_grad_(True).eval()
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Write config.json and model.safetensors, which transformers' AutoModelForCausalLM loads as GPT-2.
+        """Write config.json and model.safetensors, which transformers' AutoModelForCausalLM loads.
 
-        Raises ValueError for what GPT-2's format can't say (grouped heads, window, sinks): transformers would
-        load such a folder without a word and compute something else.
+        Raises ValueError for what the format can't say (as GPT-2's grouped heads, a window, or sinks): transformers
+        would load such a folder without a word and compute something else.
         """
-        config = self.config
-        if config.n_kv_head != config.n_head:
-            heads = f"n_kv_head {config.n_kv_head}, n_head {config.n_head}"
-            raise ValueError(f"GPT-2's format has no grouped heads: {heads}")
-        if config.window is not None:
-            raise ValueError(f"GPT-2's format has no window: window {config.window}, sinks {config.sinks}")
+        form, dtype = self.form, str(self.dtype).removeprefix("torch.")
+        settings = form.settings(self.config) | {"dtype": dtype} | dict.fromkeys(SPECIAL) | self.special_tokens
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        settings = {theirs: getattr(config, ours) for theirs, ours in SIZES.items()}
-        settings |= FIXED | {
-            "architectures": ["GPT2LMHeadModel"],
-            "model_type": "gpt2",
-            "activation_function": ACTIVATIONS[0],
-            "bos_token_id": None,
-            "eos_token_id": None,
-            "dtype": str(self.dtype).removeprefix("torch."),
-        }
         tensors = {
-            "transformer." + name: (parameter.T if is_conv1d(name) else parameter).detach().contiguous()
+            in_file(form, name): (parameter.T if form.transposed(name) else parameter).detach().contiguous()
             for name, parameter in self.named_parameters()
         }
         # Each file is written whole beside its place, then moved into it: a crash leaves no half-written model.
@@ -97,12 +96,20 @@ def without_memory(cls, config):
 
 def file_shapes(cls, config) -> dict[str, tuple[int, ...]]:
     """Name and shape of each tensor in the file of such a model. One layer is built: the others are like it."""
-    shapes = {}
-    for name, parameter in without_memory(cls, dataclasses.replace(config, n_layer=1)).named_parameters():
-        shape = tuple(parameter.shape)
-        for layer in range(config.n_layer if name.startswith("h.0.") else 1):
-            shapes[name.replace("h.0.", f"h.{layer}.", 1)] = shape[::-1] if is_conv1d(name) else shape
+    shapes, form = {}, cls.form
+    one = dataclasses.replace(config, n_layer=1, window=config.windows[0], sinks=0)
+    for name, parameter in without_memory(cls, one).named_parameters():
+        shape, first = tuple(parameter.shape), f"{form.block}0."
+        for layer in range(config.n_layer if name.startswith(first) else 1):
+            key = form.name(name).replace(first, f"{form.block}{layer}.", 1)
+            shapes[key] = shape[::-1] if form.transposed(name) else shape
     return shapes
+
+
+def in_file(form: FileFormat, parameter: str) -> str:
+    """Its whole name there: the head alone has no prefix."""
+    name = form.name(parameter)
+    return name if name == HEAD else form.prefix + name
 
 
 def load_tokenizer(name: str | os.PathLike[str]) -> Tokenizer:
@@ -144,8 +151,3 @@ def model_folder(name: str | os.PathLike[str]) -> Path:
         raise ModelFileError(
             f"{name}: no such folder, not in the local hub cache, and the hub did not give it ({error})"
         ) from error
-
-
-def is_conv1d(name: str) -> bool:
-    """Whether GPT-2's file stores this weight as (in, out), the transpose of what nn.Linear has."""
-    return re.search(r"\.c_(attn|fc|proj)\.weight$", name) is not None

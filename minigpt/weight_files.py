@@ -2,7 +2,7 @@
 ever opened."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -10,30 +10,32 @@ from typing import NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 
+from minigpt.file_format import FileFormat
 from minigpt.model_files import ModelFileError, check_file, read_json
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 DTYPES = "F64", "F32", "F16", "BF16"
-EMBEDDING, HEAD = "wte.weight", "lm_head.weight"
+HEAD = "lm_head.weight"
 
 
 class Stored(NamedTuple):
-    """A tensor as its file's header describes it. name: that in the file, mostly GPT-2's own after `transformer.`."""
+    """A tensor as its file's header describes it. name: that in the file, with its prefix."""
 
     path: Path
     name: str
     shape: tuple[int, ...]
 
 
-def read_headers(folder: Path) -> dict[str, Stored]:
-    """The tensors in a folder's weight files, under GPT-2's names. Only names and shapes are read, no numbers."""
+def read_headers(folder: Path, form: FileFormat) -> dict[str, Stored]:
+    """The tensors in a folder's weight files, by their names without the format's prefix. Only names and shapes are
+    read, no numbers."""
     stored: dict[str, Stored] = {}
     for path in weight_files(folder):
         with open_weights(path) as file:
             for name in file.keys():  # noqa: SIM118 (not a dict)
-                key = name.removeprefix("transformer.")  # the original checkpoint goes without
-                if re.fullmatch(r"h\.\d+\.attn\.(bias|masked_bias)", key):
-                    continue  # the causal mask, which the original checkpoint carries as a buffer
+                key = name.removeprefix(form.prefix)
+                if re.fullmatch(form.unread, key):
+                    continue
                 if key in stored:
                     first = stored[key].path
                     raise ModelFileError(f"{path}: tensor {name} is here for the second time, the first in {first}")
@@ -57,21 +59,25 @@ def check_headers(folder: Path, stored: dict[str, Stored], wanted: dict[str, tup
             raise ModelFileError(f"{path}: tensor {key} has shape {got}, config.json says {shape}")
 
 
-def read_tensors(stored: dict[str, Stored], device: torch.device, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """Copies of the tensors, so that no later change of a file changes a model. An output head must be tied."""
+def read_tensors(
+    stored: dict[str, Stored], wanted: Container[str], embedding: str, device: torch.device, dtype: torch.dtype
+) -> dict[str, torch.Tensor]:
+    """Copies of the wanted tensors, so that no later change of a file changes a model. An output head that is not
+    wanted must be the embedding."""
     tensors = {}
     for path in dict.fromkeys(each.path for each in stored.values()):
         with open_weights(path) as file:
             for key, (home, name, _) in stored.items():
-                if home == path and key != HEAD:
+                if home == path and key in wanted:
                     tensors[key] = file.get_tensor(name).to(device, dtype, copy=True)
                     if not all(bound.isfinite() for bound in tensors[key].aminmax()):
                         raise ModelFileError(
                             f"{path}: tensor {name} has NaN or infinity in it, as {dtype}: take another copy of the "
                             "file, or a dtype that reaches further"
                         )
-    if HEAD in stored and not torch.equal(as_stored(stored[HEAD]), as_stored(stored[EMBEDDING])):
-        raise ModelFileError(f"{stored[HEAD].path}: {HEAD} is not {EMBEDDING}; only a tied head")
+    spare = HEAD in stored and HEAD not in wanted
+    if spare and not torch.equal(as_stored(stored[HEAD]), as_stored(stored[embedding])):
+        raise ModelFileError(f"{stored[HEAD].path}: {HEAD} is not {embedding}; config.json says a tied head")
     return tensors
 
 

@@ -11,7 +11,7 @@ from minigpt.cache.options import CacheOptions, listing, options_of
 from minigpt.cache.quantized import QuantizedCache
 from minigpt.cache.sliding import SlidingWindowCache
 from minigpt.cache.static import StaticCache
-from minigpt.config import GPTConfig
+from minigpt.config import Config
 from minigpt.from_transformers import INSTEAD
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ CACHES: dict[str, type[KVCache]] = {
 }
 
 
-def make_cache(name: str, config: GPTConfig, **options: "Unpack[CacheOptions]") -> KVCache:
+def make_cache(name: str, config: Config, **options: "Unpack[CacheOptions]") -> KVCache:
     """An empty cache of that name, for the model of that config (`model.config`). Raises ValueError."""
     known = cache_options(name)
-    if not isinstance(config, GPTConfig):
+    if not isinstance(config, Config):
         raise ValueError(
             f"make_cache wants the config of the model to be served, as model.config, got a {type(config).__name__}"
         )

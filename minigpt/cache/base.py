@@ -7,7 +7,7 @@ from minigpt.cache import checks
 from minigpt.cache.measured import Measured
 from minigpt.cache.state import State, alone, lasting
 from minigpt.cache.text import Text
-from minigpt.config import GPTConfig, whole_number
+from minigpt.config import Config, whole_number
 from minigpt.places import Device, Dtype, usable_device, usable_dtype
 
 
@@ -66,7 +66,7 @@ class Cache(State, KVCache):
     """
 
     @lasting
-    def __init__(self, config: GPTConfig, batch_size: int = 1, dtype: Dtype = None, device: Device = None):
+    def __init__(self, config: Config, batch_size: int = 1, dtype: Dtype = None, device: Device = None):
         self.config, self.dtype, self.device = config, usable_dtype(dtype), usable_device(device)
         self.become(**self.empty(whole_number("batch_size", batch_size, least=1)))
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from minigpt.cache import checks
 from minigpt.cache.base import KVCache
-from minigpt.config import GPTConfig
+from minigpt.config import Config
 from minigpt.places import Device, Dtype
 
 
@@ -20,9 +20,7 @@ class NoCache(KVCache):
     keeps = False
     moves = "keeps nothing, so that each step is fed all of a text that grows"
 
-    def __init__(
-        self, config: GPTConfig | None = None, batch_size: int = 1, dtype: Dtype = None, device: Device = None
-    ):
+    def __init__(self, config: Config | None = None, batch_size: int = 1, dtype: Dtype = None, device: Device = None):
         """Takes the arguments of every cache, so that it can replace any; it needs none of them."""
         self.fed: dict[int, Tensor] = {}  # by thread: the positions of the pass under way
 

@@ -7,7 +7,7 @@ from minigpt.cache import checks
 from minigpt.cache.dynamic import ConcatCache
 from minigpt.cache.errors import CacheError
 from minigpt.cache.state import alone, lasting
-from minigpt.config import GPTConfig, whole_number
+from minigpt.config import Config, whole_number
 from minigpt.places import Device, Dtype
 
 
@@ -27,7 +27,7 @@ class SlidingWindowCache(ConcatCache):
 
     def __init__(
         self,
-        config: GPTConfig,
+        config: Config,
         batch_size: int = 1,
         chunk: int | None = None,
         dtype: Dtype = None,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from minigpt.cache.errors import CacheError
 from minigpt.cache.text import Text
-from minigpt.config import GPTConfig
+from minigpt.config import Config
 
 Verb = TypeVar("Verb", bound=Callable)
 TAKING_OVER = threading.Lock()
@@ -49,7 +49,7 @@ class State:
     """text: the tokens so far. kv: each layer's keys and values. layers_written: how many layers have stored the newest
     chunk. unfinished: the verb that was interrupted while it wrote in place."""
 
-    config: GPTConfig
+    config: Config
     dtype: torch.dtype
     device: torch.device
     text: Text

@@ -9,7 +9,7 @@ from minigpt.attention import NEVER
 from minigpt.cache import checks
 from minigpt.cache.base import Cache
 from minigpt.cache.state import alone, lasting
-from minigpt.config import GPTConfig, whole_number
+from minigpt.config import Config, whole_number
 from minigpt.places import Device, Dtype
 
 
@@ -27,7 +27,7 @@ class StaticCache(Cache):
 
     def __init__(
         self,
-        config: GPTConfig,
+        config: Config,
         batch_size: int = 1,
         max_cache_len: int | None = None,
         dtype: Dtype = None,

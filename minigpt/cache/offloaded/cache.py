@@ -14,7 +14,7 @@ from minigpt.cache.offloaded.pinned import PinnedLayers
 from minigpt.cache.offloaded.storage import Storage, storage_errors
 from minigpt.cache.state import alone, lasting
 from minigpt.cache.static import StaticCache
-from minigpt.config import GPTConfig
+from minigpt.config import Config
 from minigpt.places import Device, Dtype
 
 
@@ -30,7 +30,7 @@ class Offloaded(Cache):
 
     storage: Storage
 
-    def __init__(self, config: GPTConfig, batch_size: int = 1, *, folder: str | Path | None, **options):
+    def __init__(self, config: Config, batch_size: int = 1, *, folder: str | Path | None, **options):
         self.folder, self.process = None if folder is None else Path(folder).resolve(), os.getpid()
         super().__init__(config, batch_size, **options)
 
@@ -111,7 +111,7 @@ class OffloadedCache(Offloaded, DynamicCache):
 
     def __init__(
         self,
-        config: GPTConfig,
+        config: Config,
         batch_size: int = 1,
         folder: str | Path | None = None,
         dtype: Dtype = None,
@@ -128,7 +128,7 @@ class OffloadedStaticCache(Offloaded, StaticCache):
 
     def __init__(
         self,
-        config: GPTConfig,
+        config: Config,
         batch_size: int = 1,
         max_cache_len: int | None = None,
         folder: str | Path | None = None,

@@ -12,7 +12,7 @@ from minigpt.cache.errors import CacheError
 from minigpt.cache.quantized.codec import Codec
 from minigpt.cache.quantized.explain import Explanation, explain
 from minigpt.cache.quantized.options import codecs
-from minigpt.config import GPTConfig, whole_number
+from minigpt.config import Config, whole_number
 from minigpt.places import Device, Dtype, usable_dtype
 
 
@@ -32,7 +32,7 @@ class QuantizedCache(Cache):
 
     def __init__(
         self,
-        config: GPTConfig,
+        config: Config,
         batch_size: int = 1,
         backend: str = "quanto",
         nbits: int | None = None,

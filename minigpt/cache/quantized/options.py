@@ -7,7 +7,7 @@ import torch
 
 from minigpt.cache.quantized.codec import Codec, group_shape
 from minigpt.cache.quantized.formats import Float8, HalfQuadratic, MinMax
-from minigpt.config import GPTConfig
+from minigpt.config import Config
 
 
 class Backend(NamedTuple):
@@ -31,7 +31,7 @@ Choice = tuple[str | None, int | None]  # the name of a group, or transformers' 
 
 
 def codecs(
-    config: GPTConfig, backend: str, nbits: int | None, size: int, keys: Choice, values: Choice, dtype: torch.dtype
+    config: Config, backend: str, nbits: int | None, size: int, keys: Choice, values: Choice, dtype: torch.dtype
 ) -> tuple[Codec, Codec]:
     """That of the keys and that of the values. Raises ValueError for what doesn't fit."""
     if backend not in BACKENDS:

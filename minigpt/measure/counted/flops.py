@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from minigpt.cache import NoCache
-from minigpt.config import GPTConfig
+from minigpt.config import Config
 from minigpt.measure.forms.flops import Flops
 from minigpt.model import GPT
 from minigpt.pretrained import without_memory
@@ -48,7 +48,7 @@ class Shapes(NoCache):
 
 
 @torch.no_grad()
-def flops_of_shapes(config: GPTConfig, new: int, slots: int, logit_rows: int, rows: int = 1) -> Flops:
+def flops_of_shapes(config: Config, new: int, slots: int, logit_rows: int, rows: int = 1) -> Flops:
     """FLOPs of a forward pass of `new` tokens over so many slots, counted without computing it: the model's own layers
     run on meta tensors, so a model of any size will do. logit_rows: tokens whose logits are made, in each of the
     batch's `rows`."""

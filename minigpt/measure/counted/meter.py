@@ -6,14 +6,14 @@ from torch import Tensor
 
 from minigpt.attention import NEVER
 from minigpt.cache import KVCache
-from minigpt.config import GPTConfig
+from minigpt.config import Config
 from minigpt.measure.counted.observer import Observer
 
 
 class Meter(Observer):
     """Counts how often the keys and values of each position were computed, in each layer, over all rows of a batch."""
 
-    def __init__(self, cache: KVCache, config: GPTConfig):
+    def __init__(self, cache: KVCache, config: Config):
         super().__init__(cache)
         self.fed: list[int] = []  # tokens of each pass
         self.times: Int[Tensor, "L P"] = torch.zeros(config.n_layer, config.context, dtype=torch.int64)

@@ -8,7 +8,7 @@ from minigpt.arguments import plan
 from minigpt.attention import NEVER
 from minigpt.cache import KVCache
 from minigpt.cache_arguments import new_cache
-from minigpt.config import GPTConfig
+from minigpt.config import Config
 from minigpt.generate import steps
 from minigpt.measure.counted.observer import Observer
 from minigpt.sampling import greedy
@@ -21,7 +21,7 @@ class Recomputed(Observer):
     rows of the batch. NaN where the position was not computed in that pass, or for the first time.
     """
 
-    def __init__(self, cache: KVCache, config: GPTConfig):
+    def __init__(self, cache: KVCache, config: Config):
         super().__init__(cache)
         self.config = config
         self.difference: Float[Tensor, "L P"] = torch.full((config.n_layer, config.context), torch.nan)

@@ -12,7 +12,7 @@ from minigpt.arguments import plan
 from minigpt.attention import NEVER, sees
 from minigpt.cache import KVCache
 from minigpt.cache_arguments import new_cache
-from minigpt.config import GPTConfig
+from minigpt.config import Config
 from minigpt.generate import steps
 from minigpt.measure.counted.flops import counting, flops_of
 from minigpt.measure.counted.meter import Meter
@@ -63,7 +63,7 @@ class Tracer(Meter):
     It looks at every operation of the cache, which is slow: time nothing here.
     """
 
-    def __init__(self, cache: KVCache, config: GPTConfig, counter: FlopCounterMode):
+    def __init__(self, cache: KVCache, config: Config, counter: FlopCounterMode):
         super().__init__(cache, config)
         self.config, self.counter = config, counter
         self._passes: list[Pass] = []

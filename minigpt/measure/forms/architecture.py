@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
-from minigpt.config import GPTConfig
+from minigpt.config import Config
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a model keeps for each token in each layer. Made from a GPTConfig (`architecture_of`) or from a real model's
+    """What a model keeps for each token in each layer. Made from a Config (`architecture_of`) or from a real model's
     config.json (`real_models.load`).
 
     kept: for each thing that is kept, its number of heads and their size. Keys and values; in multi-head latent
@@ -39,6 +39,6 @@ class Architecture:
         return sum(layers * of(window) for window, layers in Counter(self.windows).items())
 
 
-def architecture_of(config: GPTConfig) -> Architecture:
+def architecture_of(config: Config) -> Architecture:
     kept = dict.fromkeys(("keys", "values"), (config.n_kv_head, config.head_size))
     return Architecture(kept, config.windows, config.context, config.sinks)

@@ -11,7 +11,7 @@ logits: "last", for the last token fed, which is all that generating needs; or "
 
 from dataclasses import dataclass, fields
 
-from minigpt.config import GPTConfig
+from minigpt.config import Config
 from minigpt.measure.forms.pairs import Slots, prompt_pairs, seen_pairs, seen_pairs_again, step_pairs, text_pairs
 from minigpt.measure.forms.sums import triangle
 from minigpt.measure.forms.weights import head_weights, mlp_weights, projection_weights
@@ -40,7 +40,7 @@ class Flops:
         return Flops(*(getattr(self, part.name) - getattr(other, part.name) for part in fields(self)))
 
 
-def flops(config: GPTConfig, tokens: int, pairs: int, logit_rows: int) -> Flops:
+def flops(config: Config, tokens: int, pairs: int, logit_rows: int) -> Flops:
     """FLOPs of feeding so many tokens.
 
     pairs: of a query and a key, as attention computes them, over all layers for one head. logit_rows: tokens whose
@@ -57,7 +57,7 @@ def flops(config: GPTConfig, tokens: int, pairs: int, logit_rows: int) -> Flops:
 
 
 def prefill_flops(
-    config: GPTConfig,
+    config: Config,
     prompt: int,
     *,
     attention: str,
@@ -78,7 +78,7 @@ def prefill_flops(
 
 
 def decode_flops(
-    config: GPTConfig, tokens: int, *, attention: str, batch: int = 1, slots: Slots = None, steps: int = 1
+    config: Config, tokens: int, *, attention: str, batch: int = 1, slots: Slots = None, steps: int = 1
 ) -> Flops:
     """FLOPs of decoding the last `steps` of so many tokens, one by one. GPT-2, one step: 2 P + 4 L C x tokens, for P
     weights. slots: see prefill_flops."""
@@ -89,7 +89,7 @@ def decode_flops(
 
 
 def cached_flops(
-    config: GPTConfig, prompt: int, new_tokens: int, *, logits: str, prefill_chunk_size: int | None = None, **ways
+    config: Config, prompt: int, new_tokens: int, *, logits: str, prefill_chunk_size: int | None = None, **ways
 ) -> Flops:
     """FLOPs of a whole generation with a cache: a prefill makes the first new token, each decode step one more.
 
@@ -102,7 +102,7 @@ def cached_flops(
 
 
 def uncached_flops(
-    config: GPTConfig, prompt: int, new_tokens: int, *, attention: str, logits: str, batch: int = 1
+    config: Config, prompt: int, new_tokens: int, *, attention: str, logits: str, batch: int = 1
 ) -> Flops:
     """FLOPs of a whole generation without a cache: each step is fed the whole text, from `prompt` to `fed` tokens.
 

@@ -3,7 +3,7 @@
 import itertools
 from dataclasses import fields
 
-from minigpt.config import GPTConfig
+from minigpt.config import Config
 from minigpt.measure.forms.architecture import Architecture, architecture_of
 from minigpt.measure.forms.caches import FORMS
 from minigpt.measure.forms.forward_pass import ForwardPass, KVCost
@@ -11,7 +11,7 @@ from minigpt.measure.forms.forward_pass import ForwardPass, KVCost
 
 def kv_costs(
     name: str,
-    config: GPTConfig,
+    config: Config,
     prompt: int,
     new_tokens: int,
     *,
@@ -38,7 +38,7 @@ def kv_costs(
 
 
 def kv_cost_of_decode(
-    name: str, config: GPTConfig, tokens: int, *, itemsize: int, batch: int = 1, prompt: int = 1, **options
+    name: str, config: Config, tokens: int, *, itemsize: int, batch: int = 1, prompt: int = 1, **options
 ) -> KVCost:
     """The cost of decoding the last of so many tokens, after a prompt that was fed whole: the last entry of `kv_costs`,
     computed by itself. tokens: at least prompt + 2."""

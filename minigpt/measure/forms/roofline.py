@@ -5,43 +5,43 @@ once a forward pass, new keys and values are written, and those that a query see
 layer is left out: it can stay on the chip.
 """
 
-from minigpt.config import GPTConfig
+from minigpt.config import Config
 from minigpt.measure.forms.architecture import architecture_of
 from minigpt.measure.forms.flops import decode_flops, prefill_flops
 from minigpt.measure.forms.weights import weights
 
 
-def prefill_nbytes(config: GPTConfig, prompt: int, *, itemsize: int, batch: int = 1) -> int:
+def prefill_nbytes(config: Config, prompt: int, *, itemsize: int, batch: int = 1) -> int:
     """Bytes of the weights, and of the prompt's keys and values, written once and read once."""
     return weights(config) * itemsize + batch * 2 * prompt * kv_nbytes(config, itemsize)
 
 
-def decode_nbytes(config: GPTConfig, tokens: int, *, itemsize: int, batch: int = 1) -> int:
+def decode_nbytes(config: Config, tokens: int, *, itemsize: int, batch: int = 1) -> int:
     """Bytes of decoding the last of `tokens`: the weights, its own keys and values written, and those it sees read."""
     model = architecture_of(config)
     seen = model.over_layers(lambda window: tokens if window is None else min(tokens, window + model.sinks))
     return weights(config) * itemsize + batch * (model.layers + seen) * model.numbers * itemsize
 
 
-def kv_nbytes(config: GPTConfig, itemsize: int) -> int:
+def kv_nbytes(config: Config, itemsize: int) -> int:
     """Bytes of one token's keys and values: 2 L K D b, b being the itemsize."""
     model = architecture_of(config)
     return model.layers * model.numbers * itemsize
 
 
-def prefill_intensity(config: GPTConfig, prompt: int, *, itemsize: int, batch: int = 1) -> float:
+def prefill_intensity(config: Config, prompt: int, *, itemsize: int, batch: int = 1) -> float:
     """FLOPs a byte in a prefill. Each weight that is read serves every token of the prompt."""
     work = prefill_flops(config, prompt, attention="causal", logits="last", batch=batch)
     return work.total / prefill_nbytes(config, prompt, itemsize=itemsize, batch=batch)
 
 
-def decode_intensity(config: GPTConfig, tokens: int, *, itemsize: int, batch: int = 1) -> float:
+def decode_intensity(config: Config, tokens: int, *, itemsize: int, batch: int = 1) -> float:
     """FLOPs a byte in a decode step. A weight serves one token of each row, a key or value that of its own row."""
     work = decode_flops(config, tokens, attention="causal", batch=batch)
     return work.total / decode_nbytes(config, tokens, itemsize=itemsize, batch=batch)
 
 
-def decode_attention_intensity(config: GPTConfig, itemsize: int) -> float:
+def decode_attention_intensity(config: Config, itemsize: int) -> float:
     """FLOPs a byte of attention alone: 4 L H D for the 2 L K D b bytes of each token seen, that is 2 (H / K) / b,
     whatever the batch and the length."""
     return 2 * config.n_head / config.n_kv_head / itemsize

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from minigpt.cache import CACHES
-from minigpt.config import GPTConfig
+from minigpt.config import Config
 from minigpt.measure.counted.run import Run
 
 Continuation = tuple[Int[Tensor, "1 new"], Float[Tensor, "1 new V"]]  # the new tokens, and the logits behind each
@@ -46,7 +46,7 @@ class Line:
     mean_times: float
 
 
-def line(name: str, config: GPTConfig, runs: list[Run], oracle: Continuation, none: list[Run], prompt: int) -> Line:
+def line(name: str, config: Config, runs: list[Run], oracle: Continuation, none: list[Run], prompt: int) -> Line:
     cached = runs[0].tokens[:, prompt:], runs[0].logits
     first, difference = first_difference(cached, oracle)
     exact, exact_difference = first_difference(cached, (none[0].tokens[:, prompt:], none[0].logits))

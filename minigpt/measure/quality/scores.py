@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from minigpt.config import GPTConfig
+from minigpt.config import Config
 from minigpt.measure.forms.caches import FORMS
 from minigpt.measure.forms.generation import kv_costs
 from minigpt.measure.quality.interval import bootstrap, wilson
@@ -81,7 +81,7 @@ def score(model, setting: Setting, reference: Reference, chunk: int = CHUNK) -> 
     )
 
 
-def held(config: GPTConfig, setting: Setting, tokens: int = PROMPT_TOKENS) -> list[int]:
+def held(config: Config, setting: Setting, tokens: int = PROMPT_TOKENS) -> list[int]:
     """Bytes of keys and values that a cache of one row holds after each token, by its closed form. config: with the
     setting's window."""
     sizes = {"chunk": 1, "max_cache_len": config.context}  # fed one at a time; as many slots as by default
