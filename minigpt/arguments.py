@@ -65,7 +65,7 @@ def check_numbers(name: str, given, end: int, limit: str) -> None:
 def check_positions(positions, ids: Tensor, context: int) -> None:
     """As the context says, and of the shape of ids; padding stands at NEVER."""
     real = positions.masked_fill(positions == NEVER, 0) if isinstance(positions, Tensor) else positions
-    check_numbers("positions", real, context, "the context, whose positions were learned")
+    check_numbers("positions", real, context, "the context")
     if positions.shape != ids.shape:
         raise ValueError(f"positions must have the shape of ids, {tuple(ids.shape)}, got {tuple(positions.shape)}")
 

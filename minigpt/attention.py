@@ -22,15 +22,16 @@ Mask = Bool[Tensor, "#B 1 T S"]
 
 
 def sees(
-    q_pos: Int[Tensor, "B T"], k_pos: Int[Tensor, "B S"], window: int | None = None, sinks: int = 0
+    q_pos: Int[Tensor, "B T"], k_pos: Int[Tensor, "B *T S"], window: int | None = None, sinks: int = 0
 ) -> Bool[Tensor, "B 1 T S"]:
     """The one rule of who sees whom: True where the query at q_pos may look at the key at k_pos.
 
     A token sees itself and all before it; with a window only the last `window` of these, and with
     sinks also those whose position is below `sinks`. A padded query stands at NEVER, so it sees at
-    least itself: no row of the mask is empty. Its result is not used.
+    least itself: no row of the mask is empty. Its result is not used. k_pos may also be (B, T, S), with a
+    row of slots for each query.
     """
-    q, k = q_pos.unsqueeze(1).unsqueeze(3), k_pos.unsqueeze(1).unsqueeze(1)  # (B, 1, T, 1), (B, 1, 1, S)
+    q, k = q_pos.unsqueeze(1).unsqueeze(3), k_pos.view(len(k_pos), 1, -1, k_pos.shape[-1])  # (B, 1, T, 1), (B, 1, 1, S)
     mask = k <= q
     if window is not None:
         near = k > q - window

@@ -26,7 +26,7 @@ USUAL: dict[str, dict[str, Any]] = {
     "qwen3": {"num_key_value_heads": 32, "head_dim": 128, "sliding_window": 4096, "max_window_layers": 28},
 }
 FIXED: dict[str, tuple] = {
-    "hidden_act": ("silu", "swish"),
+    "hidden_act": ("silu", "swish"),  # two names of one function
     "partial_rotary_factor": (1, None),
     "quantization_config": (None,),
 }

@@ -40,7 +40,7 @@ class KVCache(Measured):
 
     def update(
         self, k: Float[Tensor, "B T K D"], v: Float[Tensor, "B T K D"], layer: int
-    ) -> tuple[Float[Tensor, "B S K D"], Float[Tensor, "B S K D"], Int[Tensor, "B S"] | None]:
+    ) -> tuple[Float[Tensor, "B S K D"], Float[Tensor, "B S K D"], Int[Tensor, "B *T S"] | None]:
         """Keep a layer's new keys and values. Returns all slots' keys, values and positions (NEVER: empty); None may
         stand for the positions where there is one new token which is known to see every slot."""
         raise NotImplementedError

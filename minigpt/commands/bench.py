@@ -119,8 +119,8 @@ def open_models(options) -> dict:
     """The model by dtype, the same weights in each."""
     import torch
 
+    from minigpt.loading import load
     from minigpt.measure.timed.shapes import in_dtype, random_model
-    from minigpt.model import GPT
 
     check_window(options)
     if options.new_tokens < 2:
@@ -130,7 +130,7 @@ def open_models(options) -> dict:
         )
     fed = max(options.context) + options.new_tokens - 1  # the last new token is never fed
     if options.shape is None:
-        model = GPT.from_pretrained(options.model, dtype=torch.float32, device=options.device)
+        model = load(options.model, dtype=torch.float32, device=options.device)
     elif options.model != "recall":
         raise ValueError(f"--shape {options.shape} has random weights, --model {options.model} its own: give one")
     else:

@@ -7,11 +7,11 @@ def open_model(options):
     """The model of the command line, and the folder that it came from."""
     import torch
 
-    from minigpt.model import GPT
+    from minigpt.loading import load
     from minigpt.pretrained import model_folder
 
     check_window(options)
-    model = GPT.from_pretrained(options.model, dtype=getattr(torch, options.dtype), device=options.device)
+    model = load(options.model, dtype=getattr(torch, options.dtype), device=options.device)
     return fitted(model, options), model_folder(options.model)
 
 

@@ -95,7 +95,7 @@ def test_contexts_and_batches_are_numbers_or_doublings():
             ["--model", "a-folder-that-is-not-there", "--sinks", "4"],
             "--sinks 4 are kept beside a window: add --window N",
         ),
-        (["--peer", "ctranslate2", "--window", "8"], "a peer computes GPT-2's own attention"),
+        (["--peer", "ctranslate2", "--window", "8"], "GPT-2's format has no window"),
     ],
 )
 def test_what_cannot_be_raced_is_refused_at_the_door(arguments, says, capsys):

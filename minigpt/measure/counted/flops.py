@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from minigpt.cache import NoCache
 from minigpt.config import Config
+from minigpt.loading import model_of
 from minigpt.measure.forms.flops import Flops
-from minigpt.model import GPT
 from minigpt.pretrained import without_memory
 
 
@@ -29,7 +29,7 @@ def flops_of(counter: FlopCounterMode) -> Flops:
     """The count so far, split by module, and within attention by kind of product (batched, or with weights)."""
     counts = counter.get_flop_counts()
     whole = sum(counts.get("Global", {}).values())
-    attn, mlp = ([of for name, of in counts.items() if name.endswith(end)] for end in (".attn", ".mlp"))
+    attn, mlp = ([of for name, of in counts.items() if name.endswith(end)] for end in ("attn", ".mlp"))
     attention = sum(of.get(torch.ops.aten.bmm, 0) for of in attn)
     projections = sum(sum(of.values()) for of in attn) - attention
     mlps = sum(sum(of.values()) for of in mlp)
@@ -40,6 +40,7 @@ class Shapes(NoCache):
     """Gives attention so many slots that are meta tensors: a shape, no data."""
 
     def __init__(self, slots: int):
+        super().__init__()
         self.slots = slots
 
     def update(self, k, v, layer):
@@ -52,11 +53,7 @@ def flops_of_shapes(config: Config, new: int, slots: int, logit_rows: int, rows:
     """FLOPs of a forward pass of `new` tokens over so many slots, counted without computing it: the model's own layers
     run on meta tensors, so a model of any size will do. logit_rows: tokens whose logits are made, in each of the
     batch's `rows`."""
-    with torch.device("meta"):
-        model, x = without_memory(GPT, config), torch.empty(rows, new, config.n_embd)
-        positions = torch.empty(rows, new, dtype=torch.int64)
+    model, ids = without_memory(model_of(config), config), torch.empty(rows, new, dtype=torch.int64, device="meta")
     with counting() as counter:
-        for block in model.h:
-            x = block(x, positions, Shapes(slots))
-        model.lm_head(x[:, new - logit_rows :])
+        model.lm_head(model.hidden(ids, None, Shapes(slots))[:, new - logit_rows :])
     return flops_of(counter)

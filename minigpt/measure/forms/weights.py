@@ -1,5 +1,5 @@
-"""How many weights a model multiplies by. L layers, C wide, H query heads and K key/value heads of D channels, an MLP of
-width M, V tokens of vocabulary."""
+"""How many weights a model multiplies by. L layers, C wide, H query heads and K key/value heads of D channels, an MLP
+of width M, V tokens of vocabulary."""
 
 from minigpt.config import Config
 

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from minigpt.attention import NEVER, attend, sees
-from minigpt.cache import QuantizedCache
+from minigpt.attention import NEVER
+from minigpt.cache import NoCache, QuantizedCache
 from minigpt.cache.quantized.codec import Codec
 
 
@@ -17,20 +17,25 @@ def logits_reading_rounded(
 
     cache: tells what it rounds, and how; it is not changed. chunks: the tokens of each chunk that it would be fed.
     """
-    slot, pads = torch.arange(ids.shape[1], device=ids.device), positions == NEVER
-    counts = (rounded_by(codec, chunks, cache.residual_length) for codec in cache.codecs)
-    keys, values = (slot < torch.tensor(count, device=ids.device)[:, None] for count in counts)  # (T, T)
-    # Each token has four slots, its key and its value rounded or exact, of which the mask lets each query see one.
-    reads = torch.cat([keys & values, keys & ~values, ~keys & values, ~keys & ~values], dim=1)  # (T, 4 T)
-    x = model.embed(ids, positions)
-    for block in model.h:
-        q, k, v = block.attn.qkv(block.ln_1(x))
-        k2, v2 = (rounded(codec, each, pads) for codec, each in zip(cache.codecs, (k, v), strict=True))
-        k, v = torch.cat([k2, k2, k, k], dim=1), torch.cat([v2, v, v2, v], dim=1)
-        mask = sees(positions, positions.repeat(1, 4), block.attn.window, block.attn.sinks) & reads
-        x = x + block.attn.c_proj(attend(q, k, v, mask).flatten(2))
-        x = x + block.mlp(block.ln_2(x))
-    return model.lm_head(model.ln_f(x))
+    return model.lm_head(model.hidden(ids, positions, ReadingRounded(cache, chunks)))
+
+
+class ReadingRounded(NoCache):
+    """Gives each token four slots, its key and its value rounded or exact, and shows each query one of them."""
+
+    def __init__(self, cache: QuantizedCache, chunks: list[int]):
+        super().__init__()
+        self.codecs = cache.codecs
+        counts = (rounded_by(codec, chunks, cache.residual_length) for codec in cache.codecs)
+        slot = torch.arange(sum(chunks), device=cache.device)
+        keys, values = (slot < torch.tensor(count, device=cache.device)[:, None] for count in counts)  # (T, T)
+        self.reads = torch.cat([keys & values, keys & ~values, ~keys & values, ~keys & ~values], dim=1)  # (T, 4 T)
+
+    def update(self, k, v, layer):
+        pads = self.positions == NEVER
+        k2, v2 = (rounded(codec, each, pads) for codec, each in zip(self.codecs, (k, v), strict=True))
+        shown = self.positions.repeat(1, 4)[:, None].masked_fill(~self.reads, NEVER)  # (B, T, 4 T)
+        return torch.cat([k2, k2, k, k], dim=1), torch.cat([v2, v, v2, v], dim=1), shown
 
 
 def rounded(codec: Codec, x: Float[Tensor, "B T K D"], pads: Bool[Tensor, "B T"]) -> Float[Tensor, "B T K D"]:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from minigpt.cache import CACHES, NoCache
 from minigpt.cache_arguments import new_cache
+from minigpt.language_model import LanguageModel
 from minigpt.measure.counted.run import served_by
-from minigpt.model import GPT
 
 Generate = Callable[..., Int[Tensor, "B N"]]  # of ids, a number of new tokens and a streamer: the whole text
 COMPILED = "static", "sliding_window"  # their shapes stand still, so a decode step can be one graph
@@ -27,7 +27,7 @@ class Contestant:
     """
 
     name: str
-    model: GPT
+    model: LanguageModel
     cache: str
     exact: bool
     generate: Generate
@@ -38,7 +38,7 @@ class Contestant:
         return CACHES[self.cache].keeps
 
 
-def ours(model: GPT, cache: str, compiled: bool = False) -> Contestant:
+def ours(model: LanguageModel, cache: str, compiled: bool = False) -> Contestant:
     """`generate` through the named cache, by a model with a window if the cache needs one."""
     served, how = served_by(cache, model), {"compile": True} if compiled else {}
 
@@ -50,7 +50,7 @@ def ours(model: GPT, cache: str, compiled: bool = False) -> Contestant:
     return Contestant(f"{cache} compiled" if compiled else cache, served, cache, exact, generate, moves=not compiled)
 
 
-def slots_for(model: GPT, cache: str, ids: Int[Tensor, "B T"], new_tokens: int):
+def slots_for(model: LanguageModel, cache: str, ids: Int[Tensor, "B T"], new_tokens: int):
     """An empty cache with room for just this text, if it has a fixed number of slots. The last token takes none."""
     return new_cache(model, len(ids), ids.shape[1] + new_tokens - 1, cache, {})
 
@@ -90,7 +90,7 @@ def as_uncached(contestant: Contestant, text: Int[Tensor, "B N"], prompt: int) -
 
 @functools.lru_cache(maxsize=4)  # most contestants come to the same text, and at long ones a pass takes a while
 @torch.inference_mode()
-def picks(model: GPT, rows: tuple[tuple[int, ...], ...], prompt: int) -> tuple[int, float]:
+def picks(model: LanguageModel, rows: tuple[tuple[int, ...], ...], prompt: int) -> tuple[int, float]:
     """How many new tokens have the highest logit, and how far the others are below it: one uncached pass over a row."""
     same, behind = 0, 0.0
     for row in torch.tensor(rows, device=model.device).split(1):

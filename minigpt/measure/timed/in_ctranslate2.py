@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from minigpt.config import GPTConfig
+
 
 def generator(model):
     """Its Generator, on as many threads as torch has. Token i goes by the name "i", so it needs no tokenizer.
@@ -16,6 +18,8 @@ def generator(model):
         import ctranslate2
     except ImportError as error:
         raise ValueError("--peer ctranslate2 needs it installed: pip install ctranslate2") from error
+    if not isinstance(model.config, GPTConfig):
+        raise ValueError(f"--peer ctranslate2 is for a GPT, whose weights are translated here, not for {model.config}")
     dtype, device = str(model.dtype).removeprefix("torch."), model.device.type
     known = ctranslate2.get_supported_compute_types(device)
     if dtype not in known:

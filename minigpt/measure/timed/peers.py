@@ -7,17 +7,19 @@ from typing import Any
 
 import torch
 
+from minigpt.language_model import LanguageModel
 from minigpt.measure.timed.contestants import Contestant, Generate, exact_in
 from minigpt.measure.timed.in_ctranslate2 import generator, translated
-from minigpt.model import GPT
 
 
-def peer(name: str, model: GPT) -> Contestant:
+def peer(name: str, model: LanguageModel) -> Contestant:
     """Raises ValueError for an unknown name, where the library is not installed, and for a model that it can't have."""
     if name not in PEERS:
         raise ValueError(f"no peer is named {name!r}; there are {', '.join(PEERS)} (put spaces between)")
-    if model.config.window is not None or model.config.n_kv_head != model.config.n_head:
-        raise ValueError("a peer computes GPT-2's own attention: leave out --window, and take a model of as many heads")
+    try:
+        model.form.settings(model.config)
+    except ValueError as error:
+        raise ValueError(f"{error}, and a peer computes what a file can say: leave out --window") from error
     return Contestant(name, model, "dynamic", exact_in(model.dtype), PEERS[name](model))
 
 
@@ -44,15 +46,17 @@ def transformers(model, cache: str = "dynamic", compiled: bool = False) -> Gener
 
 @lru_cache(maxsize=1)
 def in_transformers(model):
-    """transformers' GPT-2 with the model's weights, in its dtype, where it is."""
+    """transformers' own with the model's weights, in its dtype, where it is. No token ends a text."""
     try:
-        from transformers import GPT2LMHeadModel, logging
+        from transformers import AutoModelForCausalLM, logging
     except ImportError as error:
         raise ValueError("--peer transformers needs it installed: pip install transformers") from error
     logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
-        return GPT2LMHeadModel.from_pretrained(folder, dtype=model.dtype).to(model.device).eval()
+        theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=model.dtype).to(model.device).eval()
+    theirs.generation_config.eos_token_id = None
+    return theirs
 
 
 def ctranslate2(model) -> Generate:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from minigpt.config import GPTConfig
+from minigpt.language_model import LanguageModel
 from minigpt.measure.forms.real_models import GPT2, RECALL, content, gpt_sizes
 from minigpt.model import GPT
 from minigpt.places import usable_device
@@ -36,6 +37,6 @@ def random_model(name: str, context: int, device=None, seed: int = 0) -> GPT:
     return model.requires_grad_(False).to(usable_device(device))
 
 
-def in_dtype(model: GPT, dtype: torch.dtype) -> GPT:
+def in_dtype(model: LanguageModel, dtype: torch.dtype) -> LanguageModel:
     """A copy of the model with its weights in that dtype."""
     return copy.deepcopy(model).to(dtype)
