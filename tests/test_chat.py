@@ -21,7 +21,7 @@ TEMPLATES = {
         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     ),
     "special tokens": "{{ bos_token }}[INST] {{ messages[0]['content'] | trim }} [/INST]{{ nothing }}",
-    "lines and indents": "{% for message in messages %}\n  {% if true %}\n{{ message.content }}\n  {% endif %}\n{% endfor %}\n",
+    "lines and indents": "{% for each in messages %}\n  {% if 1 %}\n{{ each.content }}\n  {% endif %}\n{% endfor %}\n",
 }
 MESSAGES = ["Hello?", "  two\nlines ", "{{ bos_token }} is text", ""]
 
@@ -74,14 +74,16 @@ def talking(tmp_path):
 def test_generate_writes_the_answer_alone_and_ends_it(beams, talking, capsys):
     model, tokenizer = GPT.from_pretrained("recall"), load_tokenizer("recall")
     ids = torch.tensor([tokenizer.encode("HAMLET.\n").ids])
-    answer = model.generate(ids, max_new_tokens=20, num_beams=2 if beams else 1)[0, ids.shape[1] :].tolist()
-    assert main(["generate", "HAMLET", "--chat", "--model", str(talking), "--new-tokens", "20", *beams]) == 0
-    assert capsys.readouterr().out == tokenizer.decode(answer) + "\n"
-
     settings = json.loads((talking / "config.json").read_text())
-    (talking / "config.json").write_text(json.dumps(settings | {"eos_token_id": answer[5]}))
-    assert main(["generate", "HAMLET", "--chat", "--model", str(talking), "--new-tokens", "20", *beams]) == 0
-    assert capsys.readouterr().out == tokenizer.decode(answer[: answer.index(answer[5]) + 1]) + "\n"
+    lengths = []
+    for eos in (None, tokenizer.encode("\n").ids[0]):
+        how = {"max_new_tokens": 20, "num_beams": 2 if beams else 1, "eos_token_id": eos}
+        answer = model.generate(ids, **how)[0, ids.shape[1] :].tolist()
+        (talking / "config.json").write_text(json.dumps(settings | {"eos_token_id": eos}))
+        assert main(["generate", "HAMLET", "--chat", "--model", str(talking), "--new-tokens", "20", *beams]) == 0
+        assert capsys.readouterr().out == tokenizer.decode(answer) + "\n"
+        lengths.append(len(answer))
+    assert lengths[1] < lengths[0] == 20
 
 
 @pytest.mark.parametrize("command", [["generate", "HAMLET"], ["compare"], ["race"]], ids=lambda command: command[0])
