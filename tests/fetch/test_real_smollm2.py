@@ -1,4 +1,4 @@
-"""The real model: the folder that `fetch` makes of the package holds what transformers reads from the package."""
+"""The real model: `fetch` makes of the package what transformers reads there; it answers, with each cache the same."""
 
 from importlib.util import find_spec
 
@@ -12,7 +12,12 @@ pytest.importorskip("gguf", reason="pip install gguf")
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
+from minigpt.__main__ import main
+from minigpt.cache import CACHES
+from minigpt.chat import chat_prompt
 from minigpt.fetch.smollm2 import fetch, packaged
+from minigpt.loading import load
+from minigpt.pretrained import load_tokenizer
 
 # No blanks before a digit: there transformers 5.24 splits as GPT-2 does, not as the file says (see test_gguf.py).
 TEXTS = [
@@ -54,3 +59,34 @@ def test_its_logits_are_those_that_transformers_reads(folder, theirs):
     ours = LlamaForCausalLM.from_pretrained(folder)
     other = AutoModelForCausalLM.from_pretrained(**theirs, dtype=torch.float32)
     assert (ours(ids).logits - other(ids).logits).abs().max() < 1e-4
+
+
+QUESTION = "What is the capital of France?"
+
+
+def test_it_answers(folder, capsys):
+    assert main(["generate", QUESTION, "--chat", "--model", str(folder), "--new-tokens", "12"]) == 0
+    assert "Paris" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return load(folder, dtype=torch.float32)
+
+
+@pytest.fixture(scope="module")
+def uncached(folder, model):
+    """What it generates without a cache; with and without a window."""
+    ids = torch.tensor([load_tokenizer(folder).encode(chat_prompt(folder, QUESTION)).ids])
+    models = {True: model.with_window(32), False: model}
+    return ids, {window: each.generate(ids, max_new_tokens=12, use_cache=False) for window, each in models.items()}
+
+
+@pytest.mark.parametrize("name", [name for name, cache in CACHES.items() if not cache.lossy and name != "none"])
+def test_every_exact_cache_generates_what_the_uncached_model_does(name, model, uncached):
+    ids, texts = uncached
+    needs = CACHES[name].needs_window
+    window = {"cache_config": {"window": 32}} if needs else {}
+    text = model.generate(ids, max_new_tokens=12, cache_implementation=name, **window)
+    assert torch.equal(text, texts[needs])
+    assert ids.shape[1] > 32
