@@ -18,6 +18,7 @@ from minigpt.chat import chat_prompt
 from minigpt.fetch.smollm2 import fetch, packaged
 from minigpt.loading import load
 from minigpt.pretrained import load_tokenizer
+from minigpt.recall import plain_english
 
 # No blanks before a digit: there transformers 5.24 splits as GPT-2 does, not as the file says (see test_gguf.py).
 TEXTS = [
@@ -90,3 +91,13 @@ def test_every_exact_cache_generates_what_the_uncached_model_does(name, model, u
     text = model.generate(ids, max_new_tokens=12, cache_implementation=name, **window)
     assert torch.equal(text, texts[needs])
     assert ids.shape[1] > 32
+
+
+def test_it_remembers_through_a_cache_what_a_window_forgets(folder, model, monkeypatch):
+    monkeypatch.setattr(plain_english, "BINS", plain_english.BINS[:1])
+    right = {}
+    for name, each in {"none": model, "dynamic": model, "sliding_window": model.with_window(32, 4)}.items():
+        shares, chance = plain_english.recall_in_plain_english(each, load_tokenizer(folder), name, questions=5)
+        right[name] = shares[250]
+    assert right["none"] == right["dynamic"] > 2 * chance[250]
+    assert right["sliding_window"] < right["dynamic"]
