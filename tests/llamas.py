@@ -1,16 +1,12 @@
-"""Random tiny Llamas of each family, ours and transformers' with the same weights."""
+"""Random tiny Llamas of each family, transformers' own and ours with the same weights."""
 
 import functools
+import tempfile
 
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    LlamaConfig,
-    MistralConfig,
-    PreTrainedConfig,
-    Qwen2Config,
-    Qwen3Config,
-)
+from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
+
+import minigpt
 
 SIZES = {
     "vocab_size": 61,
@@ -20,19 +16,20 @@ SIZES = {
     "num_key_value_heads": 2,
     "hidden_size": 32,
     "intermediate_size": 40,
+    "rms_norm_eps": 1e-5,
     "bos_token_id": None,
     "eos_token_id": None,
-    "pad_token_id": None,
 }
-# Of the six planes of 12 channels it leaves the first, slows two in part, and the others by the whole factor.
+# Of the six planes of 12 channels it leaves the first, slows three in part, and two by the whole factor.
 LLAMA3 = {
     "rope_type": "llama3",
-    "rope_theta": 500.0,
+    "rope_theta": 20.0,
     "factor": 4.0,
     "low_freq_factor": 1.0,
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 32,
 }
+FULL, SLIDING = "full_attention", "sliding_attention"
 WINDOW = {"use_sliding_window": True, "sliding_window": 6}
 FAMILIES = {
     "llama": (LlamaConfig, {}),
@@ -44,11 +41,8 @@ FAMILIES = {
     "mistral": (MistralConfig, {"sliding_window": 5}),
     "mistral, no window": (MistralConfig, {"sliding_window": None, "head_dim": 6}),
     "qwen2": (Qwen2Config, {"tie_word_embeddings": True}),
-    "qwen2, last layers slide": (Qwen2Config, {**WINDOW, "max_window_layers": 1}),
-    "qwen2, layers in turn": (
-        Qwen2Config,
-        {**WINDOW, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]},
-    ),
+    "qwen2, the last layers slide": (Qwen2Config, {**WINDOW, "max_window_layers": 1}),
+    "qwen2, layers in turn": (Qwen2Config, {**WINDOW, "layer_types": [SLIDING, FULL, SLIDING]}),
     "qwen3": (Qwen3Config, {"head_dim": 16}),
     "qwen3, biases, all slide": (
         Qwen3Config,
@@ -57,29 +51,28 @@ FAMILIES = {
 }
 
 
-def their_config(family: str) -> PreTrainedConfig:
-    kind, own = FAMILIES[family]
-    return kind(**{**SIZES, **own}, rms_norm_eps=1e-5)
-
-
 @functools.cache
 def theirs(family: str):
     """transformers' own, in float64, drawn so that every parameter and every position matters."""
+    kind, its_own = FAMILIES[family]
     with torch.random.fork_rng(devices=[]):
-        model = AutoModelForCausalLM.from_config(their_config(family)).double()
-    for number, (name, module) in enumerate(model.named_modules()):
-        if "lm_head" not in name or not model.config.tie_word_embeddings:
-            spread_own(module, number)
-    return model.eval()
-
-
-def spread_own(module, seed):
-    """Its own parameters, and not those of the modules in it. Matrices that make queries and keys are drawn larger, or
-    attention would hardly tell one position from another."""
-    generator = torch.Generator().manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(kind(**{**SIZES, **its_own})).double().eval()
+    generator = torch.Generator().manual_seed(len(family))
     with torch.no_grad():
-        for parameter in module.parameters(recurse=False):
+        for name, parameter in model.named_parameters():  # a tied head is not among them
             noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-            parameter.copy_(noise * (0.3 if parameter.ndim == 1 else 2 * parameter.shape[-1] ** -0.5))
-            if parameter.ndim == 1 and "Norm" in type(module).__name__:
-                parameter.add_(1)
+            scale = 0.3 if parameter.ndim == 1 else 2 * parameter.shape[-1] ** -0.5
+            parameter.copy_(noise * scale + ("norm" in name))
+    return model
+
+
+@functools.cache
+def ours(family: str):
+    """What is loaded from the folder that transformers saves."""
+    with tempfile.TemporaryDirectory() as folder:
+        theirs(family).save_pretrained(folder)
+        return minigpt.load(folder, dtype=torch.float64)
+
+
+def slides(family: str) -> bool:
+    return ours(family).config.window is not None

@@ -19,7 +19,8 @@ def add_weights(command):
     command.add_argument(
         "--model",
         default="recall",
-        help="a folder in Hugging Face's GPT-2 format, or a name: %(default)s, or one of the hub, as gpt2",
+        help="a folder of a GPT-2, Llama, Mistral, Qwen2 or Qwen3 in Hugging Face's format, or a name: %(default)s, or "
+        "one of the hub, as gpt2",
     )
     command.add_argument("--window", type=count, metavar="N", help="let the model see only the last N tokens")
     command.add_argument("--sinks", type=from_zero, default=0, metavar="N", help="... and the first N (%(default)s)")

@@ -29,7 +29,7 @@ def flops_of(counter: FlopCounterMode) -> Flops:
     """The count so far, split by module, and within attention by kind of product (batched, or with weights)."""
     counts = counter.get_flop_counts()
     whole = sum(counts.get("Global", {}).values())
-    attn, mlp = ([of for name, of in counts.items() if name.endswith(end)] for end in ("attn", ".mlp"))
+    attn, mlp = ([of for name, of in counts.items() if name.endswith(end)] for end in ((".attn", ".self_attn"), ".mlp"))
     attention = sum(of.get(torch.ops.aten.bmm, 0) for of in attn)
     projections = sum(sum(of.values()) for of in attn) - attention
     mlps = sum(sum(of.values()) for of in mlp)

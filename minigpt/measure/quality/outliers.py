@@ -9,6 +9,8 @@ import copy
 
 import torch
 
+from minigpt.config import GPTConfig
+
 
 @torch.no_grad()
 def scale_key_channel(model, layer: int, head: int, channel: int, factor: float):
@@ -18,6 +20,8 @@ def scale_key_channel(model, layer: int, head: int, channel: int, factor: float)
     was, to rounding. Raises ValueError for a layer, a head or a channel that the model doesn't have.
     """
     config = model.config
+    if not isinstance(config, GPTConfig):
+        raise ValueError("a GPT alone can be given an outlier: a Llama turns channels in pairs")
     for name, number, end in [
         ("layer", layer, config.n_layer),
         ("head", head, config.n_kv_head),

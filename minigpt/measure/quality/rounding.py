@@ -1,7 +1,7 @@
 """What rounding does to keys, values, attention scores, weights and outputs, each by itself, in a real model."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -40,13 +40,24 @@ class RoundingError:
 @torch.no_grad()
 def heads(model, ids: Int[Tensor, "B T"]) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Queries (B, T, H, D), keys and values (B, T, K, D) of each layer, as the model computes them for that text."""
-    cache, found = NoCache(), []
-    cache.admit(None, ids)
-    x = model.embed(ids, cache.positions)
-    for block in model.h:
-        found.append(block.attn.qkv(block.ln_1(x)))
-        x = block(x, cache.positions, cache)
-    return found
+    watched: list[tuple[Tensor, Tensor, Tensor]] = []
+    model = model.with_window([*model.config.windows], model.config.sinks)  # a copy, which is spoilt here
+    for attention in model.attentions:
+        attention.qkv = Watched(attention.qkv, watched)
+    model.hidden(ids, None, NoCache())
+    return watched
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A function of which all results are kept."""
+
+    function: Callable
+    results: list
+
+    def __call__(self, *given):
+        self.results.append(self.function(*given))
+        return self.results[-1]
 
 
 @torch.no_grad()

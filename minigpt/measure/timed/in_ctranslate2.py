@@ -19,7 +19,7 @@ def generator(model):
     except ImportError as error:
         raise ValueError("--peer ctranslate2 needs it installed: pip install ctranslate2") from error
     if not isinstance(model.config, GPTConfig):
-        raise ValueError(f"--peer ctranslate2 is for a GPT, whose weights are translated here, not for {model.config}")
+        raise ValueError(f"--peer ctranslate2 takes a GPT's weights, got a {type(model.config).__name__}: leave it out")
     dtype, device = str(model.dtype).removeprefix("torch."), model.device.type
     known = ctranslate2.get_supported_compute_types(device)
     if dtype not in known:
