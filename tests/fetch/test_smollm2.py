@@ -65,3 +65,8 @@ def test_what_is_there_is_left_as_it_is(there, said, here, capsys):
     assert main(["fetch", "smollm2"]) == 2
     assert said in capsys.readouterr().err
     assert (here / there / "mine.txt").read_text() == "mine"
+
+
+def test_a_model_that_was_not_fetched_is_told_so(here, capsys):
+    assert main(["generate", "Hello?", "--model", "smollm2"]) == 2
+    assert "no such folder here: the command `fetch smollm2` makes it" in capsys.readouterr().err
