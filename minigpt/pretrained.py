@@ -136,9 +136,19 @@ def model_folder(name: str | os.PathLike[str]) -> Path:
         raise ModelFileError(
             f"{name}: no such folder: give one with config.json and model.safetensors, or a name, such as recall"
         )
+    if name == "smollm2":
+        raise ModelFileError("smollm2: no such folder here: the command `fetch smollm2` makes it")
     from huggingface_hub import snapshot_download  # takes a while to import, and only names need it
 
-    files = ["config.json", "tokenizer.json", WEIGHTS, INDEX, "model-*-of-*.safetensors"]
+    files = [
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+        WEIGHTS,
+        INDEX,
+        "model-*-of-*.safetensors",
+    ]
     try:
         folder = Path(snapshot_download(name, allow_patterns=files, local_files_only=True))
         if (folder / WEIGHTS).exists() or (folder / INDEX).exists():

@@ -445,8 +445,14 @@ def test_help_is_80_columns_wide_at_most(command, monkeypatch, capsys):
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("sizes", [{"vocab_size": 1023, "context": 512}, {"vocab_size": 1024, "context": 503}])
-@pytest.mark.parametrize("command", ["recall", "quality"])
+@pytest.mark.parametrize(
+    ("command", "sizes"),
+    [
+        ("recall", {"vocab_size": 1024, "context": 503}),
+        ("quality", {"vocab_size": 1024, "context": 503}),
+        ("quality", {"vocab_size": 1023, "context": 512}),
+    ],
+)
 def test_a_model_that_can_not_read_the_questions_is_told_so(command, sizes, tmp_path, capsys):
     GPT(GPTConfig(**sizes, n_layer=1, n_head=1, n_embd=8)).save_pretrained(tmp_path)
     assert main([command, "--model", str(tmp_path)]) == 2

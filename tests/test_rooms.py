@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "minigpt"
 ROOMS = [
     "proof",
     "recall",
+    "fetch",
     "measure.forms",
     "measure.counted",
     "measure.timed",

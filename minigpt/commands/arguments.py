@@ -33,6 +33,12 @@ def add_weights(command):
     )
 
 
+def add_chat(command):
+    command.add_argument(
+        "--chat", action="store_true", help="the prompt is a message, in the model's chat template (as of smollm2)"
+    )
+
+
 def add_new_tokens(command, default):
     command.add_argument(
         "--new-tokens", type=count, default=default, metavar="N", help="how many tokens to add (%(default)s)"

@@ -3,7 +3,7 @@
 import json
 
 from minigpt.commands import EXIT_DIFFERENT, EXIT_OK
-from minigpt.commands.arguments import add_caches, add_json, add_model, add_new_tokens, add_seed, from_zero
+from minigpt.commands.arguments import add_caches, add_chat, add_json, add_model, add_new_tokens, add_seed, from_zero
 from minigpt.commands.compare_fields import FIELDS
 from minigpt.commands.opening import cache_names, open_model, open_prompt, workers
 
@@ -22,6 +22,7 @@ I must be here confin'd by you,
 def declare(command):
     add_model(command)
     command.add_argument("--prompt", default=PROMPT, help="the text to continue")
+    add_chat(command)
     add_new_tokens(command, default=96)
     how = command.add_mutually_exclusive_group()
     add_seed(how, 0, "of the drawn text, the same for each cache (%(default)s)")

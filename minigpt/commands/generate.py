@@ -1,7 +1,16 @@
 """A text, written while it is generated."""
 
 from minigpt.commands import EXIT_OK
-from minigpt.commands.arguments import above_zero, add_model, add_new_tokens, add_seed, count, from_zero, share
+from minigpt.commands.arguments import (
+    above_zero,
+    add_chat,
+    add_model,
+    add_new_tokens,
+    add_seed,
+    count,
+    from_zero,
+    share,
+)
 from minigpt.commands.opening import cache_name, open_model, open_prompt
 
 SUMMARY = "continue a prompt, and write the text as it comes"
@@ -10,6 +19,7 @@ DRAWING = {"temperature": 1.0, "top_k": 50, "top_p": 1.0, "seed": None}  # unles
 
 def declare(command):
     command.add_argument("prompt", help="the text to continue")
+    add_chat(command)
     add_model(command)
     add_new_tokens(command, default=128)
     command.add_argument("--cache", default="dynamic", metavar="NAME", help="which cache (%(default)s)")
@@ -42,11 +52,14 @@ def run(options) -> int:
     model, folder = open_model(options)
     model = served_by(name, model)
     tokenizer, ids = open_prompt(options, model, folder)
-    stream = TextStream(tokenizer, lambda text: print(visible(text), end="", flush=True))
+    stream = TextStream(tokenizer, lambda text: print(visible(text), end="", flush=True), skip_prompt=options.chat)
+    if options.chat:  # a turn ends where the model says so
+        how["eos_token_id"] = model.special_tokens.get("eos_token_id")
     how |= {"do_sample": options.do_sample, "num_beams": options.num_beams, "cache_implementation": name}
     if options.num_beams == 1:
         model.generate(ids, max_new_tokens=options.new_tokens, streamer=stream, **how)
     else:  # which beam is best is known only at the end
-        stream.put(model.generate(ids, max_new_tokens=options.new_tokens, **how))
+        stream.put(ids)
+        stream.put(model.generate(ids, max_new_tokens=options.new_tokens, **how)[:, ids.shape[1] :])
         stream.end()
     return EXIT_OK

@@ -47,6 +47,7 @@ def open_prompt(options, model, folder):
     """The tokenizer, and the prompt as (1, T) ids."""
     import torch
 
+    from minigpt.chat import chat_prompt
     from minigpt.pretrained import load_tokenizer
 
     tokenizer = load_tokenizer(folder)
@@ -54,7 +55,10 @@ def open_prompt(options, model, folder):
         options.prompt.encode()
     except UnicodeEncodeError as error:
         raise ValueError("the prompt is not UTF-8 text") from error
-    ids = tokenizer.encode(options.prompt).ids
+    if options.chat:  # the template names the special tokens itself
+        ids = tokenizer.encode(chat_prompt(folder, options.prompt), add_special_tokens=False).ids
+    else:
+        ids = tokenizer.encode(options.prompt).ids
     if not ids:
         raise ValueError("the prompt is empty: give at least one character")
     context = model.config.context

@@ -6,12 +6,12 @@ import torch
 
 from minigpt.attention import NEVER
 from minigpt.config import GPTConfig
-from minigpt.model import GPT
+from minigpt.language_model import LanguageModel
 from minigpt.proof.situations import LONG, RULES, random_model
 
 
 @remember
-def model(rule: str) -> GPT:
+def model(rule: str) -> LanguageModel:
     sizes = {"n_layer": 2, "n_head": 4, "n_kv_head": 2, "n_embd": 32}
     return random_model(GPTConfig(vocab_size=53, context=LONG, **sizes, **RULES[rule]))
 

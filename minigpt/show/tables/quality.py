@@ -11,9 +11,10 @@ from minigpt.show.tables.setting_names import explained, short_name
 
 
 def report(
-    cache: str, shares: dict[int, float], chance: dict[int, float], bits: float, questions: int, console: Console
+    cache: str, shares: dict[int, float], chance: dict[int, float], bits: float | None, questions: int, console: Console
 ) -> None:
-    """Print the share of memory questions answered right by distance, and the bits per byte of the held-out play."""
+    """Print the share of memory questions answered right by distance, and the bits per byte of the held-out play, if
+    that was measured."""
     print_words(
         f"Read through the cache {cache}: {questions} memory questions at each distance, the tokens from the fact to "
         "the answer. A guess is among the values in view.",
@@ -25,7 +26,8 @@ def report(
         table.add_row(f"{low} to {high}", f"{100 * share:.1f}%", f"{100 * chance[high]:.1f}%")
         low = high + 1
     print_table(table, console)
-    print_words(f"Surprise at prose never read before: {bits:.3f} bits a byte.", console)
+    if bits is not None:
+        print_words(f"Surprise at prose never read before: {bits:.3f} bits a byte.", console)
 
 
 def report_recording(recording: Recording, console: Console) -> None:
