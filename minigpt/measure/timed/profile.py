@@ -73,13 +73,12 @@ class Step:
 
     def __init__(self, model, cache: str, compiled: bool, tokens: int):
         contestant = ours(model, cache, compiled)
-        self.model: Any = contestant.model  # a GPT: all shapes are
-        self.name = contestant.name
+        self.model, self.name = contestant.model, contestant.name
         self.nbytes = decode(contestant, tokens - 2, 4, batch=1).nbytes  # of a step in the middle of a run of 4
         self.ids = prompts(model.config.vocab_size, 1, tokens)
         self.cache = slots_for(self.model, cache, self.ids[:, :-2], 4)
         next_logits(self.model, self.ids[:, :-1], None, self.cache)
-        parts = Parts(self.model.wte.weight)
+        parts = Parts(self.model.get_parameter("wte.weight"))
         if compiled:
             self.follow: Any = CompiledStep(self.model, self.cache)
             self.step(self.cache)  # compiles
