@@ -67,3 +67,14 @@ def test_large_scores_do_not_overflow(attention):
     q = torch.full((1, 2, 1, 4), 1e4, dtype=torch.float64)
     positions = torch.arange(2)[None]
     assert attention(q, q, q, sees(positions, positions)).isfinite().all()
+
+
+@pytest.mark.parametrize(("window", "sinks"), [(None, 0), (3, 0), (3, 1)])
+def test_slots_may_be_shown_to_each_query_by_itself(window, sinks):
+    """(B, T, S) positions: a slot that stands at NEVER for one query is hidden from it, and from no other."""
+    q_pos, k_pos = torch.arange(3, 6).expand(2, 3), torch.arange(6).expand(2, 6)
+    shown = torch.rand(2, 3, 6, generator=torch.Generator().manual_seed(0)) > 0.5
+    by_query = k_pos[:, None].expand(2, 3, 6).masked_fill(~shown, NEVER)
+    want = sees(q_pos, k_pos, window, sinks)[:, 0] & shown
+    assert torch.equal(sees(q_pos, by_query, window, sinks)[:, 0], want)
+    assert 0 < want.sum() < sees(q_pos, k_pos, window, sinks).sum()

@@ -4,6 +4,7 @@ In float64, where both round to float32 at the same places (norms and angles); s
 """
 
 import copy
+import shutil
 
 import pytest
 import torch
@@ -214,6 +215,7 @@ def test_a_score_depends_on_the_distance_alone():
 # --- compiled ---
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
 def test_a_compiled_step_generates_the_same():
     model, ids = ours("qwen3"), random_ids(2, 7)
     want = model.generate(ids, max_new_tokens=9, use_cache=False)

@@ -24,6 +24,7 @@ import torch
 from typing_extensions import assert_type
 
 from minigpt import CACHES, GPT, CacheError, CacheFull, GPTConfig, ModelFileError, load_tokenizer, make_cache
+from minigpt import Llama, LlamaConfig, load
 from minigpt.cache import DynamicCache, KVCache
 
 errors: list[type[Exception]] = [CacheError, CacheFull, ModelFileError]
@@ -39,6 +40,12 @@ assert_type(model(ids, cache=cache), torch.Tensor)
 assert_type(model.generate(ids, max_new_tokens=3, cache_implementation="static"), torch.Tensor)
 model.generate(ids, num_beams=2, early_stopping="never", length_penalty=2)
 model.generate(ids, max_new_tokens=None, use_cache=None, num_beams=None, length_penalty=None, early_stopping=None)
+whichever = load("recall", dtype=torch.float64)
+assert_type(whichever(ids), torch.Tensor)
+make_cache("dynamic", whichever.config)
+llama = Llama(LlamaConfig(vocab_size=61, context=48, n_layer=2, n_head=4, n_embd=32, n_inner=40))
+assert_type(llama.with_window(8), Llama)
+assert_type(llama.config.n_head, int)
 cache.crop(-1)
 cache.select([0, 0])
 assert_type(cache.length + cache.nbytes, int)
@@ -134,9 +141,9 @@ def test_help_needs_no_torch():
 
 
 def test_a_call_of_the_model_is_typed_as_its_forward():
-    tree = ast.parse((PACKAGE / "model.py").read_text(encoding="utf-8"))
-    (gpt,) = (each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == "GPT")
-    found = {each.name: each.args for each in ast.walk(gpt) if isinstance(each, ast.FunctionDef)}
+    tree = ast.parse((PACKAGE / "language_model.py").read_text(encoding="utf-8"))
+    (model,) = (each for each in tree.body if isinstance(each, ast.ClassDef))
+    found = {each.name: each.args for each in ast.walk(model) if isinstance(each, ast.FunctionDef)}
     assert bare(found["__call__"]) == bare(found["forward"])
 
 

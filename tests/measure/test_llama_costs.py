@@ -15,7 +15,7 @@ from minigpt.measure.forms.flops import flops
 from minigpt.measure.forms.weights import weights
 from minigpt.measure.quality.compare import compare
 from minigpt.measure.quality.outliers import scale_key_channel
-from minigpt.measure.quality.rounding import FORMS, errors, heads
+from minigpt.measure.quality.rounding import errors, heads
 
 SIZES = {"vocab_size": 11, "context": 24, "n_layer": 3, "n_head": 4, "n_kv_head": 2, "n_embd": 16, "n_inner": 20}
 EVERYTHING = {"qkv_bias": True, "o_bias": True, "mlp_bias": True, "qk_norm": True, "tied_head": True}
@@ -67,8 +67,8 @@ def test_heads_are_what_the_cache_is_given():
         assert torch.equal(v, cache.tensors(layer)[1][:, :64])
         assert q.shape == (1, 64, config.n_head, config.head_size)
     assert "qkv" not in vars(model.layers[0].self_attn), "the model itself was left alone"
-    coarse, fine = (errors(model, ids, [form], ["token"])[0].keys for form in (FORMS[0], FORMS[-1]))
-    assert 0 < fine < coarse < 1
+    rounded = {each.bits: each.keys for each in errors(model, ids, groups=["token"]) if each.layer == 0}
+    assert rounded[2] > rounded[4] > rounded[8] > 0
 
 
 def test_a_channel_of_a_llama_is_not_scaled_alone():
