@@ -78,16 +78,18 @@ def logits(model, ids: Tensor, cache: KVCache) -> Tensor:
 
 
 class InGraph(KVCache):
-    """A cache that has admitted one token, as the graph sees it: from token to token only its tensors change."""
+    """A cache that has admitted one token, as the graph sees it: from token to token only its tensors change. They are
+    as few as can be, since all are looked at before the graph is entered."""
 
     def __init__(self, cache: Any, typical: bool):
-        self.positions, layers = fresh(cache.positions[:, -1:]), range(cache.config.n_layer)
-        at = [index(cache.place(layer), cache.batch_size, cache.slots(layer), cache.device) for layer in layers]
+        self.positions = fresh(cache.positions[:, -1:])
+        rows, at = torch.arange(cache.batch_size, device=cache.device)[:, None], newest_slots(cache)
         new, open_sizes = cache.in_graph(typical)
         for each in open_sizes:
             torch._dynamo.maybe_mark_dynamic(each, 1)
         self.cache = copy.copy(cache)
-        self.cache.become(**new, text=Text(torch.stack([self.positions] * 2), 1, 1), place=lambda layer: at[layer])
+        text = Text(self.positions.expand(2, -1, -1), 1, 1)
+        self.cache.become(**new, text=text, place=lambda layer: (rows, at[layer]))
 
     def admit(self, positions, ids=None):
         """It has been."""
@@ -96,10 +98,11 @@ class InGraph(KVCache):
         return self.cache.store(k, v, layer)
 
 
-def index(place: tuple, rows: int, slots: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The same place in one form for all: the row and the slot of each token, (B, 1) both."""
-    slot = torch.arange(slots, device=device).expand(rows, slots)[place]
-    return torch.arange(rows, device=device)[:, None], fresh(slot)
+def newest_slots(cache: Cache) -> Int[Tensor, "layers B 1"]:
+    """Each layer's `place`, in one form for all: the slot of each row's token."""
+    layers = range(cache.config.n_layer)
+    slots = torch.arange(max(map(cache.slots, layers)), device=cache.device).expand(cache.batch_size, -1)
+    return torch.stack([slots[cache.place(layer)] for layer in layers])
 
 
 def fresh(x: Tensor) -> Tensor:

@@ -97,9 +97,11 @@ MUTANTS = {
     "every row stands where the first one does": (
         compiled.InGraph, "__init__", "fresh(cache.positions[:, -1:])", "fresh(cache.positions[:1, -1:].expand("
         "cache.batch_size, 1))"),
-    "every row is written where the first is": (compiled, "index", "fresh(slot)", "fresh(slot)[:1].expand(rows, 1)"),
+    "every row is written where the first is": (
+        compiled, "newest_slots", "slots[cache.place(layer)]", "slots[cache.place(layer)][:1].expand(len(slots), 1)"),
     "all layers write where the first one does": (compiled.InGraph, "__init__", "at[layer]", "at[0]"),
-    "a token is written one slot too far": (compiled, "index", "fresh(slot)", "(fresh(slot) + 1) % slots"),
+    "a token is written one slot too far": (
+        compiled, "newest_slots", "slots[cache.place(layer)]", "(slots[cache.place(layer)] + 1) % slots.shape[1]"),
     "positions are those of the prompt": (
         CompiledStep, "step", "cache.admit(positions, ids)", "cache.admit(None, ids)"),
 }  # fmt: skip
