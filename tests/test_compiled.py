@@ -1,6 +1,7 @@
 """The compiled step: one graph, of the same modules and caches, whose logits are the uncached ones."""
 
 import contextlib
+import copy
 import shutil
 
 import conformance
@@ -148,6 +149,28 @@ def test_one_graph_for_all_texts_and_lengths(name, rule):
                 now = slice(at, at + 1)
                 got = step.step(gpt, ids[:, now], None, cache)
                 assert_same(got[:, None], want[:, now], positions[:, now], f"decoding token {at}", at)
+
+
+@pytest.mark.parametrize("name", ["dynamic", "static", "sliding_window"])
+def test_the_tokens_of_a_head_follow_each_other_in_memory(name):
+    """As attention reads them; and only so do the strides of a buffer follow from its sizes, as the graph needs it."""
+    gpt = random_gpt(n_head=4, n_kv_head=2, window=8)
+    cache = make_cache(name, gpt.config, batch_size=2, dtype=gpt.dtype)
+    with torch.no_grad():
+        gpt(random_ids(2, 5), cache=cache)
+        twin = copy.deepcopy(cache)
+        cache.select([1, 0, 1])
+        gpt(random_ids(3, 1), cache=cache)
+    for keys, values, *_ in [*cache.kv, *twin.kv]:
+        assert keys.transpose(1, 2).is_contiguous()
+        assert values.transpose(1, 2).is_contiguous()
+
+
+@pytest.mark.usefixtures("_uncompiled")
+def test_a_cache_of_one_slot():
+    gpt, ids = random_gpt(), random_ids(1, 1)
+    got = gpt.generate(ids, max_new_tokens=1, cache_implementation="static", compile=True)
+    assert torch.equal(got, gpt.generate(ids, max_new_tokens=1, use_cache=False))
 
 
 @needs_compiler
