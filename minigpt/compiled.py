@@ -1,7 +1,6 @@
 """The decode step as one graph: the same modules, the same cache, and no Python from layer to layer."""
 
 import contextlib
-import copy
 import os
 import shutil
 import sys
@@ -87,9 +86,8 @@ class InGraph(KVCache):
         new, open_sizes = cache.in_graph(typical)
         for each in open_sizes:
             torch._dynamo.maybe_mark_dynamic(each, 1)
-        self.cache = copy.copy(cache)
         text = Text(self.positions.expand(2, -1, -1), 1, 1)
-        self.cache.become(**new, text=text, place=lambda layer: (rows, at[layer]))
+        self.cache = cache.sharing(**new, text=text, place=lambda layer: (rows, at[layer]))
 
     def admit(self, positions, ids=None):
         """It has been."""

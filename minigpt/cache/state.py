@@ -128,6 +128,12 @@ class State:
         """
         return {}, []
 
+    def sharing(self, **new) -> Any:
+        """A cache of this kind that has the same tensors, and these attributes of its own."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self), **new)
+        return twin
+
     def know(self, model) -> None:
         """Remember whose keys and values these are: a cache that holds some serves no other model."""
         if not self.length or self.weights is None:
