@@ -4,12 +4,12 @@ import itertools
 
 import pytest
 import torch
-from bugs import BUGS
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from minigpt.cache import CACHES
+from minigpt.museum import BUGS
 from minigpt.proof.replay import Replay
 from minigpt.proof.sameness import assert_same
 from minigpt.proof.situations import LONG, long_pairs, model, pairs, text
@@ -105,21 +105,21 @@ def test_the_words_of_a_wrong_token_name_it_and_its_position_if_that_is_another(
     ]
 
 
-def test_the_words_of_a_failing_replay_name_every_verb(monkeypatch):
-    monkeypatch.setitem(CACHES, *BUGS["select forgets the values"])
+def test_the_words_of_a_failing_replay_name_every_verb():
     ids, positions = text([0, 4, 2], 30)
-    run = Replay("dynamic", model(), ids[:, :9], positions[:, :9])
-    run.append(ids[:, 9:10])
-    run.crop(3)
-    run.reset()
-    run.append(ids[:, :5], positions[:, :5])
-    fork = run.fork()
-    fork.refuse()
-    fork.select([2, 0])
-    with pytest.raises(
-        AssertionError, match=r"^fed 9, 1, crop 3, reset, 5, fork \(the copy\), refused calls, select \[2, 0\], 1: "
-    ):
-        fork.append(ids[:2, 20:21])
+    with BUGS["select forgets the values"].planted():
+        run = Replay("dynamic", model(), ids[:, :9], positions[:, :9])
+        run.append(ids[:, 9:10])
+        run.crop(3)
+        run.reset()
+        run.append(ids[:, :5], positions[:, :5])
+        fork = run.fork()
+        fork.refuse()
+        fork.select([2, 0])
+        with pytest.raises(
+            AssertionError, match=r"^fed 9, 1, crop 3, reset, 5, fork \(the copy\), refused calls, select \[2, 0\], 1: "
+        ):
+            fork.append(ids[:2, 20:21])
     assert run.verbs[-1] == "fork (the original)"
 
 

@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from bugs import BUGS
 
-from minigpt.cache import CACHES
+from minigpt.museum import BUGS
 from minigpt.proof.texts import long_schedule_equals_uncached
 
 OK = pytest.ExitCode.OK
@@ -59,9 +58,9 @@ print(json.dumps(codes), file=sys.stderr)"""
     return json.loads(done.stderr.splitlines()[-1])
 
 
-def test_a_failing_check_says_what_it_shows(monkeypatch):
-    monkeypatch.setitem(CACHES, *BUGS["what is older than 256 tokens is forgotten"])
-    with pytest.raises(AssertionError) as failed:
+def test_a_failing_check_says_what_it_shows():
+    bug = BUGS["what is older than 256 tokens is forgotten"]
+    with bug.planted(), pytest.raises(AssertionError) as failed:
         long_schedule_equals_uncached("dynamic", "full", "from edge to edge")
     (shown,) = re.findall(r"```text\n(.*?)\n```", WORDS, re.DOTALL)
     assert str(failed.value) == shown

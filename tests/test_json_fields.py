@@ -15,6 +15,7 @@ RUNS = [
     ["bench", "--new-tokens", "2", "--rounds", "1", "--cache", "dynamic", "--context", "8,16"],
     ["memory", "gemma-3-4b", "--fits", "3GB"],
     ["prove", "minigpt.cache:ConcatCache", "--only", "prefill", "overflow", "crop"],
+    ["bugs", "crop"],
     ["memory", "gemma-3-4b", "gpt2", "--fits", "3GB"],
 ]
 LISTS = [arguments for arguments in RUNS if "gpt2" in arguments]  # of several models

@@ -12,9 +12,8 @@ from pathlib import Path
 import matplotlib.image
 import nbformat
 import pytest
-from bugs import BUGS
-from test_mutants import MUTANTS
 
+from minigpt.museum import BUGS
 from notebooks.build import METADATA, SECONDS, SOURCES, execute, read
 
 MAX_BYTES = 500_000
@@ -145,7 +144,7 @@ def test_each_solution_passes_its_check(source, rerun):
 def test_a_mutant_that_a_solution_names_is_one_of_the_suite(source):
     prose = "".join(cell.source for cell in committed(source).cells if "solution" in tags(cell))
     for name in re.findall(r"the mutant \*([^*]*)\*", prose):
-        assert name in MUTANTS | BUGS
+        assert name in BUGS
 
 
 def test_each_numbered_section_claims_asks_for_a_prediction_asserts_and_answers(source):

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from bugs import BUGS
 from recorded_version import of_recorded_version
 from their_bugs import SHOWN_BY, CropsTooFew, Right
 
 import minigpt
 from minigpt.__main__ import main
 from minigpt.cache import CACHES, DynamicCache
+from minigpt.museum import BUGS
 from minigpt.proof.our_caches import our_caches
 from minigpt.proof.prove import prove_house
 from minigpt.proof.stories import SITUATIONS, steps_of
@@ -49,10 +49,10 @@ def shown(script):
 
 
 @pytest.mark.parametrize("what", OURS)
-def test_a_seeded_bug_of_our_interface_is_found_and_shown(what, monkeypatch):
-    name, broken = BUGS[what]
-    monkeypatch.setitem(CACHES, name, broken)
-    proof = prove_house(name, our_caches()[name], [OURS[what]])
+def test_a_seeded_bug_of_our_interface_is_found(what):
+    name = BUGS[what].cache
+    with BUGS[what].planted():
+        proof = prove_house(name, our_caches()[name], [OURS[what]])
     assert proof.wrong == [OURS[what]]
 
 
@@ -68,9 +68,9 @@ def test_a_seeded_bug_of_transformers_interface_is_found_and_its_script_shows_it
 
 
 def test_a_script_of_our_interface_shows_it_too():
-    _, broken = BUGS["crop takes back one token too few"]
+    broken = BUGS["crop takes back one token too few"].kind
     verdict = minigpt.prove(broken, ["crop"]).verdicts["crop"]
-    assert f"from bugs import {broken.__name__}" in verdict.script
+    assert f"from minigpt.museum.of_dynamic import {broken.__name__}" in verdict.script
     *right, wrong = (float(line) for line in shown(verdict.script))
     assert all(off < 1e-10 for off in right)
     assert wrong == pytest.approx(verdict.off, rel=0.05)

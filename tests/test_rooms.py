@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "minigpt"
 # From below. What is in none of them is the GPT, which all may use and which uses none of them.
 ROOMS = [
     "proof",
+    "museum",
     "recall",
     "fetch",
     "measure.forms",

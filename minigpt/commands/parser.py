@@ -11,6 +11,7 @@ from minigpt import __version__
 from minigpt.commands import (
     EXIT_USAGE,
     bench,
+    bugs,
     compare,
     fetch,
     figures,
@@ -35,6 +36,7 @@ COMMANDS = {
     "bench": bench,
     "memory": memory,
     "prove": prove,
+    "bugs": bugs,
     "fetch": fetch,
     "train": train,
     "figures": figures,

@@ -1,0 +1,120 @@
+"""What `python -m minigpt bugs` shows: the list, or one bug with its code and a run."""
+
+import textwrap
+from itertools import groupby
+
+from rich.console import Console
+from rich.syntax import Syntax
+
+from minigpt.museum.bug import BrokenCache, ChangedWord
+from minigpt.museum.reports import REPORTS
+from minigpt.museum.shown import ByCheck, ByStory, Seen, recorded
+from minigpt.proof.verdict import BREAKS, WRONG, Verdict
+from minigpt.show.tables.layout import WIDTH, print_table, print_words, table_of
+
+Bug = BrokenCache | ChangedWord
+MEANING = (
+    "Bugs that were planted on purpose, one at a time; each was seen in public code, or is a character away from "
+    "right. Below each: the shortest text that shows it (rows: pads of each row; feed: tokens of each row), the first wrong "
+    "token, from 0, and by how much a logit is off at most, in float64; and a public report of the same mistake."
+)
+
+
+def report(bugs: list[Bug], console: Console) -> None:
+    shown = recorded()
+    print_words(MEANING, console)
+    for room, of_room in groupby(sorted(bugs, key=room_of), key=room_of):
+        print_words(f"In {room}:", console)
+        for bug in of_room:
+            lines = [bug.what, f"  {found(*shown[bug.what])}"]
+            lines += [f"  {REPORTS[bug.what].url}"] if bug.what in REPORTS else []
+            console.print("\n".join(map(folded, lines)), markup=False, highlight=False, soft_wrap=True)
+    seen_in_public = sum(bug.what in REPORTS for bug in bugs)
+    print_words(
+        f"{len(bugs)} bugs; of {seen_in_public} there is a report. Words of one show its code and a run.", console
+    )
+
+
+def room_of(bug: Bug) -> str:
+    """A cache, or a module."""
+    return bug.where.partition(":")[0]
+
+
+def folded(line: str) -> str:
+    return textwrap.fill(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False, break_long_words=False)
+
+
+def found(shown: ByStory | ByCheck, seen: Seen) -> str:
+    if isinstance(shown, ByCheck):
+        return f"no text: {shown.check} of the suite: {seen.says}"
+    return f"{shown.cache}, {shown.rule}: {shown.story}: {in_words(seen)}"
+
+
+def in_words(seen: Seen) -> str:
+    if seen.token is None:
+        return seen.says
+    off = "" if seen.off is None else f", off by {seen.off:.2g}"
+    return f"token {seen.token}{off}" + (f" ({seen.says})" if seen.says else "")
+
+
+def report_one(bug: Bug, console: Console) -> None:
+    """With a run; raises RuntimeError if that shows nothing."""
+    shown, _ = recorded()[bug.what]
+    seen = shown.run(bug)
+    if seen is None:
+        raise RuntimeError(f"{bug.what}: {shown} shows nothing; python -m minigpt bugs --measure FILE finds what does")
+    print_words(f"{bug.what}\n\nIn {bug.where}, its code:", console)
+    language = "diff" if isinstance(bug, ChangedWord) else "python"
+    console.print()
+    console.print(Syntax(bug.code(), language, background_color="default"), soft_wrap=True)
+    if isinstance(shown, ByStory):
+        print_words(
+            f"The shortest text that shows it, of {shown.cache} in a model of the rule {shown.rule}, and by how much "
+            "logits are off so far:",
+            console,
+        )
+        print_table(steps(bug, shown), console)
+    print_words(f"{shown.check} of the suite: {seen.says}" if isinstance(shown, ByCheck) else in_words(seen), console)
+    if bug.what in REPORTS:
+        print_words(f"Reported: {REPORTS[bug.what].said}\n{REPORTS[bug.what].url}", console)
+
+
+def steps(bug: Bug, shown: ByStory):
+    """The story, step by step, told to the right cache and to the broken one."""
+    table = table_of("step", "right", "with the bug")
+    words = shown.story.split("; ")
+    table.add_row(words[0], "", "")
+    for end in range(2, len(words) + 1):
+        told = ByStory(shown.cache, shown.rule, "; ".join(words[:end])).told(bug)
+        table.add_row(words[end - 1], *map(cell, told))
+    return table
+
+
+def cell(verdict: Verdict) -> str:
+    if verdict.verdict in (WRONG, BREAKS):
+        return verdict.verdict.upper() + ("" if verdict.off is None else f", {verdict.off:.2g}")
+    return "refuses" if verdict.how else f"{verdict.off:.2g}"
+
+
+def as_json(bugs: list[Bug]) -> dict:
+    shown = recorded()
+    return {"bugs": [one(bug, *shown[bug.what]) for bug in bugs]}
+
+
+def one(bug: Bug, shown: ByStory | ByCheck, seen: Seen) -> dict:
+    by_story = isinstance(shown, ByStory)
+    report = REPORTS.get(bug.what)
+    return {
+        "bug": bug.what,
+        "where": bug.where,
+        "code": bug.code(),
+        "cache": shown.cache if by_story else None,
+        "rule": shown.rule if by_story else None,
+        "story": shown.story if by_story else None,
+        "check": None if by_story else f"{shown.check} {' '.join(map(str, shown.arguments))}",
+        "token": seen.token,
+        "off": seen.off,
+        "says": seen.says,
+        "report": report and report.url,
+        "reported": report and report.said,
+    }
