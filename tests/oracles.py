@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from minigpt.attention import NEVER, sees
 
 # With these a cache shows what it is for in the short texts of the tests.
-OPTIONS = {"quantized": {"group_key": "channel", "group_value": "token", "q_group_size": 4, "residual_length": 3}}
+ROUNDED = {"group_key": "channel", "group_value": "token", "q_group_size": 4, "residual_length": 3}
+OPTIONS = {"quantized": ROUNDED, "quantized_static": {**ROUNDED, "chunk": 9}}
 
 DEFAULTS = {"backend": "quanto", "nbits": 4, "group_key": "token", "group_value": "token"}
 
@@ -149,4 +150,4 @@ def half_quadratic(x, of, count, bits):
     return ((x / scale + zero).round().clamp(0, 2**bits - 1) - zero) * scale
 
 
-ORACLES = {"quantized": uncached_reading_rounded}
+ORACLES = dict.fromkeys(("quantized", "quantized_static"), uncached_reading_rounded)

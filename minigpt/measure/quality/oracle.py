@@ -5,12 +5,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from minigpt.attention import NEVER, attend, sees
-from minigpt.cache import QuantizedCache
+from minigpt.cache.quantized import Rounding
 from minigpt.cache.quantized.codec import Codec
 
 
 def logits_reading_rounded(
-    model, cache: QuantizedCache, ids: Int[Tensor, "B T"], positions: Int[Tensor, "B T"], chunks: list[int]
+    model, cache: Rounding, ids: Int[Tensor, "B T"], positions: Int[Tensor, "B T"], chunks: list[int]
 ) -> Float[Tensor, "B T V"]:
     """One pass over the whole text. Each token reads the rounded numbers of those that the cache would have rounded
     by the time it came, and the exact numbers of the others.
@@ -51,4 +51,4 @@ def rounded_by(codec: Codec, chunks: list[int], residual_length: int) -> list[in
 
 
 # By the name of a cache that rounds.
-ORACLES = {"quantized": logits_reading_rounded}
+ORACLES = dict.fromkeys(("quantized", "quantized_static"), logits_reading_rounded)
