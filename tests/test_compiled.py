@@ -15,6 +15,7 @@ from torch._dynamo.utils import counters
 
 from minigpt import compiled, one_row
 from minigpt.cache import CACHES, CacheError, make_cache
+from minigpt.cache.static import StaticCache
 from minigpt.compiled import CompiledStep
 from minigpt.config import GPTConfig
 
@@ -91,7 +92,8 @@ def test_the_step_conforms(name, rule):
 
 
 MUTANTS = {
-    "the newest slot is not read": (compiled.InGraph, "__init__", "max(2, cache.length)", "max(2, cache.length - 1)"),
+    "the newest slot is not read": (StaticCache, "in_graph", '": used}', '": used[:, :-1]}'),
+    "the last slots are read, and not the first": (StaticCache, "store", "keys[:, :read]", "keys[:, -read:]"),
     "every row stands where the first one does": (
         compiled.InGraph, "__init__", "fresh(cache.positions[:, -1:])", "fresh(cache.positions[:1, -1:].expand("
         "cache.batch_size, 1))"),
@@ -128,7 +130,8 @@ def test_compiled_conformance(check, arguments):
 @needs_compiler
 @pytest.mark.parametrize(("name", "rule"), [("static", "full"), ("sliding_window", "window with sinks")])
 def test_one_graph_for_all_texts_and_lengths(name, rule):
-    """Two prompts, two lengths, two capacities, padded or not: once compiled, never again; and right in float64."""
+    """Two prompts, two lengths, two capacities, padded or not, full at last: once compiled, never again; and right in
+    float64."""
     gpt = random_model(GPTConfig(vocab_size=53, context=60, n_layer=1, n_head=4, n_kv_head=2, n_embd=16, **RULES[rule]))
     with graphs(1), torch.inference_mode():
         for prompt, new, slots in ((5, 9, 14), (17, 30, 60)):
