@@ -1,6 +1,7 @@
 """Old tokens in few bits, in memory that is all there from the start: a place for the codes of every token, and a ring
 for the exact ones."""
 
+import itertools
 import math
 
 import torch
@@ -126,6 +127,11 @@ class QuantizedStaticCache(Rounding):
         exact = (number >= rounded[:, None]) & (number < self.length)
         return {"slot_positions": positions, "exact": exact, "ring_slot": (number % self.slots(0))[None]}
 
+    def in_graph(self, typical):
+        """Only the slots in use are read. One block alone would be a graph of its own."""
+        tables = self.tables(self.room if typical else min(self.room, self.whole(max(2 * self.step, self.length))))
+        return tables, [*tables.values(), *itertools.chain(*self.kv)]
+
     def cropped(self, left):
         for codec, rounded in zip(self.codecs, self.rounded, strict=True):
             self.check_whole(codec, min(left, rounded))
@@ -138,7 +144,7 @@ class QuantizedStaticCache(Rounding):
         self.become(**self.cropped(0))
 
     def empty(self, rows):
-        new, slots = super().empty(rows), self.whole(self.capacity)
+        new, slots = super().empty(rows), self.room
         kv = [
             (*rings, *(plane for codec in self.codecs for plane in planes(codec, rows, slots, self.device)))
             for rings in new["kv"]
