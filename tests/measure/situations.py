@@ -62,10 +62,10 @@ def situations(draw, name):
         options = {"max_cache_len": prompt + new_tokens - 1 + number(0, 3)}
     if name == "sliding_window":
         options = {"chunk": draw(st.none() | st.integers(1, 9))}
-    if name == "quantized":
+    if CACHES[name].lossy:
         backend = draw(st.sampled_from(["quanto", "hqq", "fp8", "kivi"]))
         group = st.sampled_from(["token", "channel", "head", "tensor"])
-        options = {
+        options |= {
             "backend": backend,
             "nbits": 8 if backend == "fp8" else draw(st.sampled_from([2, 4, 8])),
             "group_key": draw(group),
@@ -73,6 +73,8 @@ def situations(draw, name):
             "q_group_size": draw(st.sampled_from([4, 8])),
             "residual_length": number(0, 9),
         }
+    if name == "quantized_static":
+        options["chunk"] = number(1, 9)
     return Situation(
         name,
         config,

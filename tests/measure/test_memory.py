@@ -121,6 +121,7 @@ def really_held() -> list:
         slots = {"max_cache_len": tokens}
         makes = [("concat", {}), ("dynamic", {}), ("static", slots), ("offloaded", {}), ("offloaded_static", slots)]
         makes += [("quantized", {"nbits": bits, "q_group_size": group}) for bits in (8, 4, 2, 1)]
+        makes += [("quantized_static", {"nbits": bits, "q_group_size": group, **slots}) for bits in (8, 4, 2, 1)]
         makes += [("sliding_window", {"chunk": 1})] * (
             tokens in (WINDOW, WINDOW + 1)
         )  # it has its slots from the start

@@ -13,6 +13,8 @@ class QuantizedCache(Rounding):
     """Blocks of rounded tokens, as bytes, and a residual of exact ones, which both grow. What is rounded, when and how:
     see `Rounding`. Attention is given decoded blocks and residual, side by side."""
 
+    bad: Tensor  # whether a layer of this pass has brought inf or NaN
+
     def store(self, k, v, layer):
         self.check_finite(k, v, layer)
         (key_codec, value_codec), (keys, values, key_blocks, value_blocks) = self.codecs, self.kv[layer]
