@@ -17,6 +17,7 @@ from minigpt.measure.counted.flops import counting, flops_of
 from minigpt.measure.counted.trace import Pass, trace
 from minigpt.measure.forms.architecture import architecture_of
 from minigpt.measure.forms.flops import Flops
+from minigpt.measure.forms.quantized import CHUNK
 from minigpt.model import GPT
 
 
@@ -173,7 +174,10 @@ def by_form(this: Situation) -> dict:
         rings, most = caches.rings(model, options.get("chunk")), caches.ring_chunk(model, options.get("chunk"))
         rows |= {"slots": tuple(rings[window] for window in model.windows)}
         chunk = {"prefill_chunk_size": min(this.prefill_chunk_size or most, most)}
-    if "static" in this.name:
+    if this.name == "quantized_static":  # of its slots, attention is given those in use
+        most = options.get("chunk", CHUNK)
+        chunk = {"prefill_chunk_size": min(this.prefill_chunk_size or most, most)}
+    elif "static" in this.name:
         rows |= {"slots": options.get("max_cache_len", fed)}
     for attention in ("dense", "causal"):
         for logits in ("last", "all"):

@@ -30,7 +30,8 @@ class QuantizedStaticCache(Rounding):
     capacity: int
     largest_chunk: int
     rounded: tuple[int, int]  # how many tokens' keys are rounded, and how many tokens' values
-    slot_positions: Int[Tensor, "B S"]  # of the slots that are read
+    slot_positions: Int[Tensor, "B S"]  # of the slots that are read: whole groups
+    used: int | None  # how many of them attention is given (None: all)
     exact: Bool[Tensor, "2 S"]  # whether a slot's key, and its value, lies in the ring
     ring_slot: Int[Tensor, "1 S"]  # where it does
     moves = ""
@@ -74,13 +75,14 @@ class QuantizedStaticCache(Rounding):
     def place(self, layer):
         if layer == 0:
             self.round()
-            self.become(**self.tables(self.whole(self.length)))
+            self.become(**self.tables(self.whole(self.length)), used=self.length)
         return slice(None), self.text.arrivals % self.slots(layer)
 
     def store(self, k, v, layer):
         at = self.place(layer)
         self.kv[layer][0][at], self.kv[layer][1][at] = k, v
-        return self.held(layer, 0), self.held(layer, 1), self.slot_positions
+        keys, values = self.held(layer, 0), self.held(layer, 1)
+        return keys[:, : self.used], values[:, : self.used], self.slot_positions[:, : self.used]
 
     def held(self, layer: int, which: int) -> Float[Tensor, "B S K D"]:
         """All keys (0) or values (1) as attention reads them: those of the ring, and the others decoded."""
@@ -130,7 +132,7 @@ class QuantizedStaticCache(Rounding):
     def in_graph(self, typical):
         """Only the slots in use are read. One block alone would be a graph of its own."""
         tables = self.tables(self.room if typical else min(self.room, self.whole(max(2 * self.step, self.length))))
-        return tables, [*tables.values(), *itertools.chain(*self.kv)]
+        return tables | {"used": None}, [*tables.values(), *itertools.chain(*self.kv)]
 
     def cropped(self, left):
         for codec, rounded in zip(self.codecs, self.rounded, strict=True):
@@ -141,7 +143,11 @@ class QuantizedStaticCache(Rounding):
     @lasting
     def reset(self):
         """In place: the addresses stay."""
-        self.become(**self.cropped(0))
+        self.cut(0, "reset()")
+
+    def wipe(self, left):
+        for each in itertools.chain(*self.kv):
+            each.zero_()
 
     def empty(self, rows):
         new, slots = super().empty(rows), self.room

@@ -53,18 +53,19 @@ def quantized_static(
     group_value: str | None = None,
 ) -> KVCost:
     """From the start there are codes, scales and zero-points of all slots, in steps that both groups divide, and a ring
-    for residual, an unfinished group and a chunk. Attention is given full-width numbers, of the steps in use."""
+    for residual, an unfinished group and a chunk. Attention is given full-width numbers, of the
+    slots in use."""
     both = kinds(at, backend, nbits, q_group_size, group_key, group_value)
     most = capacity(at.model, max_cache_len)
     step, waiting = (way(*(tokens for _, tokens, _ in both)) for way in (lcm, max))
-    slots, read = (-(-tokens // step) * step for tokens in (most, at.end))
+    slots = -(-most // step) * step
     ring = min(most, residual_length + waiting - 1 + chunk)
     held = written = 0
     for exact, tokens, nbytes in both:
         old, now = (max(0, past - residual_length) // tokens for past in (at.before, at.past))
         held += slots // tokens * nbytes + ring * exact
         written += at.new * exact + (now - old) * nbytes
-    return at.kept(slots, nbytes=held, resident=held, written=written, read=read * at.row)
+    return at.kept(slots, nbytes=held, resident=held, written=written)
 
 
 def kinds(
