@@ -267,6 +267,8 @@ def test_codes_that_fill_no_whole_byte_are_refused():
     with pytest.raises(ValueError, match="1-bit codes of 2 numbers don't fill whole bytes: raise q_group_size"):
         quantized(config=config, nbits=1, q_group_size=2)
     quantized(config=config, nbits=1, q_group_size=8)
+    with pytest.raises(ValueError, match="1-bit codes of a head of 2 numbers don't fill whole bytes: raise nbits"):
+        make_cache("quantized_static", config, nbits=1, q_group_size=8)
 
 
 def test_a_pass_that_was_cut_short_has_rounded_in_all_layers_or_in_none(monkeypatch):

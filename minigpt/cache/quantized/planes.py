@@ -14,6 +14,8 @@ Planes = tuple[Tensor, ...]  # codes (B, slots, K, bytes of D codes), then scale
 def planes(codec: Codec, rows: int, slots: int, device: torch.device) -> Planes:
     """Empty ones, which read as zeros. In memory the tokens of a head follow each other, as attention reads them."""
     (K, D), (t, h, c), bits = codec.token_shape, codec.group, codec.format.bits
+    if D * bits % 8:
+        raise ValueError(f"{bits}-bit codes of a head of {D} numbers don't fill whole bytes: raise nbits")
     codes = torch.zeros(rows, K, slots, D * bits // 8, dtype=torch.uint8, device=device)
     parameter = torch.zeros(rows, K // h, slots // t, D // c, dtype=codec.dtype, device=device)
     return codes.transpose(1, 2), *(parameter.clone().transpose(1, 2) for _ in range(codec.format.parameters))

@@ -53,8 +53,7 @@ def quantized_static(
     group_value: str | None = None,
 ) -> KVCost:
     """From the start there are codes, scales and zero-points of all slots, in steps that both groups divide, and a ring
-    for residual, an unfinished group and a chunk. Attention is given full-width numbers, of the
-    slots in use."""
+    for residual, an unfinished group and a chunk. Attention is given full-width numbers, of the slots in use."""
     both = kinds(at, backend, nbits, q_group_size, group_key, group_value)
     most = capacity(at.model, max_cache_len)
     step, waiting = (way(*(tokens for _, tokens, _ in both)) for way in (lcm, max))
