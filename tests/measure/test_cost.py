@@ -179,7 +179,7 @@ MUTANTS = {
     "the zero-points are forgotten": (
         quantized, "kinds", "sharing * parameters", "sharing"),
     "a code takes a byte": (
-        quantized, "kinds", "codes = code_nbytes(tokens * heads * size, nbits or bits)", "codes = tokens * heads * size"),
+        quantized, "kinds", "code_nbytes(tokens * heads * size, nbits or bits)", "tokens * heads * size"),
     "rounding writes nothing": (
         quantized, "quantized", " + (now - old) * nbytes", ""),
     "rounded blocks stay where they are": (
