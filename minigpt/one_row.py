@@ -4,6 +4,8 @@ reads the weight at the memory's speed. The library's product reaches less than 
 Nobody but this file knows.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,7 +18,8 @@ def backend(graph: torch.fx.GraphModule, inputs: list):
         if node.op == "call_function":
             node.target = INSTEAD.get(node.target, node.target)
     graph.recompile()
-    return lookup_backend("inductor")(graph, inputs, config_patches=TRUSTED)
+    inductor: Any = lookup_backend("inductor")
+    return inductor(graph, inputs, config_patches=TRUSTED)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
