@@ -13,6 +13,7 @@ ROOMS = [
     "recall",
     "fetch",
     "measure.forms",
+    "interop",
     "measure.counted",
     "measure.timed",
     "measure.quality",
