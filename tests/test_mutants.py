@@ -1,5 +1,7 @@
 """The museum: the conformance suite must catch every bug of it, and what is recorded of each is so."""
 
+import re
+
 import pytest
 
 from minigpt.cache.text import Text
@@ -58,8 +60,14 @@ def test_the_recorded_text_shows_the_bug_as_recorded(what):
     shown, seen = recorded()[what]
     now = shown.run(BUGS[what])
     assert now is not None, f"{shown} shows nothing"
-    assert (now.token, now.says) == (seen.token, seen.says)
+    assert now.token == seen.token
     assert now.off == (None if seen.off is None else pytest.approx(seen.off, rel=1e-3, abs=1e-10))
+    assert now.says == seen.says or errors(now.says) == errors(seen.says) != []  # in torch's words, which change
+
+
+def errors(says):
+    """The kinds of errors that it tells of."""
+    return re.findall(r"\b[A-Z]\w+(?=: )", says)
 
 
 @pytest.mark.parametrize("what", [what for what, (shown, _) in recorded().items() if isinstance(shown, ByCheck)])

@@ -7,7 +7,7 @@ from minigpt.commands import EXIT_OK
 from minigpt.commands.arguments import add_json
 from minigpt.commands.bugs_fields import FIELDS
 
-SUMMARY = "show the bugs that the proof must notice, the shortest text that shows each, and who made it"
+SUMMARY = "show the bugs that the proof must notice, the shortest text that shows each, and public reports of it"
 
 
 def declare(command):

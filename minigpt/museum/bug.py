@@ -63,8 +63,9 @@ class ChangedWord:
     def code(self) -> str:
         """The changed lines of the function, and those around them, as a diff."""
         right = source_of(*found(self.place))
-        both = (source.splitlines() for source in (right, right.replace(self.old, self.new)))
-        return "\n".join(difflib.unified_diff(*both, self.where, "with the bug", lineterm=""))
+        wrong = right.replace(self.old, self.new)
+        lines = difflib.unified_diff(right.splitlines(), wrong.splitlines(), self.where, "with the bug", lineterm="")
+        return "\n".join(lines)
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -98,8 +99,10 @@ def source_of(owner, name: str) -> str:
     return textwrap.dedent(inspect.getsource(plain(inspect.getattr_static(owner, name))))
 
 
-def plain(function):
-    return inspect.unwrap(function.fget if isinstance(function, property) else function)
+def plain(function: Any):
+    """The function itself, of a property or of what decorates it."""
+    getter: Any = function.fget if isinstance(function, property) else function
+    return inspect.unwrap(getter)
 
 
 def rebuilt(owner, name: str, old: str, new: str):

@@ -1,5 +1,7 @@
 """Bugs of the dynamic cache, and of the concat cache, the shortest."""
 
+from typing import ClassVar
+
 import torch
 
 from minigpt.cache import ConcatCache, DynamicCache
@@ -56,7 +58,7 @@ class ResetsLittle(DynamicCache):
 
 @bug("dynamic", "two conversations share their keys")
 class SharesKeys(DynamicCache):
-    shared = {}  # noqa: RUF012 (that is the bug)
+    shared: ClassVar[dict] = {}  # that is the bug
 
     def empty(self, rows):
         new = super().empty(rows)

@@ -24,10 +24,8 @@ class CropsExact(QuantizedCache):
 @bug("quantized", "the chunk is rounded before it attends")
 class RoundsTheNewest(QuantizedCache):
     def store(self, k, v, layer):
-        return super().store(
-            *(
-                codec.read(codec.write(x)) if x.shape[1] % codec.tokens == 0 else x
-                for codec, x in zip(self.codecs, (k, v), strict=True)
-            ),
-            layer,
+        k, v = (
+            codec.read(codec.write(x)) if x.shape[1] % codec.tokens == 0 else x
+            for codec, x in zip(self.codecs, (k, v), strict=True)
         )
+        return super().store(k, v, layer)

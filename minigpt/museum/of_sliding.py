@@ -11,7 +11,7 @@ from minigpt.museum.bugs import bug
 
 @bug("sliding_window", "the ring is one slot short")
 class ShortRing(SlidingWindowCache):
-    @functools.wraps(SlidingWindowCache.__init__)  # make_cache looks at its arguments
+    @functools.wraps(SlidingWindowCache.__init__)  # type: ignore[misc]  # make_cache looks at it
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
         self.rings = [max(1, ring - 1) for ring in self.rings]
@@ -51,7 +51,7 @@ class ForgetsTheOldest(SlidingWindowCache):
 
 @bug("sliding_window", "every layer has the ring of the narrowest window")
 class OneRingForAll(SlidingWindowCache):
-    @functools.wraps(SlidingWindowCache.__init__)  # make_cache looks at its arguments
+    @functools.wraps(SlidingWindowCache.__init__)  # type: ignore[misc]  # make_cache looks at it
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
         self.rings = [min(self.rings)] * len(self.rings)

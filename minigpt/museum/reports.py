@@ -14,12 +14,6 @@ class Report:
     def url(self) -> str:
         return f"https://github.com/{self.place}"
 
-    @property
-    def short(self) -> str:
-        """As "transformers#37574"."""
-        _, repository, _, number = self.place.split("/")
-        return f"{repository}#{number}"
-
 
 REPORTS = {
     "a chunk after a prefill attends to its own future": Report(
@@ -104,5 +98,25 @@ REPORTS = {
     ),
     "a prefetch is not awaited": Report(
         "vllm-project/vllm/issues/47282", "copying from the CPU and computing did not wait for each other."
+    ),
+    "growing loses the oldest token": Report(
+        "karpathy/nanochat/issues/187", "the cache grew by resize_, which leaves old numbers where new ones belong."
+    ),
+    "overflow is noticed one token late": Report(
+        "neuralmagic/deepsparse/pull/1447", "a review: > stood where >= belongs, and a 65th token went into 64 slots."
+    ),
+    "overflow moves the counter before it raises": Report(
+        "ggml-org/llama.cpp/pull/9525", "where decoding failed, the cells of the cache stayed as if it had not."
+    ),
+    "padding sets a scale": Report(
+        "InternLM/lmdeploy/issues/4849",
+        "lanes beyond the end of a head, read as 0, took part in its minimum and maximum.",
+    ),
+    "codes are packed in the wrong order": Report(
+        "amd/Quark/pull/30", "of weights: packed one after the other, and read as if they were interleaved."
+    ),
+    "a fork shares the files": Report(
+        "Avarok-Cybersecurity/atlas/issues/1193",
+        "two sequences shared a block that was not full, without copy-on-write, and both wrote into it.",
     ),
 }

@@ -4,7 +4,7 @@
 # does).
 WORDS = [
     ("a chunk after a prefill attends to its own future", "attention:sees",
-     "mask = k <= q", "mask = k <= q.amax(2, keepdim=True)"),
+     "mask = k <= q", "mask = k <= q.amax(2, keepdim=True).expand_as(q)"),
     ("the causal mask is aligned to the upper left", "attention:sees",
      "mask = k <= q", "mask = (k <= q - q[:, :, :1]) | (q == k)"),
     ("a token does not see itself", "attention:sees",

@@ -15,8 +15,9 @@ from minigpt.show.tables.layout import WIDTH, print_table, print_words, table_of
 Bug = BrokenCache | ChangedWord
 MEANING = (
     "Bugs that were planted on purpose, one at a time; each was seen in public code, or is a character away from "
-    "right. Below each: the shortest text that shows it (rows: pads of each row; feed: tokens of each row), the first wrong "
-    "token, from 0, and by how much a logit is off at most, in float64; and a public report of the same mistake."
+    "right. Below each: the shortest text that shows it (rows: pads of each row; feed: tokens of each row), the first "
+    "wrong token, from 0, and by how much a logit is off at most, in float64; and a public report of the same mistake, "
+    "where one is known."
 )
 
 
@@ -69,8 +70,8 @@ def report_one(bug: Bug, console: Console) -> None:
     console.print(Syntax(bug.code(), language, background_color="default"), soft_wrap=True)
     if isinstance(shown, ByStory):
         print_words(
-            f"The shortest text that shows it, of {shown.cache} in a model of the rule {shown.rule}, and by how much "
-            "logits are off so far:",
+            f"The shortest text that shows it ({shown.cache}; who sees whom: {shown.rule}), and the largest error of a "
+            "logit so far:",
             console,
         )
         print_table(steps(bug, shown), console)
@@ -83,17 +84,18 @@ def steps(bug: Bug, shown: ByStory):
     """The story, step by step, told to the right cache and to the broken one."""
     table = table_of("step", "right", "with the bug")
     words = shown.story.split("; ")
+    parts = ["; ".join(words[:end]) for end in range(1, len(words) + 1)]
+    told = [ByStory(shown.cache, shown.rule, part).told(bug) for part in parts]
     table.add_row(words[0], "", "")
-    for end in range(2, len(words) + 1):
-        told = ByStory(shown.cache, shown.rule, "; ".join(words[:end])).told(bug)
-        table.add_row(words[end - 1], *map(cell, told))
+    for step, before, now in zip(words[1:], told, told[1:], strict=False):
+        table.add_row(step, *(cell(*each) for each in zip(before, now, strict=True)))
     return table
 
 
-def cell(verdict: Verdict) -> str:
-    if verdict.verdict in (WRONG, BREAKS):
-        return verdict.verdict.upper() + ("" if verdict.off is None else f", {verdict.off:.2g}")
-    return "refuses" if verdict.how else f"{verdict.off:.2g}"
+def cell(before: Verdict, now: Verdict) -> str:
+    if now.verdict in (WRONG, BREAKS):
+        return now.verdict.upper() + ("" if now.off is None else f", {now.off:.2g}")
+    return "refuses" if now.how != before.how else f"{now.off:.2g}"
 
 
 def as_json(bugs: list[Bug]) -> dict:
