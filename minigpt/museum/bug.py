@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 from minigpt.cache import CACHES
@@ -25,6 +25,7 @@ class BrokenCache:
     what: str
     cache: str
     kind: type
+    language: ClassVar[str] = "python"  # of its code
 
     @property
     def where(self) -> str:
@@ -55,6 +56,7 @@ class ChangedWord:
     old: str
     new: str
     noticed_by: tuple[str, ...] = ()
+    language: ClassVar[str] = "diff"
 
     @property
     def where(self) -> str:

@@ -35,6 +35,9 @@ class ByStory:
     rule: str
     story: str
 
+    def __str__(self) -> str:
+        return f"{self.cache}, {self.rule}: {self.story}"
+
     def told(self, bug: BrokenCache | ChangedWord) -> tuple[Verdict, Verdict]:
         """Without the bug, and with it. The uncached answers of the first are remembered, and judge the second."""
         one_pass.cache_clear()
@@ -57,6 +60,9 @@ class ByCheck:
 
     check: str
     arguments: tuple
+
+    def __str__(self) -> str:
+        return f"the suite's {self.check}({', '.join(map(str, self.arguments))})"
 
     def run(self, bug: BrokenCache | ChangedWord) -> Seen | None:
         (function,) = (each for name, each, given in all_checks() if (name, given) == (self.check, self.arguments))

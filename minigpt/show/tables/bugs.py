@@ -1,6 +1,7 @@
 """What `python -m minigpt bugs` shows: the list, or one bug with its code and a run."""
 
 import textwrap
+from dataclasses import asdict
 from itertools import groupby
 
 from rich.console import Console
@@ -27,7 +28,7 @@ def report(bugs: list[Bug], console: Console) -> None:
     for room, of_room in groupby(sorted(bugs, key=room_of), key=room_of):
         print_words(f"In {room}:", console)
         for bug in of_room:
-            lines = [bug.what, f"  {found(*shown[bug.what])}"]
+            lines = [bug.what, f"  {in_words(*shown[bug.what])}"]
             lines += [f"  {REPORTS[bug.what].url}"] if bug.what in REPORTS else []
             console.print("\n".join(map(folded, lines)), markup=False, highlight=False, soft_wrap=True)
     seen_in_public = sum(bug.what in REPORTS for bug in bugs)
@@ -45,17 +46,10 @@ def folded(line: str) -> str:
     return textwrap.fill(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False, break_long_words=False)
 
 
-def found(shown: ByStory | ByCheck, seen: Seen) -> str:
-    if isinstance(shown, ByCheck):
-        return f"no text: {shown.check} of the suite: {seen.says}"
-    return f"{shown.cache}, {shown.rule}: {shown.story}: {in_words(seen)}"
-
-
-def in_words(seen: Seen) -> str:
-    if seen.token is None:
-        return seen.says
-    off = "" if seen.off is None else f", off by {seen.off:.2g}"
-    return f"token {seen.token}{off}" + (f" ({seen.says})" if seen.says else "")
+def in_words(shown: ByStory | ByCheck, seen: Seen) -> str:
+    token = "" if seen.token is None else f"token {seen.token}"
+    off = "" if seen.token is None or seen.off is None else f"off by {seen.off:.2g}"
+    return f"{shown}: {', '.join(filter(None, [token, off, seen.says]))}"
 
 
 def report_one(bug: Bug, console: Console) -> None:
@@ -65,9 +59,8 @@ def report_one(bug: Bug, console: Console) -> None:
     if seen is None:
         raise RuntimeError(f"{bug.what}: {shown} shows nothing; python -m minigpt bugs --measure FILE finds what does")
     print_words(f"{bug.what}\n\nIn {bug.where}, its code:", console)
-    language = "diff" if isinstance(bug, ChangedWord) else "python"
     console.print()
-    console.print(Syntax(bug.code(), language, background_color="default"), soft_wrap=True)
+    console.print(Syntax(bug.code(), bug.language, background_color="default"), soft_wrap=True)
     if isinstance(shown, ByStory):
         print_words(
             f"The shortest text that shows it ({shown.cache}; who sees whom: {shown.rule}), and the largest error of a "
@@ -75,7 +68,7 @@ def report_one(bug: Bug, console: Console) -> None:
             console,
         )
         print_table(steps(bug, shown), console)
-    print_words(f"{shown.check} of the suite: {seen.says}" if isinstance(shown, ByCheck) else in_words(seen), console)
+    print_words(in_words(shown, seen), console)
     if bug.what in REPORTS:
         print_words(f"Reported: {REPORTS[bug.what].said}\n{REPORTS[bug.what].url}", console)
 
@@ -93,8 +86,10 @@ def steps(bug: Bug, shown: ByStory):
 
 
 def cell(before: Verdict, now: Verdict) -> str:
-    if now.verdict in (WRONG, BREAKS):
-        return now.verdict.upper() + ("" if now.off is None else f", {now.off:.2g}")
+    if now.verdict == BREAKS:
+        return "BREAKS"
+    if now.verdict == WRONG:
+        return "WRONG" if now.off is None else f"WRONG, {now.off:.2g}"
     return "refuses" if now.how != before.how else f"{now.off:.2g}"
 
 
@@ -104,16 +99,13 @@ def as_json(bugs: list[Bug]) -> dict:
 
 
 def one(bug: Bug, shown: ByStory | ByCheck, seen: Seen) -> dict:
-    by_story = isinstance(shown, ByStory)
-    report = REPORTS.get(bug.what)
+    by, report = asdict(shown), REPORTS.get(bug.what)
     return {
         "bug": bug.what,
         "where": bug.where,
         "code": bug.code(),
-        "cache": shown.cache if by_story else None,
-        "rule": shown.rule if by_story else None,
-        "story": shown.story if by_story else None,
-        "check": None if by_story else f"{shown.check} {' '.join(map(str, shown.arguments))}",
+        **{key: by.get(key) for key in ("cache", "rule", "story")},
+        "check": f"{shown}" if isinstance(shown, ByCheck) else None,
         "token": seen.token,
         "off": seen.off,
         "says": seen.says,
