@@ -57,9 +57,13 @@ REPORTS = {
     "padding is seen": Report(
         "TransformerLensOrg/TransformerLens/issues/1005", "generate did not mask pads, so a batch wrote other texts."
     ),
-    "the ring is one slot short": Report(
+    "the window is one too narrow": Report(
         "huggingface/transformers/issues/37574",
         "the window rolled on when it became full, a token too early, and the oldest one was lost.",
+    ),
+    "the ring is one slot short": Report(
+        "pytorch/executorch/pull/20346",
+        "a chunk too long for the ring overwrote what its own first tokens still had to see.",
     ),
     "from the second turn on, the ring writes one slot too early": Report(
         "huggingface/transformers/pull/47708", "after it wrapped round, the ring was read and written at wrong slots."
@@ -118,5 +122,11 @@ REPORTS = {
     "a fork shares the files": Report(
         "Avarok-Cybersecurity/atlas/issues/1193",
         "two sequences shared a block that was not full, without copy-on-write, and both wrote into it.",
+    ),
+    "select forgets where the padding is": Report(
+        "Blaizzy/mlx-vlm/issues/1889", "filter chose rows of keys and values, but not of all that says where pads are."
+    ),
+    "what padding is handed is seen by a single token": Report(
+        "OpenNMT/OpenNMT-py/pull/2532", "pads were masked in the first step, and in none of those after it."
     ),
 }
