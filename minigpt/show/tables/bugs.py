@@ -33,7 +33,7 @@ def report(bugs: list[Bug], console: Console) -> None:
             console.print("\n".join(map(folded, lines)), markup=False, highlight=False, soft_wrap=True)
     seen_in_public = sum(bug.what in REPORTS for bug in bugs)
     print_words(
-        f"{len(bugs)} bugs; of {seen_in_public} there is a report. Words of one show its code and a run.", console
+        f"{len(bugs)} bugs; of {seen_in_public} there are reports. Words of one show its code and a run.", console
     )
 
 
