@@ -16,15 +16,18 @@ from minigpt.cache.state import alone, lasting
 from minigpt.config import Config, whole_number
 from minigpt.places import Device, Dtype
 
+CHUNK = 128
+
 
 class QuantizedStaticCache(Rounding):
     """QuantizedCache, the same numbers, with room for max_cache_len tokens allocated once (None: the model's context).
     More tokens raise CacheFull.
 
     Each layer has a ring for the exact tokens: the residual, what waits for its group to fill, and a chunk.
-    chunk: the most tokens that are fed at once. Slots stand in the order of the tokens; one expression reads a slot's
-    number from the ring or decodes it, so a compiled step decodes as it multiplies (`compiled`), and storage saved is
-    attention saved. Where it is eager, all is decoded first. Options, and when a token is rounded: see `Rounding`.
+    chunk: the most tokens that are fed at once (None: 128). Slots stand in the order of the tokens; one expression
+    reads a slot's number from the ring or decodes it, so a compiled step decodes as it multiplies (`compiled`), and
+    storage saved is attention saved. Where it is eager, all is decoded first. Options, and when a token is rounded: see
+    `Rounding`.
     """
 
     capacity: int
@@ -41,7 +44,7 @@ class QuantizedStaticCache(Rounding):
         config: Config,
         batch_size: int = 1,
         max_cache_len: int | None = None,
-        chunk: int = 128,
+        chunk: int | None = None,
         backend: str = "quanto",
         nbits: int | None = None,
         q_group_size: int = 64,
@@ -54,7 +57,7 @@ class QuantizedStaticCache(Rounding):
         device: Device = None,
     ):
         self.capacity = config.context if max_cache_len is None else whole_number("max_cache_len", max_cache_len, 1)
-        self.largest_chunk = whole_number("chunk", chunk, 1)
+        self.largest_chunk = CHUNK if chunk is None else whole_number("chunk", chunk, 1)
         options = backend, nbits, q_group_size, residual_length, axis_key, axis_value, group_key, group_value
         super().__init__(config, batch_size, *options, dtype=dtype, device=device)
 
