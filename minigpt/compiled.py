@@ -1,11 +1,10 @@
 """The decode step as one graph: the same modules, the same cache, and no Python from layer to layer."""
 
 import contextlib
-import copy
-import itertools
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from sysconfig import get_path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.fx.experimental import _config as shapes
 
 from minigpt.cache import Cache, CacheError, KVCache
 from minigpt.cache.state import alone
@@ -40,7 +40,6 @@ class CompiledStep:
                 "sliding_window where each layer has a window"
             )
         check_compiler(model.device)
-        self.read = cache.capacity  # so it is compiled for many slots, and not for the few of a short prompt
         self.compiled = False
         self.graph = torch.compile(logits, fullgraph=True, dynamic=False, backend=backend)
 
@@ -56,12 +55,20 @@ class CompiledStep:
     def step(self, model, ids: Int[Tensor, "B 1"], positions: Tensor | None, cache: Cache) -> Float[Tensor, "B V"]:
         """The logits, in the model's dtype."""
         cache.admit(positions, ids)
-        limit = torch._dynamo.config.patch(cache_size_limit=GRAPHS)  # takes 0.1 ms, so it is not for each token
-        with contextlib.nullcontext() if self.compiled else limit:
-            out = self.graph(model, fresh(ids), InGraph(cache, self.read))
+        with contextlib.nullcontext() if self.compiled else compiling():  # which takes 0.1 ms
+            out = self.graph(model, fresh(ids), InGraph(cache, typical=not self.compiled))
         written(cache)
-        self.compiled, self.read = True, None
+        self.compiled = True
         return out
+
+
+@contextlib.contextmanager
+def compiling() -> Iterator[None]:
+    """Settings of the compiler, which has no public names for them. A size that is left open is taken as any number:
+    else it would ask how the slots in use compare with all slots, and compile once more for a full cache."""
+    open_sizes = shapes.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
+    with torch._dynamo.config.patch(cache_size_limit=GRAPHS), open_sizes:
+        yield
 
 
 def logits(model, ids: Tensor, cache: KVCache) -> Tensor:
@@ -70,22 +77,17 @@ def logits(model, ids: Tensor, cache: KVCache) -> Tensor:
 
 
 class InGraph(KVCache):
-    """A cache that has admitted one token, as the graph sees it: from token to token only its tensors change.
+    """A cache that has admitted one token, as the graph sees it: from token to token only its tensors change. They are
+    as few as can be, since all are looked at before the graph is entered."""
 
-    read: how many slots, of a cache that has a capacity (None: those in use).
-    """
-
-    def __init__(self, cache: Any, read: int | None):
-        self.positions, layers = fresh(cache.positions[:, -1:]), range(cache.config.n_layer)
-        at = [index(cache.place(layer), cache.batch_size, cache.slots(layer), cache.device) for layer in layers]
-        self.cache = copy.copy(cache)
-        self.cache.become(text=Text(torch.stack([self.positions] * 2), 1, 1), place=lambda layer: at[layer])
-        if cache.capacity is not None:
-            used = slice(read or max(2, cache.length))  # a size of 1 would be a graph of its own
-            kv = [tuple(each[:, used] for each in layer) for layer in cache.kv]
-            self.cache.become(kv=kv, slot_positions=fresh(cache.slot_positions[:, used]))
-            for each in (*itertools.chain(*kv), self.cache.slot_positions):
-                torch._dynamo.maybe_mark_dynamic(each, 1)
+    def __init__(self, cache: Any, typical: bool):
+        self.positions = fresh(cache.positions[:, -1:])
+        rows, at = torch.arange(cache.batch_size, device=cache.device)[:, None], newest_slots(cache)
+        new, open_sizes = cache.in_graph(typical)
+        for each in open_sizes:
+            torch._dynamo.maybe_mark_dynamic(each, 1)
+        text = Text(self.positions.expand(2, -1, -1), 1, 1)
+        self.cache = cache.sharing(**new, text=text, place=lambda layer: (rows, at[layer]))
 
     def admit(self, positions, ids=None):
         """It has been."""
@@ -94,10 +96,11 @@ class InGraph(KVCache):
         return self.cache.store(k, v, layer)
 
 
-def index(place: tuple, rows: int, slots: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The same place in one form for all: the row and the slot of each token, (B, 1) both."""
-    slot = torch.arange(slots, device=device).expand(rows, slots)[place]
-    return torch.arange(rows, device=device)[:, None], fresh(slot)
+def newest_slots(cache: Cache) -> Int[Tensor, "layers B 1"]:
+    """Each layer's `place`, in one form for all: the slot of each row's token."""
+    layers = range(cache.config.n_layer)
+    slots = torch.arange(max(map(cache.slots, layers)), device=cache.device).expand(cache.batch_size, -1)
+    return torch.stack([slots[cache.place(layer)] for layer in layers])
 
 
 def fresh(x: Tensor) -> Tensor:

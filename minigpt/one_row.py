@@ -31,9 +31,10 @@ def attention(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor) -> Tensor:
     """F.scaled_dot_product_attention, of (B, K, T, D) and (B, K, S, D)"""
     if q.device.type != "cpu":
         return F.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask)
-    scores = (q[:, :, :, None] * k[:, :, None]).sum(-1) / q.shape[-1] ** 0.5  # (B, K, T, S)
+    rows = q.split(1, dim=2)  # so that no view is taken of keys and values
+    scores = torch.stack([(row * k).sum(-1) for row in rows], dim=2) / q.shape[-1] ** 0.5  # (B, K, T, S)
     weights = scores.masked_fill(~attn_mask, -torch.inf).softmax(-1)
-    return (weights[..., None] * v[:, :, None]).sum(-2)
+    return torch.stack([(row[..., None] * v).sum(-2) for row in weights.unbind(2)], dim=2)
 
 
 INSTEAD = {F.linear: linear, F.scaled_dot_product_attention: attention}

@@ -1,6 +1,7 @@
 """The compiled step: one graph, of the same modules and caches, whose logits are the uncached ones."""
 
 import contextlib
+import copy
 import shutil
 
 import pytest
@@ -13,6 +14,7 @@ from torch._dynamo.utils import counters
 
 from minigpt import compiled, one_row
 from minigpt.cache import CACHES, CacheError, make_cache
+from minigpt.cache.static import StaticCache
 from minigpt.compiled import CompiledStep
 from minigpt.config import GPTConfig
 from minigpt.proof import situations, texts, verbs
@@ -93,13 +95,16 @@ def test_the_step_conforms(name, rule):
 
 
 MUTANTS = {
-    "the newest slot is not read": (compiled.InGraph, "__init__", "max(2, cache.length)", "max(2, cache.length - 1)"),
+    "the newest slot is not read": (StaticCache, "in_graph", '": used}', '": used[:, :-1]}'),
+    "the last slots are read, and not the first": (StaticCache, "store", "keys[:, :read]", "keys[:, -read:]"),
     "every row stands where the first one does": (
         compiled.InGraph, "__init__", "fresh(cache.positions[:, -1:])", "fresh(cache.positions[:1, -1:].expand("
         "cache.batch_size, 1))"),
-    "every row is written where the first is": (compiled, "index", "fresh(slot)", "fresh(slot)[:1].expand(rows, 1)"),
+    "every row is written where the first is": (
+        compiled, "newest_slots", "slots[cache.place(layer)]", "slots[cache.place(layer)][:1].expand(len(slots), 1)"),
     "all layers write where the first one does": (compiled.InGraph, "__init__", "at[layer]", "at[0]"),
-    "a token is written one slot too far": (compiled, "index", "fresh(slot)", "(fresh(slot) + 1) % slots"),
+    "a token is written one slot too far": (
+        compiled, "newest_slots", "slots[cache.place(layer)]", "(slots[cache.place(layer)] + 1) % slots.shape[1]"),
     "positions are those of the prompt": (
         CompiledStep, "step", "cache.admit(positions, ids)", "cache.admit(None, ids)"),
 }  # fmt: skip
@@ -130,7 +135,8 @@ def test_compiled_conformance(check, arguments):
 @needs_compiler
 @pytest.mark.parametrize(("name", "rule"), [("static", "full"), ("sliding_window", "window with sinks")])
 def test_one_graph_for_all_texts_and_lengths(name, rule):
-    """Two prompts, two lengths, two capacities, padded or not: once compiled, never again; and right in float64."""
+    """Two prompts, two lengths, two capacities, padded or not, full at last: once compiled, never again; and right in
+    float64."""
     gpt = random_model(GPTConfig(vocab_size=53, context=60, n_layer=1, n_head=4, n_kv_head=2, n_embd=16, **RULES[rule]))
     with graphs(1), torch.inference_mode():
         for prompt, new, slots in ((5, 9, 14), (17, 30, 60)):
@@ -145,6 +151,28 @@ def test_one_graph_for_all_texts_and_lengths(name, rule):
                 now = slice(at, at + 1)
                 got = step.step(gpt, ids[:, now], None, cache)
                 assert_same(got[:, None], want[:, now], positions[:, now], f"decoding token {at}", at)
+
+
+@pytest.mark.parametrize("name", ["dynamic", "static", "sliding_window"])
+def test_the_tokens_of_a_head_follow_each_other_in_memory(name):
+    """As attention reads them; and only so do the strides of a buffer follow from its sizes, as the graph needs it."""
+    gpt = random_gpt(n_head=4, n_kv_head=2, window=8)
+    cache = make_cache(name, gpt.config, batch_size=2, dtype=gpt.dtype)
+    with torch.no_grad():
+        gpt(random_ids(2, 5), cache=cache)
+        twin = copy.deepcopy(cache)
+        cache.select([1, 0, 1])
+        gpt(random_ids(3, 1), cache=cache)
+    for keys, values, *_ in [*cache.kv, *twin.kv]:
+        assert keys.transpose(1, 2).is_contiguous()
+        assert values.transpose(1, 2).is_contiguous()
+
+
+@pytest.mark.usefixtures("_uncompiled")
+def test_a_cache_of_one_slot():
+    gpt, ids = random_gpt(), random_ids(1, 1)
+    got = gpt.generate(ids, max_new_tokens=1, cache_implementation="static", compile=True)
+    assert torch.equal(got, gpt.generate(ids, max_new_tokens=1, use_cache=False))
 
 
 @needs_compiler

@@ -46,13 +46,11 @@ def test_logits_are_those_of_transformers(family):
     assert want.std() > 0.5, "or nothing could be told apart"
 
 
-@pytest.mark.parametrize(("family", "name"), SERVED)
+@pytest.mark.parametrize(("family", "name"), [case for case in SERVED if case[1] != "none"])
 @torch.no_grad()
 def test_fed_in_pieces_to_any_cache_logits_are_those_of_transformers_without_one(family, name):
     model, ids, mask = ours(family), random_ids(3, T), left_padding(PADS, T)
-    want, cache = padded(ids, mask, theirs(family)), new_cache(model, 3, T, name, {})
-    if not cache.keeps:
-        pytest.skip("it keeps nothing, so it is fed no pieces")
+    cache = new_cache(model, 3, T, name, {})
     for pads in (mask, torch.ones_like(mask)):
         want = padded(ids, pads, theirs(family))
         for piece in pieces(cache, [4, 1, 3, 5, 1, 1, 5, 4]):

@@ -72,7 +72,8 @@ def _of_a_llama():
     remembered = model, long_model
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(situations, "random_model", random_llama)
-        patch.setitem(oracles.ORACLES, "quantized", reading_rounded)
+        for name in [*oracles.ORACLES]:
+            patch.setitem(oracles.ORACLES, name, reading_rounded)
         for each in remembered:
             each.cache_clear()
         yield

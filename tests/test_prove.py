@@ -1,6 +1,7 @@
 """`python -m minigpt prove` and minigpt.prove: what is wrong is found, what is right passes, and scripts show it."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import torch
 import transformers
 from bugs import BUGS
+from recorded_version import of_recorded_version
 from their_bugs import SHOWN_BY, CropsTooFew, Right
 
 import minigpt
@@ -18,6 +20,7 @@ from minigpt.proof.our_caches import our_caches
 from minigpt.proof.prove import prove_house
 from minigpt.proof.stories import SITUATIONS, steps_of
 from minigpt.proof.transformers_caches import transformers_caches
+from minigpt.show.tables.prove import cell
 
 QUICK = [name for name in SITUATIONS if name not in ("long text", "window edge", "decode")]
 ROOT = Path(__file__).parents[1]
@@ -191,3 +194,30 @@ def test_their_dynamic_cache_is_exact_in_what_it_offers():
     assert set(verdicts.values()) <= {"exact", "refuses", "wrong", "not offered"}
     exact = ("prefill", "chunks", "left padding", "crop", "reorder", "repeat", "select", "reset", "fork", "two at once")
     assert {verdicts[name] for name in exact} == {"exact"}
+
+
+@of_recorded_version
+@pytest.mark.parametrize("situation", ["prefill", "overflow", "crop", "refused calls"])
+def test_the_recorded_page_says_what_is_so(situation):
+    found = {
+        name: cell(prove_house(name, house, [situation]).verdicts[situation])
+        for name, house in transformers_caches().items()
+        if "QuantizedCache" not in name and "offloading" not in name  # which depend on other libraries, and on a GPU
+    }
+    first, *_ = re.findall(r"\| \|.*?\n\n", PAGE.read_text(encoding="utf-8").replace("|  |", "| |"), re.DOTALL)
+    rows = [[each.strip() for each in line.strip("|").split("|")] for line in first.strip().splitlines()]
+    (said,) = (row for row in rows if row[0] == situation)
+    assert dict(zip(rows[0][1:], said[1:], strict=True)) == found
+
+
+@of_recorded_version
+def test_each_script_of_the_recorded_page_shows_what_it_is_there_for():
+    page = PAGE.read_text(encoding="utf-8")
+    scripts = dict(re.findall(r"\n([^\n]+):\n\n```python\n(.*?)\n```", page, re.DOTALL))
+    assert {title.partition(", ")[0] for title in scripts} >= {"another text", "crop", "refused calls", "overflow"}
+    assert float(shown(scripts["crop, StaticCache, window"])[-1]) > 1
+    assert float(shown(scripts["refused calls, DynamicCache, window"])[-1]) > 1
+    *_, cached, uncached = shown(scripts["another text, DynamicCache"])
+    assert cached != uncached
+    with pytest.raises(AssertionError, match="IndexError"):
+        shown(scripts["overflow, StaticCache"])

@@ -116,7 +116,7 @@ class Cache(State, KVCache):
         return {"text": self.text.crop(left), "layers_written": self.config.n_layer}
 
     def selected(self, rows: Int[Tensor, " N"]) -> dict:
-        kv = [tuple(kept.transpose(0, 1)[:, rows].transpose(0, 1) for kept in layer) for layer in self.kv]  # as `shelf`
+        kv = [tuple(kept[rows] for kept in layer) for layer in self.kv]
         return {"text": self.text.select(rows), "kv": kv}
 
     def empty(self, rows: int) -> dict:

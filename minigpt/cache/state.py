@@ -115,10 +115,24 @@ class State:
         return 0
 
     def shelf(self, rows: int, layer: int) -> Tensor:
-        """Empty room for a layer's keys, or values. It lies slot after slot in memory: the strides of the first n slots
-        are then the same however many there are, and one compiled graph serves all sizes."""
-        shape = self.slots(layer), rows, self.config.n_kv_head, self.config.head_size
-        return torch.zeros(shape, dtype=self.dtype, device=self.device).transpose(0, 1)
+        """Empty room for a layer's keys, or values. In memory the tokens of a head follow each other, as attention
+        reads them: where those of all heads are mixed, reading a long text takes about twice as long."""
+        shape = rows, self.config.n_kv_head, self.slots(layer), self.config.head_size
+        return torch.zeros(shape, dtype=self.dtype, device=self.device).transpose(1, 2)
+
+    def in_graph(self, typical: bool) -> tuple[dict[str, Any], list[Tensor]]:
+        """What else the state must be for `store` to run in a compiled graph, and the tensors whose second size may
+        differ between two calls. They are given whole: `store` may cut them to the size of another of them.
+
+        typical: for compiling, give sizes that most calls will have, not those of a short text.
+        """
+        return {}, []
+
+    def sharing(self, **new) -> Any:
+        """A cache of this kind that has the same tensors, and these attributes of its own."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self), **new)
+        return twin
 
     def know(self, model) -> None:
         """Remember whose keys and values these are: a cache that holds some serves no other model."""

@@ -41,9 +41,13 @@ class StaticCache(Cache):
 
     def admit(self, positions, ids=None):
         super().admit(positions, ids)
-        slot_positions = self.positions.new_full((self.batch_size, self.capacity), NEVER)
-        slot_positions[:, : self.length] = self.positions
-        self.become(slot_positions=slot_positions, at=self.text.arrivals)
+        self.become(slot_positions=self.positions_of(self.capacity), at=self.text.arrivals)
+
+    def positions_of(self, slots: int) -> Int[Tensor, "B slots"]:
+        """The positions of the first slots, which are as many as the tokens or more."""
+        positions = self.positions.new_full((self.batch_size, slots), NEVER)
+        positions[:, : self.length] = self.positions
+        return positions
 
     def place(self, layer):
         return slice(None), self.at
@@ -51,7 +55,13 @@ class StaticCache(Cache):
     def store(self, k, v, layer):
         at, (keys, values) = self.place(layer), self.tensors(layer)
         keys[at], values[at] = k, v
-        return keys, values, self.slot_positions
+        read = self.slot_positions.shape[1]  # all, except in a graph
+        return keys[:, :read], values[:, :read], self.slot_positions
+
+    def in_graph(self, typical):
+        """Only the slots in use are read. One alone would be a graph of its own."""
+        used = self.positions_of(self.capacity if typical else min(self.capacity, max(2, self.length)))
+        return {"slot_positions": used}, [used, *itertools.chain(*self.kv)]
 
     def hides_nothing(self, layer, slots):
         return False  # not even when all slots are full: every step is like every other

@@ -17,12 +17,14 @@ FIELDS = {
     "bits_per_byte": "number or null: the model's surprise at prose that it never read, in bits for each byte of UTF-8 "
     "(null: a model that `train` didn't make, which is asked in plain English)",
 }
+QUESTIONS, PLAIN_QUESTIONS = 200, 20  # unless told otherwise
 
 
 def declare(command):
     add_model(command)
     command.add_argument("--cache", default="none", metavar="NAME", help="read through this cache (%(default)s)")
-    command.add_argument("--questions", type=count, default=200, metavar="N", help="for each distance (%(default)s)")
+    few = f"for each distance ({QUESTIONS}; in plain English {PLAIN_QUESTIONS}, which are long)"
+    command.add_argument("--questions", type=count, metavar="N", help=few)
     add_seed(command, 0, "of the questions (%(default)s)")
     add_json(command, FIELDS)
 
@@ -36,17 +38,19 @@ def run(options) -> int:
     name = cache_name(options.cache)
     model, folder = open_model(options)
     served = served_by(name, model)
-    examine = taught if model.config.vocab_size == VOCABULARY else in_plain_english
-    shares, chance, bits = examine(served, folder, name, options)
+    known = model.config.vocab_size == VOCABULARY
+    questions = options.questions or (QUESTIONS if known else PLAIN_QUESTIONS)
+    examine = taught if known else in_plain_english
+    shares, chance, bits = examine(served, folder, name, questions, options.seed)
     if options.json:
         found = {"recall": shares, "chance": chance, "bits_per_byte": bits}
-        print(json.dumps({"cache": name, "questions": options.questions, **found}))
+        print(json.dumps({"cache": name, "questions": questions, **found}))
     else:
-        report(name, shares, chance, bits, options.questions, Terminal())
+        report(name, shares, chance, bits, questions, Terminal())
     return EXIT_OK
 
 
-def taught(model, folder, name: str, options):
+def taught(model, folder, name: str, questions: int, seed: int):
     """Recall, chance and bits per byte of a model that `train` made."""
     from minigpt.recall.corpus import HELD_OUT_FILE, Text
     from minigpt.recall.exam import bits_per_byte, chance_by_distance, recall_by_distance
@@ -54,19 +58,17 @@ def taught(model, folder, name: str, options):
     check_knows_questions(model)
     own = folder / HELD_OUT_FILE  # in the model's own tokens
     text = Text.load(own) if own.exists() else None
-    shares = recall_by_distance(model, name, options.questions, options.seed, text)
-    return shares, chance_by_distance(options.questions, options.seed, text), bits_per_byte(model, name, text)
+    shares = recall_by_distance(model, name, questions, seed, text)
+    return shares, chance_by_distance(questions, seed, text), bits_per_byte(model, name, text)
 
 
-def in_plain_english(model, folder, name: str, options):
+def in_plain_english(model, folder, name: str, questions: int, seed: int):
     """Recall and chance of any other model. Which prose it never read, nobody knows here: no bits."""
     from minigpt.pretrained import load_tokenizer
     from minigpt.recall.plain_english import bins_of, recall_in_plain_english
     from minigpt.show.progress import progress_bars
 
-    tokenizer, steps = load_tokenizer(folder), options.questions * len(bins_of(model))
+    tokenizer, steps = load_tokenizer(folder), questions * len(bins_of(model))
     with progress_bars([name], steps) as on_step:
-        found = recall_in_plain_english(
-            model, tokenizer, name, options.questions, options.seed, on_question=lambda: on_step(name)
-        )
+        found = recall_in_plain_english(model, tokenizer, name, questions, seed, lambda: on_step(name))
     return *found, None

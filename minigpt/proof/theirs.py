@@ -26,10 +26,10 @@ PADDED_FEED = """
 def feed(new):
     global text
     longer, n = torch.cat([text, new], 1), new.shape[1]
-    mask = (longer >= 0).long()
+    known, mask = longer.clamp(min=0), (longer >= 0).long()
     at = (mask.cumsum(1) - 1).clamp(min=0)
-    got = model(longer[:, -n:].clamp(min=0), mask, at[:, -n:], {keyword}=cache).logits
-    want = model(longer.clamp(min=0), mask, at, use_cache=False).logits[:, -n:]
+    got = model(known[:, -n:], mask, at[:, -n:], {keyword}=cache).logits
+    want = model(known, mask, at, use_cache=False).logits[:, -n:]
     text = longer
     print(f"{{((got - want).abs().amax(-1) * (new >= 0)).max():.2g}}")
 

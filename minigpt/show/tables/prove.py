@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.syntax import Syntax
 
 from minigpt.proof.prove import Proof
+from minigpt.proof.reports import known
 from minigpt.proof.verdict import BREAKS, NOT_OFFERED, REFUSES, ROUNDS, WRONG, Verdict
 from minigpt.show.tables.layout import WIDTH, print_table, print_words, table_of
 
@@ -48,6 +49,9 @@ def as_markdown(proved: str, proofs: list[Proof]) -> str:
         parts.append("\n".join(f"| {' | '.join(row)} |" for row in [heads, ["---"] * len(heads), *rows]))
     for title, said in notes(proofs):
         parts += [f"## {title}", "\n".join(f"- {sentence}" for sentence in said)]
+    if proved == "transformers":
+        said = known([(proof.cache, situation) for proof in proofs for situation in proof.wrong])
+        parts += ["## What is known of it", "\n".join(f"- {sentence}" for sentence in said)]
     if any(proof.wrong for proof in proofs):
         parts.append("## Scripts that show it")
     for title, script in scripts(proofs):
