@@ -9,36 +9,32 @@ import inspect
 from typing import Any, get_type_hints
 
 import jaxtyping
-from beartype import beartype
 
 jaxtyped = jaxtyping.jaxtyped
 
 
-def checked(function=None, **how):
-    """In the place of `jaxtyping.jaxtyped`: beartype checks what is annotated, and an axis named twice in one call has
-    one size.
+def checked(function=None, *, typechecker):
+    """In the place of `jaxtyping.jaxtyped`: the type checker sees each argument and the result once, and an axis that
+    is named twice in a call has one size.
 
-    Left to jaxtyping: a class, since it checks the fields of dataclasses; and a generator, whose arguments beartype
-    checks as it starts, when the call that made it is over.
+    Left to jaxtyping: a class, for the fields of dataclasses; and a generator, whose arguments beartype checks when it
+    starts, and not when it is called.
     """
     if function is None:
-        return functools.partial(checked, **how)
+        return functools.partial(checked, typechecker=typechecker)
     if isinstance(function, type) or inspect.isgeneratorfunction(function):
-        return jaxtyped(function, **how)
-    hints = {name: known(hint, function) for name, hint in function.__annotations__.items()}
-    if not hints:
+        return jaxtyped(function, typechecker=typechecker)
+    function.__annotations__ = {name: known(hint, function) for name, hint in function.__annotations__.items()}
+    if not function.__annotations__:
         return function
-    function.__annotations__ = hints
-    inside, has_shapes = beartype(function), "jaxtyping." in str(hints)
+    inside = typechecker(function)
 
     @functools.wraps(function)
     def outside(*args, **kwargs):
         __tracebackhide__ = True
         if jaxtyping.config.jaxtyping_disable:
             return function(*args, **kwargs)
-        if not has_shapes:
-            return inside(*args, **kwargs)
-        with jaxtyped("context"):
+        with jaxtyped("context"):  # in which an axis has one size
             return inside(*args, **kwargs)
 
     return outside
