@@ -3,11 +3,12 @@ as it still does."""
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 from minigpt.museum.bug import BrokenCache, ChangedWord
 from minigpt.museum.shown import ByCheck, ByStory, first_check
 from minigpt.proof.our_caches import house
-from minigpt.proof.situations import LONG, NAMES
+from minigpt.proof.situations import LONG, NAMES, RULES
 from minigpt.proof.stories import RULES_OF, SITUATIONS, steps_of
 
 FEEDS = "feed", "generate", "fill"  # fill 0: all LONG slots
@@ -41,14 +42,17 @@ def every_story(caches: list[str]) -> list[ByStory]:
 
 
 def size(shown: ByStory) -> tuple[int, ...]:
-    """Tokens that are fed, all numbers, rows, steps."""
+    """Tokens that are fed, all numbers, rows, steps; then how simple it is who sees whom."""
     (_, pads, _), *steps = steps_of(shown.story)
     fed = sum(LONG * (verb == "fill") + numbers[0] for verb, numbers, _ in steps if verb in FEEDS)
-    return fed, sum(sum(map(abs, numbers)) for _, numbers, _ in steps) + sum(pads), len(pads), len(steps)
+    rule = [*RULES].index(shown.rule)
+    return fed, sum(sum(map(abs, numbers)) for _, numbers, _ in steps) + sum(pads), len(pads), len(steps), rule
 
 
 def changed(shown: ByStory) -> Iterator[ByStory]:
-    """With a step left out or two feeds in one, with a row less, and with smaller numbers."""
+    """With a simpler rule, with a step left out or two feeds in one, with a row less, and with smaller numbers."""
+    for rule in [*RULES][: [*RULES].index(shown.rule)]:
+        yield replace(shown, rule=rule)
     words = [step.split() for step in shown.story.split("; ")]
     for at in range(1, len(words)):
         yield with_steps(shown, [*words[:at], *words[at + 1 :]])
