@@ -78,7 +78,7 @@ def test_json_tells_of_each_bug_what_is_recorded_and_reported(capsys):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["rong"], "no bug is named rong, and none has these words"),
+        (["rinq"], "no bug is named rinq, and none has these words"),
         (["--measure", "x.json", "ring"], "--measure records all bugs: give neither WORDS nor --json"),
         (["--measure", "x.json", "--json"], "--measure records all bugs: give neither WORDS nor --json"),
     ],

@@ -62,10 +62,8 @@ class SharesKeys(DynamicCache):
 
     def empty(self, rows):
         new = super().empty(rows)
-        kv = self.shared.setdefault(
-            rows, [tuple(torch.zeros(rows, 64, *kept.shape[2:]).to(kept) for kept in layer) for layer in new["kv"]]
-        )
-        return new | {"kv": kv}
+        kv = [tuple(torch.zeros(rows, 64, *kept.shape[2:]).to(kept) for kept in layer) for layer in new["kv"]]
+        return new | {"kv": self.shared.setdefault((rows, len(kv), kv[0][0].shape), kv)}
 
 
 @bug("concat", "trimmed tokens come back with the next append")
