@@ -11,7 +11,8 @@ from minigpt.config import Config
 
 def places_back(positions: Int[Tensor, "B T"], config: Config) -> Int[Tensor, "B T"]:
     """How far each query has gone past its place behind all sinks and a full window: 0, or a negative number."""
-    return (config.window + config.sinks - 1 - positions).clamp(max=0)
+    most = config.windows[0] + config.sinks  # that a query sees; all layers have one window
+    return (most - 1 - positions).clamp(max=0)
 
 
 def attend_apart(

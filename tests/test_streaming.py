@@ -197,8 +197,8 @@ def test_a_format_that_can_not_say_it_is_refused(rule, tmp_path):
 
 BUGS = {
     "the sinks stay where they came": (streaming, "places_back", ".clamp(max=0)", ".clamp(max=0) * 0"),
-    "a query stands one place too far": (streaming, "places_back", "config.sinks - 1", "config.sinks"),
-    "the window alone is counted": (streaming, "places_back", "config.window + config.sinks", "config.window"),
+    "a query stands one place too far": (streaming, "places_back", "most - 1 - positions", "most - positions"),
+    "the window alone is counted": (streaming, "places_back", "+ config.sinks", ""),
     "the sinks are turned the other way": (streaming, "places_back", "- positions).clamp(max=0)", "- positions).abs()"),
     "the last sink counts as one of the window": (streaming, "attend_apart", "< sinks", "< sinks - 1"),
     "the scale of twice the channels": (streaming, "attend_apart", "* 2**0.5", "* 1"),
