@@ -64,7 +64,6 @@ class Config:
         whole_number("sinks", self.sinks, least=0)
         if self.sinks and self.window is None:
             raise ValueError(f"sinks {self.sinks} without a window: full attention already sees the first tokens")
-
         if not isinstance(self.streaming, bool):
             raise ValueError(f"streaming must be True or False, got {self.streaming!r}")
         if self.streaming:

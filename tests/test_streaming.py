@@ -96,6 +96,14 @@ def test_it_differs_from_positions_in_the_text_as_soon_as_a_sink_has_left_the_wi
     assert difference[~counted_alike & (positions != NEVER)].min() > 1e-2
 
 
+def test_places_are_those_of_the_papers_example():
+    """Section 3.2, with four sinks and a window of four: token 9 sees tokens 0 to 3 and 6 to 9, as places 0 to 7."""
+    config = dataclasses.replace(TINY, window=4, sinks=4, streaming=True)
+    positions = torch.arange(10)[None]
+    assert (positions + streaming.places_back(positions, config)).tolist() == [[0, 1, 2, 3, 4, 5, 6, 7, 7, 7]]
+    assert sees(positions[:, -1:], positions, 4, 4).nonzero()[:, -1].tolist() == [0, 1, 2, 3, 6, 7, 8, 9]
+
+
 @pytest.mark.parametrize(
     ("check", "arguments"),
     [pytest.param(check, args, id="-".join([name, *map(str, args)])) for name, check, args in CASES],
