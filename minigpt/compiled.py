@@ -36,8 +36,8 @@ class CompiledStep:
     def __init__(self, model, cache: KVCache):
         if cache.moves:
             raise CacheError(
-                f"a compiled step wants shapes that stand still, and this cache {cache.moves}: take static, or "
-                "sliding_window where each layer has a window"
+                f"a compiled step wants shapes that stand still, and this cache {cache.moves}: take static, "
+                "or quantized_static, or sliding_window where each layer has a window"
             )
         check_compiler(model.device)
         self.compiled = False

@@ -1,8 +1,10 @@
-"""How a compiled step multiplies one row by a weight: as multiply-and-sum, of which the compiler makes a loop that
+"""How a compiled step multiplies a row or two by a weight: as multiply-and-sum, of which the compiler makes a loop that
 reads the weight at the memory's speed. The library's product reaches less than half of that on a CPU.
 
 Nobody but this file knows.
 """
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,14 +18,15 @@ def backend(graph: torch.fx.GraphModule, inputs: list):
         if node.op == "call_function":
             node.target = INSTEAD.get(node.target, node.target)
     graph.recompile()
-    return lookup_backend("inductor")(graph, inputs)
+    inductor: Any = lookup_backend("inductor")
+    return inductor(graph, inputs, config_patches=TRUSTED)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """F.linear"""
-    if x.device.type != "cpu" or x.shape[:-1].numel() > 1:
+    if x.device.type != "cpu" or x.shape[:-1].numel() > FEW:
         return F.linear(x, weight, bias)
-    y = (weight * x.reshape(1, -1)).sum(-1)
+    y = torch.stack([(weight * row).sum(-1) for row in x.reshape(-1, x.shape[-1]).unbind()])
     return (y if bias is None else y + bias).view(*x.shape[:-1], -1)
 
 
@@ -37,4 +40,6 @@ def attention(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor) -> Tensor:
     return torch.stack([(row[..., None] * v).sum(-2) for row in weights.unbind(2)], dim=2)
 
 
+FEW = 2  # rows: with more, the library's product is quicker
+TRUSTED = {"size_asserts": False, "alignment_asserts": False}  # sizes are compared before the graph is entered
 INSTEAD = {F.linear: linear, F.scaled_dot_product_attention: attention}

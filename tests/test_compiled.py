@@ -18,11 +18,12 @@ from minigpt.cache.static import StaticCache
 from minigpt.compiled import CompiledStep
 from minigpt.config import GPTConfig
 from minigpt.proof import situations, texts, verbs
+from minigpt.proof.oracles import OPTIONS, expected
 from minigpt.proof.sameness import assert_same
 from minigpt.proof.situations import HEADS, PADDING, RULES, random_model, text
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
-STILL = [("static", rule) for rule in RULES] + [
+STILL = [(name, rule) for name in ("static", "quantized_static") for rule in RULES] + [
     ("sliding_window", rule) for rule in RULES if rule not in ("full", "hybrid")
 ]
 
@@ -133,19 +134,27 @@ def test_compiled_conformance(check, arguments):
 
 
 @needs_compiler
-@pytest.mark.parametrize(("name", "rule"), [("static", "full"), ("sliding_window", "window with sinks")])
-def test_one_graph_for_all_texts_and_lengths(name, rule):
+@pytest.mark.parametrize(
+    ("name", "rule", "options"),
+    [
+        ("static", "full", {}),
+        ("sliding_window", "window with sinks", {}),
+        ("quantized_static", "full", OPTIONS["quantized_static"]),
+        ("quantized_static", "window", {"q_group_size": 8, "residual_length": 3}),
+    ],
+)
+def test_one_graph_for_all_texts_and_lengths(name, rule, options):
     """Two prompts, two lengths, two capacities, padded or not, full at last: once compiled, never again; and right in
-    float64."""
+    float64. What is rounded is so a token at a time, or a group."""
     gpt = random_model(GPTConfig(vocab_size=53, context=60, n_layer=1, n_head=4, n_kv_head=2, n_embd=16, **RULES[rule]))
     with graphs(1), torch.inference_mode():
         for prompt, new, slots in ((5, 9, 14), (17, 30, 60)):
             ids, positions = text([0], prompt + new, seed=prompt)
-            cache = make_cache(
-                name, gpt.config, dtype=torch.float64, **({"max_cache_len": slots} if name == "static" else {})
-            )
-            want, step = gpt(ids, positions), CompiledStep(gpt, cache)
-            for piece in situations.pieces(cache, 0, prompt):
+            limit = {"max_cache_len": slots} if name in situations.LIMITED else {}
+            cache = make_cache(name, gpt.config, dtype=torch.float64, **limit, **options)
+            fed, step = situations.pieces(cache, 0, prompt), CompiledStep(gpt, cache)
+            want = expected(name, gpt, ids, positions, [*situations.sizes(fed), *[1] * new], options)
+            for piece in fed:
                 gpt(ids[:, piece], None, cache)
             for at in range(prompt, prompt + new):
                 now = slice(at, at + 1)
@@ -199,7 +208,7 @@ def test_a_cache_that_moves_is_refused_with_the_reason(name):
 
 def test_which_caches_stand_still():
     windowed = {name: make_cache(name, random_gpt(window=8).config).moves for name in CACHES}
-    assert [name for name in CACHES if not windowed[name]] == ["static", "sliding_window"]
+    assert [name for name in CACHES if not windowed[name]] == ["static", "sliding_window", "quantized_static"]
     hybrid = make_cache("sliding_window", random_gpt(window=[8, None]).config)
     assert "no window" in hybrid.moves
 

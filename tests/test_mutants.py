@@ -99,9 +99,9 @@ MUTANTS = {
     "the residual is rounded a token too early": (
         Codec, "leaving", "exact - residual_length", "exact + 1 - residual_length", ["quantized"]),
     "a token is rounded twice": (
-        Codec, "append", "self.write(x)", "self.write((x * 16).round() / 16)", ["quantized"]),
+        Codec, "append", "self.filled(x, pads)", "(self.filled(x, pads) * 16).round() / 16", ["quantized"]),
     "padding sets a scale": (
-        Codec, "append", "torch.where(pads[..., None, None], last, x)", "x", ["quantized"]),
+        Codec, "filled", "torch.where(pads[..., None, None], last, x)", "x", ["quantized"]),
     "a layer leaves before its new rows are written": (
         Offloaded, "store", "in self.runs[layer]:", "in self.runs[layer][1:]:", ["offloaded"]),
     "a prefetch is not awaited": (

@@ -270,6 +270,8 @@ def test_codes_that_fill_no_whole_byte_are_refused():
     with pytest.raises(ValueError, match="1-bit codes of 2 numbers don't fill whole bytes: raise q_group_size"):
         quantized(config=config, nbits=1, q_group_size=2)
     quantized(config=config, nbits=1, q_group_size=8)
+    with pytest.raises(ValueError, match="1-bit codes of a head of 2 numbers don't fill whole bytes: raise nbits"):
+        make_cache("quantized_static", config, nbits=1, q_group_size=8)
 
 
 def test_a_pass_that_was_cut_short_has_rounded_in_all_layers_or_in_none(monkeypatch):
@@ -285,3 +287,60 @@ def test_a_pass_that_was_cut_short_has_rounded_in_all_layers_or_in_none(monkeypa
     run.crop(7)
     assert len({blocks.shape[1] for layer in run.cache.kv for blocks in layer[2:3]}) == 1
     run.append(ids[:, 4:6])
+
+
+def static(batch=1, **options):
+    return make_cache("quantized_static", model().config, batch_size=batch, dtype=torch.float64, **options)
+
+
+@pytest.mark.parametrize("groups", GROUPS)
+@pytest.mark.parametrize("format", ["quanto 1 bit", "quanto 4 bit", "hqq 2 bit", "fp8"])
+def test_the_static_one_gives_the_same_numbers(groups, format):
+    """Bit for bit, also after a crop, and of rows that were selected."""
+    options = {**FORMATS[format], **GROUPS[groups], "residual_length": 3}
+    caches = quantized(2, **options), static(2, chunk=7, **options)
+    generator = torch.Generator().manual_seed(4)
+    for turn, chunk in enumerate((7, 1, 1, 6, 1, 3, 1, 7, 1, 1, 5)):
+        rows = torch.randn(2, 2, 2, chunk, 4, 8, dtype=torch.float64, generator=generator)
+        for cache in caches:
+            if turn == 4:
+                cache.crop(-1)
+            if turn == 6:
+                cache.select([1, 1])
+            cache.admit(torch.arange(chunk).expand(2, -1) + cache.length)
+        for layer, (k, v) in enumerate(rows):
+            (*want, _), (*got, _) = (cache.update(k, v, layer) for cache in caches)
+            for mine, theirs in zip(got, want, strict=True):
+                assert torch.equal(mine[:, : theirs.shape[1]], theirs)
+    assert caches[1].rounded == tuple(rounded(caches[0])) > (20, 20)
+
+
+def test_a_prompt_may_be_longer_than_the_ring_of_the_static_one():
+    gpt, (ids, _) = model(), text([0], 30)
+    options = {"residual_length": 2, "q_group_size": 8, "nbits": 2}
+    how = {"cache_implementation": "quantized", "cache_config": options, "prefill_chunk_size": 5}
+    want = gpt.generate(ids, max_new_tokens=8, **how)
+    cache = static(**options, chunk=5)
+    assert torch.equal(gpt.generate(ids, max_new_tokens=8, cache=cache), want)
+    assert cache.slots(0) == 2 + 5
+    with as_for_a_user(), pytest.raises(CacheError, match=r"6 tokens at once, the ring has slack for 5: feed them in"):
+        cache.admit(torch.arange(37, 43)[None])
+
+
+@pytest.mark.parametrize("bad", [float("inf"), float("nan")])
+def test_the_static_one_refuses_inf_and_nan_when_they_are_to_be_rounded(bad):
+    cache, new = static(residual_length=2, q_group_size=8), GOOD
+    for at in range(3):
+        cache.admit(torch.tensor([[at]]))
+        for layer in range(2):
+            cache.update(new * bad if (at, layer) == (0, 1) else new, new, layer)
+    before = copy.deepcopy(cache.state()[:4])
+    cache.admit(torch.tensor([[3]]))
+    with pytest.raises(CacheError, match="a key or value of token 0 to 0 is inf or NaN, which no scale spans"):
+        cache.update(new, new, 0)
+    assert str(cache.state()[:4]) == str(before)
+    cache.crop(-3)
+    for at in range(9):
+        cache.admit(torch.tensor([[at]]))
+        for layer in range(2):
+            assert all(each.isfinite().all() for each in cache.update(new, new, layer)[:2])

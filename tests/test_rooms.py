@@ -13,6 +13,7 @@ ROOMS = [
     "recall",
     "fetch",
     "measure.forms",
+    "interop",
     "measure.counted",
     "measure.timed",
     "measure.quality",
@@ -22,6 +23,7 @@ ROOMS = [
     "lecture",
     "commands",
     "__main__",
+    "__init__",  # the door: it names what users take, from any room, and imports it when it is first used
 ]
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path

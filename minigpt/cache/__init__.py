@@ -8,7 +8,7 @@ from minigpt.cache.errors import CacheError, CacheFull
 from minigpt.cache.none import NoCache
 from minigpt.cache.offloaded import OffloadedCache, OffloadedStaticCache
 from minigpt.cache.options import CacheOptions, listing, options_of
-from minigpt.cache.quantized import QuantizedCache
+from minigpt.cache.quantized import QuantizedCache, QuantizedStaticCache
 from minigpt.cache.sliding import SlidingWindowCache
 from minigpt.cache.static import StaticCache
 from minigpt.config import Config
@@ -24,6 +24,7 @@ CACHES: dict[str, type[KVCache]] = {
     "static": StaticCache,
     "sliding_window": SlidingWindowCache,
     "quantized": QuantizedCache,
+    "quantized_static": QuantizedStaticCache,
     "offloaded": OffloadedCache,
     "offloaded_static": OffloadedStaticCache,
 }
@@ -69,6 +70,7 @@ __all__ = [
     "OffloadedCache",
     "OffloadedStaticCache",
     "QuantizedCache",
+    "QuantizedStaticCache",
     "SlidingWindowCache",
     "StaticCache",
     "cache_options",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from minigpt.cache.quantized.codec import NAMES, Codec, group_shape
-from minigpt.cache.quantized.formats import MinMax, pack
+from minigpt.cache.quantized.formats import MinMax
 from minigpt.check import Exercise
 
 largest = Exercise(
@@ -35,20 +35,25 @@ def placed(codes, bits, step):
     return (codes.view(-1, 8 // bits) << places).sum(-1, dtype=torch.uint8)
 
 
+def neighbours(codes, bits):
+    """The plainest order: codes that follow each other share a byte."""
+    return placed(codes, bits, bits)
+
+
 packed = Exercise(
-    reference=pack,
+    reference=neighbours,
     cases=[(codes(8, 4), 4), (codes(16, 2), 2), (codes(16, 1), 1)],
     axes="byte",
     mistakes={
-        "the first code belongs in the lowest bits": lambda codes, bits: pack(
+        "the first code belongs in the lowest bits": lambda codes, bits: neighbours(
             codes.view(-1, 8 // bits).flip(-1).flatten(), bits
         ),
         "each code must move up by the bits of a code, or they overlap": lambda codes, bits: placed(codes, bits, 1),
-        "the codes of a byte lie side by side: those half a row apart were taken": lambda codes, bits: pack(
+        "the codes of a byte lie side by side: those half a row apart were taken": lambda codes, bits: neighbours(
             codes.view(8 // bits, -1).T.flatten(), bits
         ),
         "these are the right bytes, each kept in eight: `sum` makes int64 of uint8 unless told its dtype": (
-            lambda codes, bits: pack(codes, bits).long()
+            lambda codes, bits: neighbours(codes, bits).long()
         ),
     },
 )

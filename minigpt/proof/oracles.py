@@ -13,7 +13,8 @@ from minigpt.attention import NEVER, sees
 from minigpt.proof.rounding import rounded, span
 
 # With these a cache shows what it is for in the short texts of the proof.
-OPTIONS = {"quantized": {"group_key": "channel", "group_value": "token", "q_group_size": 4, "residual_length": 3}}
+ROUNDED = {"group_key": "channel", "group_value": "token", "q_group_size": 4, "residual_length": 3}
+OPTIONS = {"quantized": ROUNDED, "quantized_static": {**ROUNDED, "chunk": 9}}
 
 DEFAULTS = {"backend": "quanto", "nbits": 4, "group_key": "token", "group_value": "token"}
 
@@ -83,4 +84,4 @@ def rounded_for(history, group_tokens, residual_length):
     return counts
 
 
-ORACLES = {"quantized": uncached_reading_rounded}
+ORACLES = dict.fromkeys(("quantized", "quantized_static"), uncached_reading_rounded)

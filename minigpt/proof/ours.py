@@ -10,7 +10,7 @@ import torch
 from minigpt.proof.oracles import expected, uncached
 from minigpt.proof.our_model import fed, model, positions
 from minigpt.proof.scripts import NEW_TOKENS, folded, ids_lines
-from minigpt.proof.situations import RULES
+from minigpt.proof.situations import RULES, pieces, sizes
 from minigpt.proof.telling import NotOfferedError
 
 FEED = """
@@ -43,9 +43,14 @@ class Driver:
         return fed(self.gpt, self.cache, text, new.shape[1])
 
     def uncached(self, text, history):
-        given = self.gpt, text.clamp(min=0), positions(text), history
+        fed = [each for event in history for each in (self.in_pieces(event) if event > 0 else [event])]
+        given = self.gpt, text.clamp(min=0), positions(text), fed
         with torch.no_grad():
             return expected(self.house.name, *given) if self.house.name else uncached(*given, None)
+
+    def in_pieces(self, new: int) -> list[int]:
+        """As `feed` feeds them."""
+        return sizes(pieces(self.cache, 0, new))
 
     def fork(self):
         return replace(self, cache=copy.deepcopy(self.cache))

@@ -36,7 +36,7 @@ SITUATIONS = {
     "overflow": [
         "rows 2 2; fill -1; try fill 1; fill 0",
         "rows 2 2; feed 5; fill 0; try fill 1",
-        "rows 2 2; try fill 1; feed 1",
+        "rows 2 2; fill -3; try fill 5; feed 1",
     ],
     "crop": [
         "rows 0 0; feed 4; try crop 1; feed 1; feed 2",

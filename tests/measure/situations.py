@@ -15,6 +15,7 @@ from minigpt.measure.counted.flops import counting, flops_of
 from minigpt.measure.counted.trace import Pass, trace
 from minigpt.measure.forms.architecture import architecture_of
 from minigpt.measure.forms.flops import Flops
+from minigpt.measure.forms.quantized import CHUNK
 from minigpt.model import GPT
 from minigpt.proof import oracles
 from minigpt.proof.situations import LIMITED
@@ -62,17 +63,20 @@ def situations(draw, name):
         options = {"max_cache_len": prompt + new_tokens - 1 + number(0, 3)}
     if name == "sliding_window":
         options = {"chunk": draw(st.none() | st.integers(1, 9))}
-    if name == "quantized":
+    if CACHES[name].lossy:
         backend = draw(st.sampled_from(["quanto", "hqq", "fp8", "kivi"]))
+        whole = [bits for bits in (2, 4, 8) if name == "quantized" or D * bits % 8 == 0]  # bytes of a head
         group = st.sampled_from(["token", "channel", "head", "tensor"])
-        options = {
+        options |= {
             "backend": backend,
-            "nbits": 8 if backend == "fp8" else draw(st.sampled_from([2, 4, 8])),
+            "nbits": 8 if backend == "fp8" else draw(st.sampled_from(whole)),
             "group_key": draw(group),
             "group_value": draw(group),
             "q_group_size": draw(st.sampled_from([4, 8])),
             "residual_length": number(0, 9),
         }
+    if name == "quantized_static":
+        options["chunk"] = number(1, 9)
     return Situation(
         name,
         config,
@@ -171,7 +175,10 @@ def by_form(this: Situation) -> dict:
         rings, most = caches.rings(model, options.get("chunk")), caches.ring_chunk(model, options.get("chunk"))
         rows |= {"slots": tuple(rings[window] for window in model.windows)}
         chunk = {"prefill_chunk_size": min(this.prefill_chunk_size or most, most)}
-    if "static" in this.name:
+    if this.name == "quantized_static":  # of its slots, attention is given those in use
+        most = options.get("chunk", CHUNK)
+        chunk = {"prefill_chunk_size": min(this.prefill_chunk_size or most, most)}
+    elif "static" in this.name:
         rows |= {"slots": options.get("max_cache_len", fed)}
     for attention in ("dense", "causal"):
         for logits in ("last", "all"):

@@ -175,11 +175,11 @@ MUTANTS = {
     "the residual is a token longer": (
         quantized, "quantized", "past - residual_length", "past - residual_length - 1"),
     "the scales are forgotten": (
-        quantized, "quantized", "(codes + scales)", "codes"),
+        quantized, "kinds", "(codes + scales)", "codes"),
     "the zero-points are forgotten": (
-        quantized, "quantized", "sharing * parameters", "sharing"),
+        quantized, "kinds", "sharing * parameters", "sharing"),
     "a code takes a byte": (
-        quantized, "quantized", "codes = code_nbytes(tokens * heads * size, bits)", "codes = tokens * heads * size"),
+        quantized, "kinds", "code_nbytes(tokens * heads * size, nbits or bits)", "tokens * heads * size"),
     "rounding writes nothing": (
         quantized, "quantized", " + (now - old) * nbytes", ""),
     "rounded blocks stay where they are": (
@@ -187,7 +187,7 @@ MUTANTS = {
     "the residual stays where it is": (
         quantized, "quantized", "(at.past - now * tokens) * exact", "0"),
     "keys are grouped as values are": (
-        quantized, "quantized", "group_key or groups[0]", "group_value or groups[1]"),
+        quantized, "kinds", "group_key or groups[0]", "group_value or groups[1]"),
     "a head shares a channel's scale": (
         quantized, "block", '"head": head_size', '"head": 1'),
     "a tensor's scale is each head's": (

@@ -100,8 +100,8 @@ def filled(name, config, tokens, batch, prompt, watch=None, **options):
     watch = watch or contextlib.nullcontext()
     with watch:
         cache = make_cache(name, config, batch_size=batch, dtype=torch.bfloat16, **options)
-    start = 0
-    for end in [*([prompt] if prompt else []), *range(prompt + 1, tokens + 1)]:
+    start, most = 0, cache.largest_chunk or max(prompt, 1)
+    for end in [*range(most, prompt, most), *([prompt] if prompt else []), *range(prompt + 1, tokens + 1)]:
         rows = torch.ones(batch, end - start, config.n_kv_head, config.head_size, dtype=torch.bfloat16)
         cache.admit(torch.arange(start, end).expand(batch, -1))
         for layer in range(config.n_layer):
@@ -121,6 +121,7 @@ def really_held() -> list:
         slots = {"max_cache_len": tokens}
         makes = [("concat", {}), ("dynamic", {}), ("static", slots), ("offloaded", {}), ("offloaded_static", slots)]
         makes += [("quantized", {"nbits": bits, "q_group_size": group}) for bits in (8, 4, 2, 1)]
+        makes += [("quantized_static", {"nbits": bits, "q_group_size": group, **slots}) for bits in (8, 4, 2, 1)]
         makes += [("sliding_window", {"chunk": 1})] * (
             tokens in (WINDOW, WINDOW + 1)
         )  # it has its slots from the start
@@ -245,7 +246,7 @@ MUTANTS = {
     "a ring has its slots before they are needed": (memory, "held", "window and min(window, tokens)", "window"),
     "a quantized cache has no residual": (quantized, "quantized", "past - residual_length", "past"),
     "the new token is rounded": (quantized, "quantized", "past - residual_length", "past + 1 - residual_length"),
-    "a group has no offset": (quantized, "quantized", "sharing * parameters", "sharing"),
+    "a group has no offset": (quantized, "kinds", "sharing * parameters", "sharing"),
     "bits are bytes": (quantized, "code_nbytes", "return numbers * bits // 8", "return numbers * bits"),
     "the old layer goes before the new one comes": (memory.Plan, "peak", "cost.resident + (", "cost.resident + 0 * ("),
     "the new token is there twice": (memory.Plan, "peak", "tokens - 1", "tokens"),

@@ -93,9 +93,12 @@ class Codec:
         self, blocks: UInt8[Tensor, "B N bytes"], x: Float[Tensor, "B T K D"], pads: Bool[Tensor, "B T"]
     ) -> UInt8[Tensor, "B M bytes"]:
         """The blocks, with those of T more tokens behind them. pads: which tokens are padding."""
-        last = x[:, self.tokens - 1 :: self.tokens].repeat_interleave(self.tokens, dim=1)  # of each block
-        x = torch.where(pads[..., None, None], last, x)  # what padding holds is chance, and may not set a scale
-        return torch.cat([blocks, self.write(x)], dim=1)
+        return torch.cat([blocks, self.write(self.filled(x, pads))], dim=1)
+
+    def filled(self, x: Float[Tensor, "B T K D"], pads: Bool[Tensor, "B T"]) -> Float[Tensor, "B T K D"]:
+        """In place of padding, the last token of its block: what padding holds is chance, and may not set a scale."""
+        last = x[:, self.tokens - 1 :: self.tokens].repeat_interleave(self.tokens, dim=1)
+        return torch.where(pads[..., None, None], last, x)
 
     def tokens_in(self, blocks: UInt8[Tensor, "B N bytes"]) -> int:
         return blocks.shape[1] * self.tokens
@@ -106,10 +109,10 @@ class Codec:
     def write(self, x: Float[Tensor, "B T K D"]) -> UInt8[Tensor, "_ N bytes"]:
         codes, parameters = self.format.round(self.split(x))
         packed = pack(codes.flatten(-2), self.format.bits)
-        return torch.cat([packed, *(each.contiguous().view(torch.uint8) for each in parameters)], dim=-1)
+        return torch.cat([packed, *(each.contiguous().view(torch.uint8).flatten(-2) for each in parameters)], dim=-1)
 
     def read(self, blocks: UInt8[Tensor, "_ N bytes"]) -> Float[Tensor, "B T K D"]:
         packed, *parameters = blocks.split(self.widths, dim=-1)
         codes = unpack(packed, self.format.bits).unflatten(-1, (self.groups, -1))
         aligned = (each.clone(memory_format=torch.contiguous_format) for each in parameters)  # as `view` wants it
-        return self.join(self.format.read(codes, [each.view(self.dtype) for each in aligned]))
+        return self.join(self.format.read(codes, [each.view(self.dtype)[..., None] for each in aligned]))

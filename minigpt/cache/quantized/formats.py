@@ -3,21 +3,25 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
 
-Parameters = list[Float[Tensor, "*G"]]  # of each group: its scale, and, where the format has one, its offset
+Parameters = list[Float[Tensor, "*#G 1"]]  # of each group: its scale, and, where the format has one, its offset
 
 
 def pack(codes: UInt8[Tensor, "*B n"], bits: int) -> UInt8[Tensor, "*B m"]:
-    """8 / bits codes in each byte, the first one in its lowest bits. n must fill whole bytes."""
+    """8 / bits codes in each byte: of 4 bits, code i lies in the lower half of byte i, code i + n / 2 in its upper one.
+    So codes that lie side by side are read side by side, many at once. n must fill whole bytes."""
     places = torch.arange(0, 8, bits, dtype=torch.uint8, device=codes.device)
-    return (codes.unflatten(-1, (-1, 8 // bits)) << places).sum(-1, dtype=torch.uint8)
+    return (codes.unflatten(-1, (8 // bits, -1)) << places[:, None]).sum(-2, dtype=torch.uint8)
 
 
-def unpack(packed: UInt8[Tensor, "*B m"], bits: int) -> UInt8[Tensor, "*B n"]:
-    places = torch.arange(0, 8, bits, dtype=torch.uint8, device=packed.device)
-    return (packed[..., None] >> places & 2**bits - 1).flatten(-2)
+def unpack(packed: UInt8[Tensor, "*B m"], bits: int) -> Integer[Tensor, "*B n"]:
+    """The codes: of less than 8 bits as int32, which a processor shifts many at once, and bytes it does not."""
+    if bits == 8:
+        return packed
+    places = torch.arange(0, 8, bits, dtype=torch.int32, device=packed.device)
+    return (packed.to(torch.int32)[..., None, :] >> places[:, None] & 2**bits - 1).flatten(-2)
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,11 @@ class MinMax:
         scale = ((high - low) / self.top).clamp(max=torch.finfo(x.dtype).max)
         scale = positive(scale.to(x.dtype))  # as it will be read
         codes = ((upcast(x) - low) / upcast(scale)).round().clamp(0, self.top)
-        return codes.to(torch.uint8), [scale[..., 0], low[..., 0].to(x.dtype)]
+        return codes.to(torch.uint8), [scale, low.to(x.dtype)]
 
-    def read(self, codes: UInt8[Tensor, "*G n"], parameters: Parameters) -> Float[Tensor, "*G n"]:
+    def read(self, codes: Integer[Tensor, "*G n"], parameters: Parameters) -> Float[Tensor, "*G n"]:
         scale, offset = parameters
-        return (codes * upcast(scale)[..., None] + upcast(offset)[..., None]).to(scale.dtype)
+        return (codes * upcast(scale) + upcast(offset)).to(scale.dtype)
 
     @property
     def top(self) -> int:
@@ -64,7 +68,7 @@ class HalfQuadratic(MinMax):
         inverse = inverse.clamp(max=torch.finfo(x.dtype).max / 2 / torch.maximum(-low, high).clamp(min=1))  # zero, too
         zero = self.settled(numbers, inverse, -low * inverse)
         codes = (numbers * inverse + zero).round().clamp(0, self.top)
-        return codes.to(torch.uint8), [(1 / inverse)[..., 0].to(x.dtype), zero[..., 0].to(x.dtype)]
+        return codes.to(torch.uint8), [(1 / inverse).to(x.dtype), zero.to(x.dtype)]
 
     def settled(self, numbers: Tensor, inverse: Tensor, zero: Tensor) -> Tensor:
         """The zero-points after 20 rounds. (hqq may stop before, all groups at once; so one changes the others.)"""
@@ -80,7 +84,7 @@ class HalfQuadratic(MinMax):
 
     def read(self, codes, parameters):
         scale, zero = parameters
-        return (codes.to(scale.dtype) - zero[..., None]) * scale[..., None]
+        return (codes.to(scale.dtype) - zero) * scale
 
 
 @dataclass(frozen=True)
@@ -97,10 +101,10 @@ class Float8:
     def round(self, x):
         scale = positive(upcast(x).abs().amax(-1, keepdim=True) / 448).to(x.dtype)
         codes = (upcast(x) / positive(upcast(scale))).clamp(-448, 448)  # older casts overflow to NaN, not to 448
-        return codes.to(torch.float8_e4m3fn).view(torch.uint8), [scale[..., 0]]
+        return codes.to(torch.float8_e4m3fn).view(torch.uint8), [scale]
 
     def read(self, codes, parameters):
-        return codes.view(torch.float8_e4m3fn).to(parameters[0].dtype) * parameters[0][..., None]
+        return codes.view(torch.float8_e4m3fn).to(parameters[0].dtype) * parameters[0]
 
 
 def shrink(errors: Tensor, beta: float = 10.0, p: float = 0.7) -> Tensor:

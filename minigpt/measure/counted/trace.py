@@ -75,6 +75,11 @@ class Tracer(Meter):
         self.close()
         return self._passes
 
+    @property
+    def all_here(self) -> list[Tensor]:
+        """Of all layers: one may be served while another is."""
+        return [each for layer in range(self.config.n_layer) for each in self.here(layer)]
+
     def close(self):
         """A pass makes its logits after its last call to the cache: their FLOPs are added when the next pass begins."""
         now = flops_of(self.counter)
@@ -94,7 +99,7 @@ class Tracer(Meter):
         self._passes.append(Pass(past, self.newest.shape[1], rows, flops=Flops(), **none_yet, **by_layer))
 
     def update(self, k, v, layer):
-        this, before = self._passes[-1], self.here(layer)
+        this, before = self._passes[-1], self.all_here
         with Traffic() as traffic:
             k, v, k_pos = super().update(k, v, layer)
         seen = (self.newest != NEVER)[:, :, None].expand(-1, -1, k.shape[1])  # (B, T, S)
@@ -103,7 +108,7 @@ class Tracer(Meter):
         this.scored += seen.numel()
         this.pairs += int(seen.sum())
         this.useful = max(this.useful, int(seen.any(1).sum())) if self.keeps else 0
-        written, copied = traffic.into(self.here(layer), before)
+        written, copied = traffic.into(self.all_here, before)
         this.rows[layer] += self.admitted
         this.written[layer] += written
         this.copied[layer] += copied

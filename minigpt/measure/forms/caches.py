@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from minigpt.measure.forms.architecture import Architecture
 from minigpt.measure.forms.forward_pass import ForwardPass, KVCost
-from minigpt.measure.forms.quantized import quantized
+from minigpt.measure.forms.quantized import CHUNK, capacity, quantized, quantized_static
 
 
 def none(at: ForwardPass) -> KVCost:
@@ -41,13 +41,6 @@ def static(at: ForwardPass, max_cache_len: int | None = None) -> KVCost:
     """All slots are there from the start, and each pass reads all of them."""
     slots = capacity(at.model, max_cache_len)
     return at.kept(slots, read=slots * at.row)
-
-
-def capacity(model: Architecture, max_cache_len: int | None) -> int:
-    slots = model.context if max_cache_len is None else max_cache_len
-    if slots is None:
-        raise ValueError("this config doesn't say for how many tokens its model was made: give max_cache_len")
-    return slots
 
 
 def sliding_window(at: ForwardPass, chunk: int | None = None) -> KVCost:
@@ -112,6 +105,7 @@ FORMS = {
     "static": Form(static),
     "sliding_window": Form(sliding_window, needs_window=True, recopies=True, largest_chunk=ring_chunk),
     "quantized": Form(quantized),
+    "quantized_static": Form(quantized_static, largest_chunk=lambda model, chunk=CHUNK, **_: chunk),
     "offloaded": Form(offloaded),
     "offloaded_static": Form(offloaded_static),
 }

@@ -17,7 +17,8 @@ EXACT = 2  # bytes of a number in 16 bits
 FLAT = 1024
 # Options that the model doesn't settle: a ring is fed one token at a time (chunks of c tokens need c - 1 slots more in
 # each layer that has a window), and a quantized cache has groups as large as the size of a head allows.
-OPTIONS: dict[str, dict] = {"sliding_window": {"chunk": 1}, "quantized": {"q_group_size": None}}
+WIDEST: dict = {"q_group_size": None}
+OPTIONS: dict[str, dict] = {"sliding_window": {"chunk": 1}, "quantized": WIDEST, "quantized_static": WIDEST}
 
 
 def held(name: str, model: Architecture, tokens: int, batch: int = 1, **options) -> KVCost:

@@ -5,12 +5,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from minigpt.attention import NEVER
-from minigpt.cache import NoCache, QuantizedCache
+from minigpt.cache import NoCache
+from minigpt.cache.quantized import Rounding
 from minigpt.cache.quantized.codec import Codec
 
 
 def logits_reading_rounded(
-    model, cache: QuantizedCache, ids: Int[Tensor, "B T"], positions: Int[Tensor, "B T"], chunks: list[int]
+    model, cache: Rounding, ids: Int[Tensor, "B T"], positions: Int[Tensor, "B T"], chunks: list[int]
 ) -> Float[Tensor, "B T V"]:
     """One pass over the whole text. Each token reads the rounded numbers of those that the cache would have rounded
     by the time it came, and the exact numbers of the others.
@@ -23,7 +24,7 @@ def logits_reading_rounded(
 class ReadingRounded(NoCache):
     """Gives each token four slots, its key and its value rounded or exact, and shows each query one of them."""
 
-    def __init__(self, cache: QuantizedCache, chunks: list[int]):
+    def __init__(self, cache: Rounding, chunks: list[int]):
         super().__init__()
         self.codecs = cache.codecs
         counts = (rounded_by(codec, chunks, cache.residual_length) for codec in cache.codecs)
@@ -56,4 +57,4 @@ def rounded_by(codec: Codec, chunks: list[int], residual_length: int) -> list[in
 
 
 # By the name of a cache that rounds.
-ORACLES = {"quantized": logits_reading_rounded}
+ORACLES = dict.fromkeys(("quantized", "quantized_static"), logits_reading_rounded)

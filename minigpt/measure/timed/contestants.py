@@ -14,7 +14,7 @@ from minigpt.language_model import LanguageModel
 from minigpt.measure.counted.run import served_by
 
 Generate = Callable[..., Int[Tensor, "B N"]]  # of ids, a number of new tokens and a streamer: the whole text
-COMPILED = "static", "sliding_window"  # their shapes stand still, so a decode step can be one graph
+COMPILED = "static", "quantized_static", "sliding_window"  # their shapes stand still, so a decode step can be one graph
 TIE = 1e-3  # between logits: as near as two sums of the same float32 numbers may come out in another order
 
 

@@ -80,6 +80,7 @@ LOOKS = {
     "static": ("green", "s", "-"),
     "sliding_window": ("purple", "D", "-"),
     "quantized": ("ink", "^", "-"),
+    "quantized_static": ("ink", "p", (0, (1, 1))),
     "offloaded": ("blue", "v", (0, (3, 1.5))),
     "offloaded_static": ("green", "<", (0, (3, 1.5))),
 }
