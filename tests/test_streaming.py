@@ -37,8 +37,8 @@ def _streaming():
         patch.setattr(situations, "random_model", random_streaming)
         for name in [*oracles.ORACLES]:
             patch.setitem(oracles.ORACLES, name, reading_rounded)
-        for name in situations.LIMITED:
-            patch.setitem(oracles.OPTIONS, name, {"max_cache_len": LONG})  # by default they have slots for a context
+        for name in situations.LIMITED:  # by default they have slots for a context
+            patch.setitem(oracles.OPTIONS, name, oracles.OPTIONS.get(name, {}) | {"max_cache_len": LONG})
         yield
 
 
