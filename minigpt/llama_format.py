@@ -117,7 +117,7 @@ class LlamaFormat(FileFormat):
         biases = config.qkv_bias, config.o_bias, config.mlp_bias
         if config.streaming or config.sinks or len(set(config.windows) - {None}) > 1:
             seen = f"window {config.window}, sinks {config.sinks}, streaming {config.streaming}"
-            raise ValueError(f"transformers' formats have no sinks and no streaming, and one width of windows: {seen}")
+            raise ValueError(f"transformers' formats have no sinks, no streaming and windows of one width: {seen}")
         if config.qk_norm and not config.mlp_bias and config.qkv_bias == config.o_bias:
             return "qwen3"
         if not config.qk_norm and biases == (True, False, False):

@@ -27,7 +27,8 @@ def attend_apart(
     Each of the two has channels of its own, and a key has zeros in those of the other.
     """
     D, slots = v.shape[-1], k_pos.view(len(k_pos), -1, k_pos.shape[-1]).amin(1)  # NEVER where a query may not look
-    sink = (slots < sinks)[:, :, None, None]
+    sink = slots < sinks
+    halves = torch.stack([~sink, sink], dim=-1)[:, :, None, :, None]  # (B, S, 1, 2, 1)
     q = torch.cat([near, far], dim=-1) * 2**0.5  # since attention divides by the root of twice the channels
-    k = torch.cat([k.masked_fill(sink, 0), k.masked_fill(~sink, 0)], dim=-1)
-    return attend(q, k, F.pad(v, (0, D)), mask)[..., :D]  # values as wide as keys, for a fused kernel
+    k, v = (k[:, :, :, None] * halves).flatten(3), F.pad(v, (0, D))  # values as wide as keys, for a fused kernel
+    return attend(q, k, v, mask)[..., :D]

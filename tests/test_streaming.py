@@ -197,7 +197,7 @@ def test_learned_positions_are_refused():
 
 @pytest.mark.parametrize("rule", STREAMED)
 def test_a_format_that_can_not_say_it_is_refused(rule, tmp_path):
-    with pytest.raises(ValueError, match=r"no sinks and no streaming.*: window 6, .* streaming True"):
+    with pytest.raises(ValueError, match=r"no sinks, no streaming .*: window 6, .* streaming True"):
         model(rule).save_pretrained(tmp_path)
 
 
@@ -210,7 +210,7 @@ BUGS = {
     "the sinks are turned the other way": (streaming, "places_back", "- positions).clamp(max=0)", "- positions).abs()"),
     "the last sink counts as one of the window": (streaming, "attend_apart", "< sinks", "< sinks - 1"),
     "the scale of twice the channels": (streaming, "attend_apart", "* 2**0.5", "* 1"),
-    "the sinks are met by both queries": (streaming, "attend_apart", "k.masked_fill(sink, 0)", "k"),
+    "the sinks are met by both queries": (streaming, "attend_apart", "[~sink, sink]", "[sink | ~sink, sink]"),
     "angles of a text that is not long": (llama.Llama, "turn", "torch.float64", "torch.float32"),
 }
 
