@@ -11,9 +11,9 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
 
-from jaxtyping import install_import_hook
+import shape_checks
 
-install_import_hook("minigpt", "beartype.beartype")
+shape_checks.install()
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
