@@ -39,12 +39,12 @@ def plan(model, input_ids, attention_mask, max_new_tokens):
     if (mask.diff(dim=1) < 0).any() or not mask[:, -1].all():
         raise ValueError("attention_mask has padding on the right, or an empty row: pad on the left")
 
-    room = model.config.context - int(mask.sum(1).max())  # for tokens that are fed; the last is never fed
+    prompt = int(mask.sum(1).max())
+    room = model.config.longest - prompt  # for tokens that are fed; the last is never fed
     if max_new_tokens - 1 > room:
         raise ValueError(
-            f"{model.config.context - room} prompt tokens and {max_new_tokens} new ones end at position "
-            f"{model.config.context - room + max_new_tokens - 1}, but the context is {model.config.context}: "
-            f"max_new_tokens can be {max(0, room + 1)} at most"
+            f"{prompt} prompt tokens and {max_new_tokens} new ones end at position {prompt + max_new_tokens - 1}, but "
+            f"the context is {model.config.longest}: max_new_tokens can be {max(0, room + 1)} at most"
         )
     text = torch.cat([input_ids, input_ids.new_zeros(len(input_ids), max_new_tokens)], dim=1)
     if mask.all():

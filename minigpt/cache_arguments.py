@@ -10,23 +10,30 @@ from minigpt.cache import CacheError, CacheFull, KVCache, cache_options, make_ca
 from minigpt.cache.text import UNKNOWN
 
 
-def model_and_cache(model, cache, rows, slots, use_cache, name: str | None, cache_config, max_cache_len):
-    """The model, with the window that cache_config may set for this call; and the given cache, or an empty one."""
+def with_its_window(model, cache_config) -> tuple:
+    """The model, with the window that cache_config may set for this call; and what else is there (None: as given)."""
+    if cache_config is None:
+        return model, None
+    if not isinstance(cache_config, dict) or not all(isinstance(name, str) for name in cache_config):
+        raise ValueError(f"cache_config must be a dict of a cache's options, got {cache_config!r}")
+    if "window" not in cache_config:
+        return model, cache_config
+    window = {name: cache_config[name] for name in ("window", "sinks", "streaming") if name in cache_config}
+    return model.with_window(**window), {name: each for name, each in cache_config.items() if name not in window}
+
+
+def cache_for(model, cache, rows: int, slots: int, use_cache, name: str | None, options: dict | None, max_cache_len):
+    """The given cache, or an empty one."""
     use_cache = known(use_cache, True)
     if not isinstance(use_cache, bool):
         raise ValueError(f"use_cache must be True or False, got {use_cache!r}")
     if cache is not None:
-        options_given = cache_config is not None or max_cache_len is not None
+        options_given = options is not None or max_cache_len is not None
         if not use_cache or name not in (None, "dynamic") or options_given:
             raise ValueError("cache= is used as it is: leave out use_cache and the options of a new cache")
-        return model, known_cache(cache)
-    options = {} if cache_config is None else cache_config
-    if not isinstance(options, dict) or not all(isinstance(name, str) for name in options):
-        raise ValueError(f"cache_config must be a dict of a cache's options, got {cache_config!r}")
-    options = options | ({} if max_cache_len is None else {"max_cache_len": max_cache_len})
-    if "window" in options:
-        model = model.with_window(options.pop("window"), options.pop("sinks", 0))
-    return model, new_cache(model, rows, slots, implementation(use_cache, name, options), options)
+        return known_cache(cache)
+    options = (options or {}) | ({} if max_cache_len is None else {"max_cache_len": max_cache_len})
+    return new_cache(model, rows, slots, implementation(use_cache, name, options), options)
 
 
 def implementation(use_cache: bool, name: str | None, options: dict) -> str:

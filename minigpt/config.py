@@ -21,6 +21,8 @@ class Config:
         layer its own (a hybrid model, as Gemma's; arXiv 2408.00118, section 2).
     sinks: the first few tokens, which everyone keeps seeing beside the window (Xiao et al.,
         arXiv 2309.17453, section 3).
+    streaming: positions are counted among the tokens that are seen (section 3.2): the sinks stand right before the
+        window, however far the text has gone on. So it may be longer than the context.
     n_inner: width of the MLP.
 
     Raises ValueError when the sizes don't fit together.
@@ -34,6 +36,7 @@ class Config:
     n_embd: int
     window: int | list | tuple | None = None
     sinks: int = 0
+    streaming: bool | Any = False  # Any, so that sizes may be in a dict[str, int]
     n_inner: LeftOpen = None
     mlp_products: ClassVar[int]  # matrices of n_embd x n_inner in a block's MLP
 
@@ -61,6 +64,19 @@ class Config:
         whole_number("sinks", self.sinks, least=0)
         if self.sinks and self.window is None:
             raise ValueError(f"sinks {self.sinks} without a window: full attention already sees the first tokens")
+        if not isinstance(self.streaming, bool):
+            raise ValueError(f"streaming must be True or False, got {self.streaming!r}")
+        if self.streaming:
+            self._check_streaming()
+
+    def _check_streaming(self):
+        if not isinstance(self.window, int):
+            raise ValueError(f"streaming wants one window for all layers, to count positions in, got {self.window}")
+        if self.window + self.sinks > self.context:
+            raise ValueError(
+                f"streaming counts positions among the {self.window} tokens of the window and {self.sinks} sinks, and "
+                f"the context is {self.context}: {self.window + self.sinks - self.context} fewer"
+            )
 
     def _check_heads(self):
         if self.n_embd % self.n_head:
@@ -70,6 +86,11 @@ class Config:
     def windows(self) -> tuple:
         """How many tokens each layer sees, None where all."""
         return self.window if isinstance(self.window, tuple) else (self.window,) * self.n_layer
+
+    @property
+    def longest(self) -> int:
+        """Tokens that a text can have, padding not counted."""
+        return LARGEST if self.streaming else self.context
 
     @property
     def head_size(self) -> int:
@@ -94,6 +115,12 @@ class GPTConfig(Config):
         super().__post_init__()
         self._check_heads()
         positive("layer_norm_epsilon", self.layer_norm_epsilon)
+
+    def _check_streaming(self):
+        raise ValueError(
+            "streaming wants rotary positions, as a Llama's: a GPT adds learned ones to its tokens, and their keys "
+            "can't be moved to another place"
+        )
 
 
 def whole_number(name: str, value, least: int) -> int:

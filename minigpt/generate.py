@@ -10,7 +10,7 @@ from torch import Tensor
 from minigpt.arguments import plan, repeated
 from minigpt.beams import Beams
 from minigpt.cache import KVCache
-from minigpt.cache_arguments import check_cache, check_chunk_size, compiled_step, model_and_cache
+from minigpt.cache_arguments import cache_for, check_cache, check_chunk_size, compiled_step, with_its_window
 from minigpt.from_transformers import speaks_transformers
 from minigpt.picking import Stopping, check_beams, check_streamer, picker, searching, stop_tokens
 from minigpt.sampling import Finishing
@@ -54,7 +54,7 @@ class Generation:
         attention_mask: (B, T), 0 at left padding, 1 elsewhere. None: no padding.
         use_cache=False, or the name of a cache (see `make_cache`) with its options in cache_config;
             max_cache_len is the size of a static one (None: just what this call needs). cache_config may also set
-            `window` and `sinks` for this call, as `with_window` does; the text still ends at the context.
+            `window`, `sinks` and `streaming` for this call, as `with_window` does.
         cache: an empty cache, or one that an earlier call filled. input_ids is the whole text so far, of
             which the cache must hold a proper prefix.
         do_sample: draw, as temperature, top_k and top_p say, repeatably with a seed. Otherwise greedy.
@@ -72,11 +72,10 @@ class Generation:
         Raises ValueError or CacheError, before any work, for what can't be done.
         """
 
-        text, positions = plan(self, input_ids, attention_mask, max_new_tokens)
+        model, options = with_its_window(self, cache_config)
+        text, positions = plan(model, input_ids, attention_mask, max_new_tokens)
         prompt, slots = input_ids.shape[1], text.shape[1] - 1  # the last token is never fed
-        model, cache = model_and_cache(
-            self, cache, len(text), slots, use_cache, cache_implementation, cache_config, max_cache_len
-        )
+        cache = cache_for(model, cache, len(text), slots, use_cache, cache_implementation, options, max_cache_len)
         check_cache(model, cache, input_ids, positions, slots)
         check_chunk_size(prefill_chunk_size, cache)
         check_streamer(streamer)

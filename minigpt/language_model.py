@@ -41,10 +41,10 @@ class LanguageModel(Generation, Pretrained, nn.Module):
         check_numbers("ids", ids, self.config.vocab_size, "the vocabulary")
         B, T = ids.shape
         cache.serve(self, B)
-        if positions is None and not (cache.plain and cache.length + T <= self.config.context):
+        if positions is None and not (cache.plain and cache.length + T <= self.config.longest):
             positions = (cache.next_position + torch.arange(T, device=ids.device)).expand(B, T)
         if positions is not None:
-            check_positions(positions, ids, self.config.context)
+            check_positions(positions, ids, self.config.longest)
         return self.lm_head(self.hidden(ids, positions, cache))
 
     if TYPE_CHECKING:  # nn.Module's would take anything
@@ -67,14 +67,15 @@ class LanguageModel(Generation, Pretrained, nn.Module):
         """The attention of each layer, in order: each has a `window` and `sinks`."""
         raise NotImplementedError
 
-    def with_window(self, window: int | list[int | None], sinks: int = 0) -> "Self":
+    def with_window(self, window: int | list[int | None], sinks: int = 0, streaming: bool = False) -> "Self":
         """This model, seeing only the last `window` tokens (a list: of each layer) and the first `sinks`. It shares the
         weights.
 
-        The positions are what they were: the text still ends at the context.
+        The positions are what they were, and the text still ends at the context; unless they are counted among the
+        tokens that are seen (streaming; see `Config`).
         """
         windowed = copy.deepcopy(self, {id(weights): weights for weights in self.parameters()})
-        windowed.config = dataclasses.replace(self.config, window=window, sinks=sinks)
+        windowed.config = dataclasses.replace(self.config, window=window, sinks=sinks, streaming=streaming)
         for attention, its_own in zip(windowed.attentions, windowed.config.windows, strict=True):
             attention.window, attention.sinks = its_own, sinks
         return windowed

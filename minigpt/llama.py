@@ -14,6 +14,7 @@ from minigpt.cache import KVCache
 from minigpt.language_model import LanguageModel
 from minigpt.llama_config import LlamaConfig
 from minigpt.llama_format import LlamaFormat
+from minigpt.streaming import attend_apart, places_back
 from minigpt.uninitialised import without_init
 
 Turn = tuple[Float[Tensor, "B T 1 half"], Float[Tensor, "B T 1 half"]]  # cosines and sines, for half of D channels
@@ -53,11 +54,13 @@ class Attention(nn.Module):
         v = self.v_proj(x).view(B, T, -1, self.head_size)
         return turned(self.q_norm(q), turn), turned(self.k_norm(k), turn), v
 
-    def forward(self, x: Float[Tensor, "B T C"], positions: Int[Tensor, "B T"], turn: Turn, cache: KVCache):
+    def forward(self, x: Float[Tensor, "B T C"], positions, turn: Turn, back: Turn | None, cache: KVCache):
         q, k, v = self.qkv(x, turn)
         k, v, k_pos = cache.update(k, v, self.layer)  # keys are kept as they were turned
         mask = None if k_pos is None else sees(positions, k_pos, self.window, self.sinks)
-        return self.o_proj(attend(q, k, v, mask).flatten(2))
+        if back is None or k_pos is None:
+            return self.o_proj(attend(q, k, v, mask).flatten(2))
+        return self.o_proj(attend_apart(q, turned(q, back), k, v, mask, k_pos, self.sinks).flatten(2))
 
 
 class MLP(nn.Module):
@@ -81,8 +84,8 @@ class Layer(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.n_embd, config.rms_norm_eps)
         self.mlp = MLP(config)
 
-    def forward(self, x, positions, turn, cache):
-        x = x + self.self_attn(self.input_layernorm(x), positions, turn, cache)
+    def forward(self, x, positions, turn, back, cache):
+        x = x + self.self_attn(self.input_layernorm(x), positions, turn, back, cache)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -115,14 +118,15 @@ class Llama(LanguageModel):
         positions = cache.positions[:, -ids.shape[1] :]
         x = self.embed_tokens(ids)
         turn = self.turn(positions, x.dtype)
+        back = self.turn(places_back(positions, self.config), x.dtype) if self.config.streaming else None
         for layer in self.layers:
-            x = layer(x, positions, turn, cache)
+            x = layer(x, positions, turn, back, cache)
         return self.norm(x)
 
     def turn(self, positions: Int[Tensor, "B T"], dtype: torch.dtype) -> Turn:
-        """In float32 whatever the model is, as in transformers, then rounded to the dtype."""
-        places = positions.clamp(max=self.config.context - 1)  # padding is hidden, however it is turned
-        angles = places[:, :, None, None].float() * self.frequencies.to(places.device)  # (B, T, 1, D / 2)
+        """In float32 whatever the model is, as in transformers (past all contexts too coarse), then in the dtype."""
+        places = positions[:, :, None, None].to(torch.float64 if self.config.streaming else torch.float32)
+        angles = places * self.frequencies.to(places.device)  # (B, T, 1, D / 2); padding is hidden, however turned
         return angles.cos().to(dtype), angles.sin().to(dtype)
 
     def lm_head(self, x: Float[Tensor, "*B C"]) -> Float[Tensor, "*B V"]:

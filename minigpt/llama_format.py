@@ -115,9 +115,9 @@ class LlamaFormat(FileFormat):
     def kind(self, config: LlamaConfig) -> str:
         """The model_type whose class in transformers computes what this config says."""
         biases = config.qkv_bias, config.o_bias, config.mlp_bias
-        if config.sinks or len(set(config.windows) - {None}) > 1:
-            seen = f"window {config.window}, sinks {config.sinks}"
-            raise ValueError(f"transformers' formats have no sinks, and windows of one width alone: {seen}")
+        if config.streaming or config.sinks or len(set(config.windows) - {None}) > 1:
+            seen = f"window {config.window}, sinks {config.sinks}, streaming {config.streaming}"
+            raise ValueError(f"transformers' formats have no sinks, no streaming and windows of one width: {seen}")
         if config.qk_norm and not config.mlp_bias and config.qkv_bias == config.o_bias:
             return "qwen3"
         if not config.qk_norm and biases == (True, False, False):

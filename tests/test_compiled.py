@@ -129,7 +129,7 @@ def test_the_suite_catches_a_step_in_which(what, monkeypatch):
     ],
 )
 def test_compiled_conformance(check, arguments):
-    with graphs(1):
+    with as_for_a_user(), graphs(1):
         check(*arguments)
 
 

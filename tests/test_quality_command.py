@@ -15,7 +15,7 @@ RECORDED = DATA / "quality.json"
 def test_it_writes_what_it_measured_and_prints_it(monkeypatch, tmp_path, capsys):
     recorded, asked = Recording.load(RECORDED), []
 
-    def record(name, model, questions, seed, on_score):
+    def record(name, model, questions, seed, on_score, workers):
         asked.append((name, model.config.n_layer, questions, seed))
         on_score(recorded.scores[7])
         return recorded

@@ -24,8 +24,8 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def test_its_python_runs():
-    (code,) = blocks("python")
+@pytest.mark.parametrize("code", blocks("python"), ids=["here", "in transformers"])
+def test_its_python_runs(code):
     exec(code, {})  # noqa: S102
 
 

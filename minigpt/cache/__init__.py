@@ -39,12 +39,10 @@ def make_cache(name: str, config: Config, **options: "Unpack[CacheOptions]") -> 
         )
     unknown = sorted(set(options) - set(known))
     if unknown:
-        windows = (
-            "; window and sinks are the model's: with_window, or cache_config" if CACHES[name].needs_window else ""
-        )
+        models = "; window, sinks and streaming are the model's: with_window, or cache_config"
         theirs = [f"; {each}: {advice}" for each, advice in INSTEAD["make_cache"].items() if each in unknown]
         refusal = f"the {name} cache has no option {', '.join(unknown)}; it has {', '.join(known)}"
-        raise ValueError("".join([refusal, *theirs, windows]))
+        raise ValueError("".join([refusal, *theirs, models if CACHES[name].needs_window else ""]))
     kind: Any = CACHES[name]
     return kind(config, **options)
 

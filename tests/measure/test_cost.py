@@ -67,13 +67,15 @@ MUTANTS = {
     "the head's multiplications only": (
         cost, "flops", "head=2 *", "head=1 *"),
     "keys and values are as many as queries": (
-        weights_of, "projection_weights", "2 * config.n_kv_head", "2 * config.n_head"),
+        weights_of, "projection_weights", "config.n_kv_head", "config.n_head"),
     "values are forgotten": (
-        weights_of, "projection_weights", "2 * config.n_kv_head", "config.n_kv_head"),
+        weights_of, "projection_weights",
+        "2 * (config.n_head + config.n_kv_head)", "(2 * config.n_head + config.n_kv_head)"),
     "the projection back is forgotten": (
-        weights_of, "projection_weights", " + C * C", ""),
+        weights_of, "projection_weights",
+        "2 * (config.n_head + config.n_kv_head)", "(config.n_head + 2 * config.n_kv_head)"),
     "one layer of the MLP is forgotten": (
-        weights_of, "mlp_weights", "2 * config.n_layer", "config.n_layer"),
+        weights_of, "mlp_weights", "config.mlp_products", "(config.mlp_products - 1)"),
     "the MLP is four times as wide as the model": (
         weights_of, "mlp_weights", "config.n_inner", "4 * config.n_embd"),
     "causal is not halved": (

@@ -1,17 +1,21 @@
 """What a Llama computes, keeps and moves is what the closed forms say; and what is measured of a model, of it too."""
 
+import dataclasses
+
 import pytest
 import situations
 import torch
 from helpers import random_ids, spread
 from llamas import FAMILIES, ours
-from situations import OPTIONS, Situation, by_form, counted
+from situations import OPTIONS, Situation, by_form, bytes_of, counted
 
 from minigpt.cache import CACHES, make_cache
 from minigpt.llama import Llama
 from minigpt.llama_config import LlamaConfig
 from minigpt.measure.counted.flops import flops_of_shapes
-from minigpt.measure.forms.flops import flops
+from minigpt.measure.counted.trace import trace
+from minigpt.measure.forms.flops import flops, prefill_flops
+from minigpt.measure.forms.generation import kv_costs
 from minigpt.measure.forms.weights import weights
 from minigpt.measure.quality.compare import compare
 from minigpt.measure.quality.outliers import scale_key_channel
@@ -20,6 +24,7 @@ from minigpt.measure.quality.rounding import errors, heads
 SIZES = {"vocab_size": 11, "context": 24, "n_layer": 3, "n_head": 4, "n_kv_head": 2, "n_embd": 16, "n_inner": 20}
 EVERYTHING = {"qkv_bias": True, "o_bias": True, "mlp_bias": True, "qk_norm": True, "tied_head": True}
 WINDOWS = {"window": [4, None, 6], "sinks": 2}
+ROOM = {name: {"max_cache_len": 48} for name in CACHES if "static" in name}
 
 
 @pytest.mark.parametrize("name", CACHES)
@@ -37,6 +42,20 @@ def test_what_is_counted_is_what_the_closed_forms_say(name, its_own, monkeypatch
         options=OPTIONS.get(name, ()),
     )
     assert counted(this) == by_form(this)
+
+
+@pytest.mark.parametrize("name", CACHES)
+def test_streaming_keeps_and_moves_what_a_window_does(name):
+    """For twice the context. FLOPs have no closed form."""
+    window = LlamaConfig(**SIZES | {"context": 64}, window=6, sinks=2)
+    streaming = dataclasses.replace(window, streaming=True, context=24)
+    model, options = spread(Llama(streaming).double(), seed=0), dict(OPTIONS.get(name, ())) | ROOM.get(name, {})
+    passes = trace(model, random_ids(2, 5, vocab_size=11), 44, name, **options).passes
+    for config in (streaming, window):
+        costs = kv_costs(name, config, 5, 44, itemsize=8, batch=2, **options)
+        assert [bytes_of(each) for each in passes] == [dataclasses.asdict(each) for each in costs]
+    with pytest.raises(ValueError, match="no closed form says the FLOPs of streaming"):
+        prefill_flops(streaming, 5, attention="dense", logits="last")
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -11,12 +11,15 @@ from minigpt.measure.counted.observer import Observer
 
 
 class Meter(Observer):
-    """Counts how often the keys and values of each position were computed, in each layer, over all rows of a batch."""
+    """Counts how often the keys and values of each position were computed, in each layer, over all rows of a batch.
 
-    def __init__(self, cache: KVCache, config: Config):
+    tokens: of the text, where it may be longer than the context (streaming).
+    """
+
+    def __init__(self, cache: KVCache, config: Config, tokens: int = 0):
         super().__init__(cache)
         self.fed: list[int] = []  # tokens of each pass
-        self.times: Int[Tensor, "L P"] = torch.zeros(config.n_layer, config.context, dtype=torch.int64)
+        self.times: Int[Tensor, "L P"] = torch.zeros(config.n_layer, max(config.context, tokens), dtype=torch.int64)
 
     def admit(self, positions, ids=None):
         super().admit(positions, ids)

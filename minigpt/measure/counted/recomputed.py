@@ -21,10 +21,10 @@ class Recomputed(Observer):
     rows of the batch. NaN where the position was not computed in that pass, or for the first time.
     """
 
-    def __init__(self, cache: KVCache, config: Config):
+    def __init__(self, cache: KVCache, config: Config, tokens: int = 0):
         super().__init__(cache)
-        self.config = config
-        self.difference: Float[Tensor, "L P"] = torch.full((config.n_layer, config.context), torch.nan)
+        places = max(config.context, tokens)  # a text that streams may be longer
+        self.difference: Float[Tensor, "L P"] = torch.full((config.n_layer, places), torch.nan)
         self.last: list[Float[Tensor, "B P two K D"] | None] = [None] * config.n_layer
 
     def admit(self, positions, ids=None):
@@ -36,7 +36,7 @@ class Recomputed(Observer):
     def update(self, k, v, layer):
         new = torch.stack([k, v], dim=2)  # (B, T, 2, K, D)
         if self.last[layer] is None:
-            self.last[layer] = new.new_full((len(new), self.config.context, *new.shape[2:]), torch.nan)
+            self.last[layer] = new.new_full((len(new), self.difference.shape[1], *new.shape[2:]), torch.nan)
         new = new[self.rows, self.columns]
         differs = (new - self.last[layer][self.rows, self.places]).abs().amax((1, 2, 3))  # NaN if there was none
         self.last[layer][self.rows, self.places] = new
@@ -51,6 +51,6 @@ def differences(model, ids: Int[Tensor, "B T"], new_tokens: int, name: str) -> F
     position; NaN where nothing was recomputed."""
     text, positions = plan(model, ids, None, new_tokens)
     T, fed = ids.shape[1], text.shape[1] - 1  # the last token is never fed
-    observer = Recomputed(new_cache(model, len(ids), fed, name, {}), model.config)
+    observer = Recomputed(new_cache(model, len(ids), fed, name, {}), model.config, fed)
     each = [observer.difference[:, :fed] for _ in steps(model, text, positions, T, observer, greedy)]
     return torch.stack(each)

@@ -44,7 +44,7 @@ def run(
     """Generate through the named cache. pick: gives the next token for its logits. on_step: called after each step."""
     text, positions = plan(model, ids, None, new_tokens)
     T, fed = ids.shape[1], text.shape[1] - 1  # the last token is never fed
-    cache = Meter(new_cache(model, len(ids), fed, name, {}), model.config)
+    cache = Meter(new_cache(model, len(ids), fed, name, {}), model.config, fed)
     logits, seconds, times = [], [], []
     synchronize(model.device)
     begin = time.perf_counter()

@@ -63,8 +63,8 @@ class Tracer(Meter):
     It looks at every operation of the cache, which is slow: time nothing here.
     """
 
-    def __init__(self, cache: KVCache, config: Config, counter: FlopCounterMode):
-        super().__init__(cache, config)
+    def __init__(self, cache: KVCache, config: Config, counter: FlopCounterMode, tokens: int = 0):
+        super().__init__(cache, config, tokens)
         self.config, self.counter = config, counter
         self._passes: list[Pass] = []
         self.counted = flops_of(counter)  # before the pass under way
@@ -139,7 +139,7 @@ def trace(
     T, fed = ids.shape[1], text.shape[1] - 1  # the last token is never fed
     cache = new_cache(model, len(ids), fed, name, cache_options)
     with counting() as counter:
-        tracer = Tracer(cache, model.config, counter)
+        tracer = Tracer(cache, model.config, counter, fed)
         for _ in steps(model, text, positions, T, tracer, greedy, prefill_chunk_size):
             pass
         return Trace(text, tracer.passes)

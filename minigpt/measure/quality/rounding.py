@@ -41,7 +41,8 @@ class RoundingError:
 def heads(model, ids: Int[Tensor, "B T"]) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Queries (B, T, H, D), keys and values (B, T, K, D) of each layer, as the model computes them for that text."""
     watched: list[tuple[Tensor, Tensor, Tensor]] = []
-    model = model.with_window([*model.config.windows], model.config.sinks)  # a copy, which is spoilt here
+    sizes = model.config
+    model = model.with_window([*sizes.windows], sizes.sinks, sizes.streaming)  # a copy, which is spoilt here
     for attention in model.attentions:
         attention.qkv = Watched(attention.qkv, watched)
     model.hidden(ids, None, NoCache())

@@ -24,7 +24,7 @@ class Lane:
         self.prompt, self.wanted = ids.shape[1], new_tokens
         self.text, positions = plan(model, ids, None, new_tokens)
         fed = self.text.shape[1] - 1  # the last token is never fed
-        self.meter = Meter(new_cache(model, 1, fed, name, {}), model.config)
+        self.meter = Meter(new_cache(model, 1, fed, name, {}), model.config, fed)
         self.steps = steps(model, self.text, positions, self.prompt, self.meter, pick)
         self.made, self.seconds = 0, 0.0
 

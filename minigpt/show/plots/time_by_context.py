@@ -31,7 +31,7 @@ def time_by_context(result: dict, theme: Theme) -> Picture:
     where = f"{machine['processor']}, {threads}, torch {machine['torch']}"
     growing = ", ".join(f"{name} {of[-1]['seconds']:.2g} (power {powers[name]:.2f})" for name, of in times.items())
     picture = Picture(
-        f"At {tokens[-1]:,} tokens one more of {title} takes {slow} without a cache,\n"
+        f"One more token after {tokens[-1]:,} of {title}: {slow} without a cache,\n"
         f"{copying} with concat, which copies all, and {fast} with dynamic",
         f"Seconds for one more token of {title} against context, on log axes, medians of {result['rounds']} rounds on "
         f"{where}, with the power of the context as which each grows: at {tokens[-1]} tokens {growing}.",
