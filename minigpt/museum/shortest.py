@@ -50,7 +50,7 @@ def size(shown: ByStory) -> tuple[int, ...]:
 
 
 def changed(shown: ByStory) -> Iterator[ByStory]:
-    """With a simpler rule, with a step left out or two feeds in one, with a row less, and with smaller numbers."""
+    """A simpler rule, a step left out, two feeds in one, a row less, a smaller number, a feed in two that feed less."""
     for rule in [*RULES][: [*RULES].index(shown.rule)]:
         yield replace(shown, rule=rule)
     words = [step.split() for step in shown.story.split("; ")]
@@ -66,6 +66,11 @@ def changed(shown: ByStory) -> Iterator[ByStory]:
         for place, word in enumerate(step):
             for less in smaller(word, least=0 if FROM_0 & {*step} else 1):
                 yield with_steps(shown, [*words[:at], [*step[:place], less, *step[place + 1 :]], *words[at + 1 :]])
+    for at, (verb, *numbers) in enumerate(words):
+        for less in smaller(numbers[-1], least=1) if verb == "feed" else []:
+            first = int(less) - 1  # so that fewer are fed
+            if first:
+                yield with_steps(shown, [*words[:at], ["feed", str(first)], ["feed", "1"], *words[at + 1 :]])
 
 
 def smaller(word: str, least: int) -> list[str]:
