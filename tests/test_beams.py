@@ -181,7 +181,12 @@ def by_hand(model, ids, count, name, options):
     return torch.cat([text for _, text, _ in beams])
 
 
-OPTIONS = {"sliding_window": {"chunk": T}, "quantized": {"nbits": 2, "residual_length": 3, "q_group_size": 8}}
+TWO_BITS = {"nbits": 2, "residual_length": 3, "q_group_size": 8}
+OPTIONS = {
+    "sliding_window": {"chunk": T},
+    "quantized": TWO_BITS,
+    "quantized_static": {**TWO_BITS, "chunk": T},
+}
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def random_llama(config, **more) -> Llama:
     """Of the sizes of that GPT, with all that a Llama can have, and more. Norms are computed in float64, not rounded to
     float32 as usual: of two sums that differ in the last bit, one may be rounded up and the other down."""
     sizes = {name: getattr(config, name) for name in SIZES}
-    its_own = {"n_inner": 40, "head_size": 12, "rope_theta": 100.0, "qkv_bias": True, "qk_norm": True}
+    its_own = {"n_inner": 40, "head_size": 16, "rope_theta": 100.0, "qkv_bias": True, "qk_norm": True}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(llama, "RMSNorm", nn.RMSNorm)
         return spread(Llama(LlamaConfig(**sizes | its_own | more)).double(), seed=7, std=0.4)
