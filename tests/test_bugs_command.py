@@ -27,7 +27,7 @@ def test_the_list_has_every_bug_with_what_shows_it_and_its_report(capsys):
         assert report.url in told
     for shown, _ in recorded().values():
         assert f"{shown}: " in told
-    assert f"{len(BUGS)} bugs; of {len(REPORTS)} there are reports." in told
+    assert f"{len(BUGS)} bugs; {len(REPORTS)} have public reports." in told
 
 
 def test_the_list_is_80_columns_wide_at_most(capsys, monkeypatch):
@@ -36,11 +36,11 @@ def test_the_list_is_80_columns_wide_at_most(capsys, monkeypatch):
 
 
 def test_words_choose_from_the_list(capsys):
-    told = said(capsys, "the", "window", "is", "one")
+    told = said(capsys, "too", "the", "window", "is")
     assert "the window is one too wide" in told
     assert "the window is one too narrow" in told
     assert RING not in told
-    assert "2 bugs; of 2 there are reports." in told
+    assert "2 bugs; 2 have public reports." in told
 
 
 def test_a_cache_that_is_broken_is_shown_with_its_class_and_a_run(capsys):

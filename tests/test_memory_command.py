@@ -51,7 +51,7 @@ def test_several_models_stand_side_by_side(capsys):
 
 def test_only_columns_that_are_there_are_explained(capsys):
     one, several = (told(capsys, *models) for models in (["gpt2"], ["gpt2", "gpt2-xl"]))
-    assert "A longer context adds:" in one
+    assert "A token more adds:" in one
     assert "longer context" not in several.lower()
     for out in (one, several):
         assert "Exact numbers: --csv, --json." in out

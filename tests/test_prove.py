@@ -224,3 +224,15 @@ def test_each_script_of_the_recorded_page_shows_what_it_is_there_for():
     assert cached != uncached
     with pytest.raises(AssertionError, match="IndexError"):
         shown(scripts["overflow, StaticCache"])
+
+
+class Crash(DynamicCache):
+    def place(self, layer):
+        raise IndexError("oops")
+
+
+def test_a_cache_that_takes_in_no_text_is_not_called_right(capsys):
+    assert minigpt.prove(Crash, ["prefill"]).serves_nothing
+    assert not minigpt.prove(Right, ["prefill"]).serves_nothing
+    assert main(["prove", "test_prove:Crash", "--only", "prefill"]) == 1
+    assert "Takes in no text at all: test_prove:Crash." in capsys.readouterr().out

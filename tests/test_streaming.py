@@ -144,7 +144,7 @@ def test_it_generates_four_times_the_context_at_constant_memory():
     cache = make_cache("sliding_window", endless.config, batch_size=2, dtype=torch.float64)
     before = cache.nbytes
     got = endless.generate(ids, mask, max_new_tokens=128, cache=cache)
-    assert cache.nbytes == before == 2 * (28 + 4 + 27) * 2 * 2 * 2 * 12 * 8  # rows, slots, layers, K and V, heads, D
+    assert cache.nbytes == before == 2 * (28 + 4 + 27) * 2 * 2 * 2 * 16 * 8  # rows, slots, layers, K and V, heads, D
     for name in ("dynamic", "sliding_window"):
         by_name = {"cache_implementation": name, "cache_config": how}
         assert torch.equal(gpt.generate(ids, mask, max_new_tokens=128, **by_name), got)

@@ -29,7 +29,7 @@ def add_weights(command):
         "--threads",
         type=threads,
         metavar="N",
-        help="CPU threads (1 for a small model, whose caches sit the exam side by side; else torch's choice)",
+        help="CPU threads (1 for a small model, else torch's choice)",
     )
 
 

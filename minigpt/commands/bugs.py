@@ -6,6 +6,7 @@ from pathlib import Path
 from minigpt.commands import EXIT_OK
 from minigpt.commands.arguments import add_json
 from minigpt.commands.bugs_fields import FIELDS
+from minigpt.show.program import program
 
 SUMMARY = "show the bugs that the proof must notice, the shortest text that shows each, and public reports of it"
 
@@ -49,9 +50,10 @@ def having(words: str, bugs: dict) -> list:
     """The bug of that name, or all that have these words."""
     if words in bugs:
         return [bugs[words]]
-    found = [bug for bug in bugs.values() if words.lower() in f"{bug.what} ({bug.where})".lower()]
+    each = words.lower().split()
+    found = [bug for bug in bugs.values() if all(word in f"{bug.what} ({bug.where})".lower() for word in each)]
     if not found:
-        raise ValueError(f"no bug is named {words}, and none has these words; python -m minigpt bugs lists them all")
+        raise ValueError(f"no bug is named {words}, and none has these words; {program()} bugs lists them all")
     return found
 
 

@@ -10,7 +10,7 @@ from minigpt.commands import EXIT_DIFFERENT, EXIT_OK
 from minigpt.commands.arguments import add_json
 from minigpt.commands.prove_fields import FIELDS
 
-SUMMARY = "prove caches right, in every situation: exact, refuses, or silently wrong"
+SUMMARY = "prove caches, situation by situation: exact, rounds, refuses, breaks, or silently wrong"
 
 
 def declare(command):
@@ -54,7 +54,7 @@ def run(options) -> int:
         print(tables.as_markdown(options.caches, proofs))
     else:
         tables.report(options.caches, proofs, Terminal())
-    return EXIT_DIFFERENT if any(proof.wrong for proof in proofs) else EXIT_OK
+    return EXIT_DIFFERENT if any(proof.wrong or proof.serves_nothing for proof in proofs) else EXIT_OK
 
 
 def houses_of(caches: str) -> dict[str, Any]:

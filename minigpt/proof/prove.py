@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from minigpt.proof.houses import house_of
 from minigpt.proof.stories import RULES_OF, SITUATIONS
 from minigpt.proof.tell import tell
-from minigpt.proof.verdict import BREAKS, NOT_OFFERED, WRONG, Verdict, worst
+from minigpt.proof.verdict import BREAKS, NOT_OFFERED, REFUSES, WRONG, Verdict, worst
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,11 @@ class Proof:
     def wrong(self) -> list[str]:
         """The situations in which it is silently wrong, or breaks."""
         return [situation for situation, each in self.verdicts.items() if each.verdict in (WRONG, BREAKS)]
+
+    @property
+    def serves_nothing(self) -> bool:
+        """Whether it refuses even an ordinary prompt, as one that always crashes does."""
+        return "prefill" in self.verdicts and self.verdicts["prefill"].verdict == REFUSES
 
 
 def prove(make: Callable, situations: Iterable[str] = SITUATIONS) -> Proof:

@@ -104,7 +104,7 @@ def test_a_bar_of_a_profile_is_made_of_its_parts_beside_the_least_that_memory_al
 
 def test_growth_draws_what_was_measured_and_what_the_closed_form_or_else_the_least_says():
     picture = time_by_context(growing())
-    begin = "At 4,096 tokens one more of GPT-2 124M takes 4.1 s without a cache, "
+    begin = "One more token after 4,096 of GPT-2 124M: 4.1 s without a cache, "
     assert picture.words == f"{begin}0.12 s with concat, which copies all, and 0.18 s with dynamic"
     lines = picture.axes[0].lines
     marks = {each.get_label(): list(each.get_ydata()) for each in lines if not each.get_label().startswith("_")}

@@ -11,14 +11,15 @@ from minigpt.museum.bug import BrokenCache, ChangedWord
 from minigpt.museum.reports import REPORTS
 from minigpt.museum.shown import ByCheck, ByStory, Seen, recorded
 from minigpt.proof.verdict import BREAKS, WRONG, Verdict
+from minigpt.show.program import program
 from minigpt.show.tables.layout import WIDTH, print_table, print_words, table_of
 
 Bug = BrokenCache | ChangedWord
 MEANING = (
-    "Bugs that were planted on purpose, one at a time; each was seen in public code, or is a character away from "
-    "right. Below each: the shortest text that shows it (rows: pads of each row; feed: tokens of each row), the first "
-    "wrong token, from 0, and by how much a logit is off at most, in float64; and a public report of the same mistake, "
-    "where one is known."
+    "Bugs that were planted on purpose, one at a time; each was seen in public code, or is one small slip away from "
+    "right code. Below each: the shortest text that shows it (rows: pads of each row; feed: tokens of each row), "
+    "the first wrong token, from 0, and by how much a logit is off at most, in float64; and a public report of the "
+    "same mistake, where one is known."
 )
 
 
@@ -33,7 +34,7 @@ def report(bugs: list[Bug], console: Console) -> None:
             console.print("\n".join(map(folded, lines)), markup=False, highlight=False, soft_wrap=True)
     seen_in_public = sum(bug.what in REPORTS for bug in bugs)
     print_words(
-        f"{len(bugs)} bugs; of {seen_in_public} there are reports. Words of one show its code and a run.", console
+        f"{len(bugs)} bugs; {seen_in_public} have public reports. Words of one show its code and a run.", console
     )
 
 
@@ -57,7 +58,7 @@ def report_one(bug: Bug, console: Console) -> None:
     shown, _ = recorded()[bug.what]
     seen = shown.run(bug)
     if seen is None:
-        raise RuntimeError(f"{bug.what}: {shown} shows nothing; python -m minigpt bugs --measure FILE finds what does")
+        raise RuntimeError(f"{bug.what}: {shown} shows nothing; {program()} bugs --measure FILE finds what does")
     print_words(f"{bug.what}\n\nIn {bug.where}, its code:", console)
     console.print()
     console.print(Syntax(bug.code(), bug.language, background_color="default"), soft_wrap=True)

@@ -63,7 +63,7 @@ def parts(results: list[dict]) -> list[tuple[list[str], Rows]]:
 
 
 def one(result: dict) -> Rows:
-    heads = ["cache", "bytes\nheld", "at its\npeak", "a longer\ncontext adds", "in slower\nmemory"]
+    heads = ["cache", "bytes\nheld", "at its\npeak", "a token\nmore adds", "in slower\nmemory"]
     columns: list[Callable[[dict], str]] = [
         held,
         peak,

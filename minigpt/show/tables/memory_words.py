@@ -48,7 +48,7 @@ def foot(results: list[dict]) -> list[str]:
         f"quantized: groups of {groups} numbers share a scale and an offset of 16 bits each; the newest {RESIDUAL} "
         "tokens, and the one that just came, are exact.",
         "* A prompt stays exact until the next token comes, and takes as much as in concat: feed it in chunks.",
-        *(["A longer context adds: bytes of one token more, fed in the same way."] if len(results) == 1 else []),
+        *(["A token more adds: bytes, fed in the same way."] if len(results) == 1 else []),
         "offloaded: two layers are here, all layers in slower memory (CPU memory beside a GPU, else files).",
     ]
     if window:

@@ -15,10 +15,11 @@ from minigpt.show.tables.layout import WIDTH, print_table, print_words, table_of
 GAP = 2
 MEANING = (
     "Each cache lives through the stories of each situation; after each step its logits are held to those of an "
-    "uncached run of the text that is left, in float64. exact: they are equal, to 1e-10. refuses: it raises an error, "
-    "and is as it was. BREAKS: it raises one, and then refuses what it takes otherwise. WRONG: its logits are others, "
-    "or it does what can't be done, and nothing says so. rounds: it keeps rounded numbers; its first chunk is exact, "
-    "and what the others are off by is told, not judged. A dash: it has no such verb, or it is no situation of its."
+    "uncached run of the text that is left, in float64. exact: they are equal, to 1e-10. refuses: it raises an "
+    "error, and is as it was. BREAKS: it raises one, and from then on refuses what it should take. WRONG: its "
+    "logits are others, or it does what can't be done, and nothing says so. rounds: it keeps rounded numbers; its "
+    "first chunk is exact, and what the others are off by is told, not judged. A dash: it has no such verb, or the "
+    "situation can't arise for it."
 )
 
 
@@ -157,4 +158,7 @@ def scripts(proofs: list[Proof]) -> list[tuple[str, str]]:
 
 def verdict_of_all(proofs: list[Proof]) -> str:
     wrong = [proof.cache for proof in proofs if proof.wrong]
-    return f"Wrong somewhere: {'; '.join(wrong)}." if wrong else "Nothing is wrong."
+    useless = [proof.cache for proof in proofs if proof.serves_nothing]
+    said = [f"Wrong somewhere: {'; '.join(wrong)}."] if wrong else []
+    said += [f"Takes in no text at all: {'; '.join(useless)}."] if useless else []
+    return " ".join(said) or "Nothing is wrong."
