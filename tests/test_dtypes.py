@@ -9,7 +9,7 @@ from minigpt.proof.oracles import expected
 from minigpt.proof.situations import NAMES, model, rule_for, text
 
 # 8 bits, all old tokens: a number whose code flips, since it was a bit off in a half format, is off by about that bit.
-ROUNDED = dict.fromkeys(("quantized", "quantized_static"), {"nbits": 8, "q_group_size": 8, "residual_length": 2})
+ROUNDED = {key: {"nbits": 8, "q_group_size": 8, "residual_length": 2} for key in ("quantized", "quantized_static")}
 
 
 def logits_of(gpt, name, ids, positions, chunk=1):
