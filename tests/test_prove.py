@@ -236,3 +236,13 @@ def test_a_cache_that_takes_in_no_text_is_not_called_right(capsys):
     assert not minigpt.prove(Right, ["prefill"]).serves_nothing
     assert main(["prove", "test_prove:Crash", "--only", "prefill"]) == 1
     assert "Takes in no text at all: test_prove:Crash." in capsys.readouterr().out
+
+
+def test_a_cache_that_crashes_where_there_is_a_window_is_not_taken_for_one_that_refuses_it():
+    def make(config, **sizes):
+        if config.window is not None:
+            raise IndexError("oops")
+        return DynamicCache(config, **sizes)
+
+    with pytest.raises(ValueError, match="ours: IndexError: oops"):
+        minigpt.prove(make, ["prefill"])

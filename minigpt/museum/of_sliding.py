@@ -54,7 +54,7 @@ class OneRingForAll(SlidingWindowCache):
     @functools.wraps(SlidingWindowCache.__init__)  # type: ignore[misc]  # make_cache looks at it
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
-        self.rings = [min(self.rings)] * len(self.rings)
+        self.rings = [ring and min(filter(None, self.rings)) for ring in self.rings]
         self.reset()
 
 

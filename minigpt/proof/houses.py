@@ -11,8 +11,8 @@ def house_of(make: Callable) -> Ours | Theirs:
     """Raises ValueError where `make` gives no cache, for neither model."""
     refused = []
     for kind, verbs in ((Ours, ("serve", "admit", "update")), (Theirs, ("update", "get_seq_length"))):
-        house = kind(make, *named(make))
         try:
+            house = kind(make, *named(make))
             cache = house.driver(house.rules[0], 1).cache
         except Exception as error:
             refused.append(f"{kind.__name__.lower()}: {type(error).__name__}: {error}")
