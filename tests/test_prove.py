@@ -50,7 +50,7 @@ def shown(script):
 
 @pytest.mark.parametrize("what", OURS)
 def test_a_seeded_bug_of_our_interface_is_found(what):
-    name = BUGS[what].cache
+    (name,) = BUGS[what].noticed_by
     with BUGS[what].planted():
         proof = prove_house(name, our_caches()[name], [OURS[what]])
     assert proof.wrong == [OURS[what]]

@@ -62,12 +62,20 @@ class ChangedWord:
     def where(self) -> str:
         return self.place.removeprefix("minigpt.")
 
+    @property
+    def right(self) -> str:
+        """The function's source."""
+        return source_of(*found(self.place))
+
+    @property
+    def broken(self) -> str:
+        """The same with the bug in it."""
+        return self.right.replace(self.old, self.new)
+
     def code(self) -> str:
         """The changed lines of the function, and those around them, as a diff."""
-        right = source_of(*found(self.place))
-        wrong = right.replace(self.old, self.new)
-        lines = difflib.unified_diff(right.splitlines(), wrong.splitlines(), self.where, "with the bug", lineterm="")
-        return "\n".join(lines)
+        one, other = self.right.splitlines(), self.broken.splitlines()
+        return "\n".join(difflib.unified_diff(one, other, self.where, "with the bug", lineterm=""))
 
     @contextmanager
     def planted(self) -> Iterator[None]:

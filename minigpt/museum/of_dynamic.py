@@ -58,20 +58,20 @@ class ResetsLittle(DynamicCache):
 
 @bug("dynamic", "two conversations share their keys")
 class SharesKeys(DynamicCache):
-    shared: ClassVar[dict] = {}  # that is the bug
+    pool: ClassVar[dict] = {}  # of the class: every cache that is made finds what the others hold
 
     def empty(self, rows):
         new = super().empty(rows)
         kv = [tuple(torch.zeros(rows, 64, *kept.shape[2:]).to(kept) for kept in layer) for layer in new["kv"]]
-        return new | {"kv": self.shared.setdefault((rows, len(kv), kv[0][0].shape), kv)}
+        return new | {"kv": self.pool.setdefault((rows, len(kv), kv[0][0].shape), kv)}
 
 
 @bug("concat", "trimmed tokens come back with the next append")
 class TrimmedComesBack(ConcatCache):
     def store(self, k, v, layer):
-        keys, values = (torch.cat(pair, dim=1) for pair in zip(self.kv[layer], (k, v), strict=True))
-        self.kv[layer] = keys, values
-        return keys[:, -self.length :], values[:, -self.length :], self.positions
+        keys, values = self.kv[layer]
+        self.kv[layer] = torch.cat([keys, k], dim=1), torch.cat([values, v], dim=1)
+        return *(kept[:, -self.length :] for kept in self.kv[layer]), self.positions
 
 
 @bug("concat", "a crop keeps a view of all that was there")

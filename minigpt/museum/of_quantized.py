@@ -7,12 +7,11 @@ from minigpt.museum.bugs import bug
 @bug("quantized", "select forgets the rounded keys")
 class SelectsExact(QuantizedCache):
     def selected(self, rows):
-        new = super().selected(rows)
         kv = [
-            (k, v, old[2][rows.sort().values], values)
-            for (k, v, _, values), old in zip(new["kv"], self.kv, strict=True)
+            (keys[rows], values[rows], key_blocks[rows.sort().values], value_blocks[rows])
+            for keys, values, key_blocks, value_blocks in self.kv
         ]
-        return new | {"kv": kv}
+        return {"text": self.text.select(rows), "kv": kv}
 
 
 @bug("quantized", "a crop forgets the rounded part")

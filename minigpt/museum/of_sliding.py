@@ -49,15 +49,6 @@ class ForgetsTheOldest(SlidingWindowCache):
         return kept
 
 
-@bug("sliding_window", "every layer has the ring of the narrowest window")
-class OneRingForAll(SlidingWindowCache):
-    @functools.wraps(SlidingWindowCache.__init__)  # type: ignore[misc]  # make_cache looks at it
-    def __init__(self, *args, **options):
-        super().__init__(*args, **options)
-        self.rings = [ring and min(filter(None, self.rings)) for ring in self.rings]
-        self.reset()
-
-
 @bug("sliding_window", "from the second turn on, the ring writes one slot too early")
 class SecondTurn(SlidingWindowCache):
     def place(self, layer):

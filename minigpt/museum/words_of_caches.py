@@ -11,6 +11,8 @@ WORDS = [
      "first_seen < min(left, oldest)", "False", "sliding_window"),
     ("taking back more than the slack is taken", "cache.sliding:SlidingWindowCache.cropped",
      "first_seen < min(left, oldest)", "first_seen + 1 < min(left, oldest)", "sliding_window"),
+    ("every layer has the ring of the narrowest window", "cache.sliding:SlidingWindowCache.__init__",
+     "window and window + slack", "window and min(filter(None, config.windows)) + slack", "sliding_window"),
     ("keys are grouped as values should be, and values as keys", "cache.quantized.options:codecs",
      "for name in names", "for name in names[::-1]", "quantized"),
     ("scales and offsets are read in the wrong order", "cache.quantized.codec:Codec.read",

@@ -1,6 +1,7 @@
 """Which of the two interfaces a cache has, and how a script names it."""
 
 import inspect
+import sys
 from collections.abc import Callable
 
 from minigpt.proof.ours import Ours
@@ -26,10 +27,13 @@ def house_of(make: Callable) -> Ours | Theirs:
 
 
 def named(make: Callable) -> tuple[str, str]:
-    """How a script imports and calls it."""
+    """How a script imports and calls it. What is made in a function, a notebook or a console can't be imported."""
     module, name = getattr(make, "__module__", None), getattr(make, "__qualname__", "make")
-    module = inspect.getmodulename(inspect.getfile(make)) if module == "__main__" else module
-    if not module or "<" in name:  # a lambda, or what is made in a function
-        return f"# here goes your {name}", "make({})"
+    if module == "__main__":
+        file = getattr(sys.modules[module], "__file__", None)
+        module = file and inspect.getmodulename(file)
     outer, *_ = name.split(".")
-    return f"from {module} import {outer}", f"{name}({{}})"
+    if module and "<" not in name:
+        return f"from {module} import {outer}", f"{name}({{}})"
+    own = name.rpartition(".")[2].strip("<>")
+    return f"# here goes your {own}", f"{own}({{}})"

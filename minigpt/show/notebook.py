@@ -74,7 +74,8 @@ def refused(kind: type[Exception]):
 
 
 def code(thing) -> None:
-    """Show the real source of a function or class, without its docstring, which the notebook's prose replaces.
+    """Show the real source of a function or class, or the one that is given, without its docstring, which the
+    notebook's prose replaces.
 
     As HTML with its own colours; and as Markdown, for pages that have colours of theirs.
     """
@@ -85,7 +86,7 @@ def code(thing) -> None:
 
 
 def changed(before, after) -> list[str]:
-    """Show what differs between two functions or classes, line by line, from their real source. Returns these lines."""
+    """Show what differs between two functions or classes, or their sources, line by line. Returns these lines."""
     one, other = source_of(before).splitlines(), source_of(after).splitlines()
     lines = [line for line in difflib.ndiff(one, other) if line[0] != "?"]
     marked = "\n".join(f'<span style="{SHADES[line[0]]}">{html.escape(line)}</span>' for line in lines)
@@ -94,7 +95,8 @@ def changed(before, after) -> list[str]:
 
 
 def source_of(thing) -> str:
-    return textwrap.dedent(inspect.getsource(thing)).rstrip()
+    source = thing if isinstance(thing, str) else inspect.getsource(thing)
+    return textwrap.dedent(source).rstrip()
 
 
 def grid(
