@@ -79,10 +79,15 @@ def code(thing) -> None:
 
     As HTML with its own colours; and as Markdown, for pages that have colours of theirs.
     """
-    source = re.sub(r'\n *""".*?"""', "", source_of(thing), count=1, flags=re.DOTALL)
+    source = without_docstring(thing)
     coloured = highlight(source, PythonLexer(), HtmlFormatter(style=Colours, noclasses=True, nowrap=True))
     shown = {"text/html": f'<pre style="{UNBROKEN}">{coloured}</pre>', "text/markdown": f"```python\n{source}\n```"}
     display(shown | {"text/plain": source}, raw=True)
+
+
+def without_docstring(thing) -> str:
+    """The source of a function or class, or the one that is given, without its docstring."""
+    return re.sub(r'\n *""".*?"""', "", source_of(thing), count=1, flags=re.DOTALL)
 
 
 def changed(before, after) -> list[str]:
