@@ -18,7 +18,7 @@ from minigpt.cache import CACHES, DynamicCache
 from minigpt.museum import BUGS
 from minigpt.proof.our_caches import our_caches
 from minigpt.proof.prove import prove_house
-from minigpt.proof.stories import SITUATIONS, steps_of
+from minigpt.proof.stories import MEANINGS, SITUATIONS, steps_of
 from minigpt.proof.transformers_caches import transformers_caches
 from minigpt.show.tables.prove import cell
 
@@ -135,7 +135,41 @@ def test_every_story_fits_into_the_texts(situation):
         assert sum(numbers[0] for verb, numbers, _ in steps_of(story) if verb == "feed") < 600
 
 
+def test_a_class_that_no_module_has_is_proved_and_its_script_says_where_it_goes(monkeypatch):
+    """One of a notebook, whose __main__ has no file."""
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+    for module in ("__main__", __name__):
+        mine = type("Mine", (BUGS["crop takes back one token too few"].kind,), {"__module__": module})
+        mine.__qualname__ = "Mine" if module == "__main__" else "test.<locals>.Mine"
+        proof = minigpt.prove(mine, ["crop"])
+        assert proof.wrong == ["crop"]
+        assert "# here goes your Mine" in proof.verdicts["crop"].script
+        assert "cache = Mine(gpt.config, " in proof.verdicts["crop"].script
+
+
+@pytest.mark.parametrize(
+    "verb", {verb for of_one in SITUATIONS.values() for story in of_one for verb, *_ in steps_of(story)}
+)
+def test_every_word_of_a_story_is_explained(verb):
+    assert verb in MEANINGS
+
+
 # The command
+
+
+def test_it_prints_one_script_and_says_how_to_see_the_others(tmp_path, monkeypatch, capsys):
+    broken = "class Both(CropsTooFew, SelectsKeys):\n    pass\n"
+    (tmp_path / "two.py").write_text(f"from minigpt.museum.of_dynamic import CropsTooFew, SelectsKeys\n{broken}")
+    monkeypatch.chdir(tmp_path)
+    assert main(["prove", "two:Both", "--only", "crop", "reorder"]) == 1
+    told = capsys.readouterr().out
+    assert told.count("import torch") == 1
+    assert "A script that shows crop, two:Both:" in told
+    assert "--only SITUATION shows another's script (reorder, two:Both); --markdown shows all." in (
+        " ".join(told.split())
+    )
+    assert main(["prove", "two:Both", "--only", "crop", "reorder", "--markdown"]) == 1
+    assert capsys.readouterr().out.count("import torch") == 2
 
 
 def test_it_proves_a_class_of_a_module_in_the_working_folder(tmp_path, monkeypatch, capsys):
@@ -148,6 +182,9 @@ def test_it_proves_a_class_of_a_module_in_the_working_folder(tmp_path, monkeypat
         ["crop", "WRONG"],
     ]
     assert f"from their_bugs import {CropsTooFew.__name__}" in told
+    assert "In a story, rows: how many pads each row has on its left; feed: tokens of each row; crop: tokens" in (
+        " ".join(told.split())
+    )
     assert main(["prove", "mine:Right", "--only", "chunks", "crop"]) == 0
     assert "Nothing is wrong." in capsys.readouterr().out
 

@@ -9,6 +9,8 @@ After "try" comes what may be refused, and then must have changed nothing: "fill
 "generate 12": what follows another text of 12 tokens.
 """
 
+from collections.abc import Collection
+
 from minigpt.proof.situations import LONG_RULES, RULES, WINDOW
 
 DECODE = "; feed 1" * 14
@@ -83,3 +85,29 @@ def steps_of(story: str) -> list[tuple[str, list[int], bool]]:
     """[("feed", [4], False), ("crop", [5], True), ...]: verb, numbers, and whether it is tried only."""
     words = [(step.removeprefix("try ").split(), step.startswith("try ")) for step in story.split("; ")]
     return [(verb, [int(number) for number in numbers], tried) for (verb, *numbers), tried in words]
+
+
+MEANINGS = {
+    "rows": "how many pads each row has on its left",
+    "feed": "tokens of each row",
+    "fill": "up to the last slot, and so many more",
+    "crop": "tokens taken back",
+    "keep": "a crop by a number that isn't negative",
+    "select": "these rows, in this order",
+    "reorder": "these rows, in this order",
+    "repeat": "each row so often",
+    "reset": "forget all",
+    "fork": "go on with a copy",
+    "another": "go on with a new cache",
+    "swap": "go on with the other of the two",
+    "strangers": "a token for so many other rows",
+    "generate": "after another text of so many tokens",
+}
+
+
+def explained(stories: Collection[str]) -> str:
+    """What the words of these stories mean."""
+    used = {verb for story in stories for verb, *_ in steps_of(story)}
+    words = "; ".join(f"{verb}: {meaning}" for verb, meaning in MEANINGS.items() if verb in used)
+    tried = ". What comes after try may be refused" if any("try " in story for story in stories) else ""
+    return f"In a story, {words}{tried}. Tokens count from 0, with the pads."

@@ -10,6 +10,7 @@ from rich.syntax import Syntax
 from minigpt.museum.bug import BrokenCache, ChangedWord
 from minigpt.museum.reports import REPORTS
 from minigpt.museum.shown import ByCheck, ByStory, Seen, recorded
+from minigpt.proof.stories import explained
 from minigpt.proof.verdict import BREAKS, WRONG, Verdict
 from minigpt.show.program import program
 from minigpt.show.tables.layout import WIDTH, print_table, print_words, table_of
@@ -17,15 +18,14 @@ from minigpt.show.tables.layout import WIDTH, print_table, print_words, table_of
 Bug = BrokenCache | ChangedWord
 MEANING = (
     "Bugs that were planted on purpose, one at a time; each was seen in public code, or is one small slip away from "
-    "right code. Below each: the shortest text that shows it (rows: pads of each row; feed: tokens of each row), "
-    "the first wrong token, from 0, and by how much a logit is off at most, in float64; and a public report of the "
-    "same mistake, where one is known."
+    "right code. Below each: the shortest text that shows it, as a story, the first wrong token, and by how "
+    "much a logit is off at most, in float64; and a public report of the same mistake, where one is known."
 )
 
 
 def report(bugs: list[Bug], console: Console) -> None:
     shown = recorded()
-    print_words(MEANING, console)
+    print_words(f"{MEANING} {explained([by.story for by, _ in shown.values() if isinstance(by, ByStory)])}", console)
     for room, of_room in groupby(sorted(bugs, key=room_of), key=room_of):
         print_words(f"In {room}:", console)
         for bug in of_room:
@@ -65,7 +65,7 @@ def report_one(bug: Bug, console: Console) -> None:
     if isinstance(shown, ByStory):
         print_words(
             f"The shortest text that shows it ({shown.cache}; who sees whom: {shown.rule}), and the largest error of a "
-            "logit so far:",
+            f"logit so far. {explained([shown.story])}",
             console,
         )
         print_table(steps(bug, shown), console)
