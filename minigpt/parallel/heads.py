@@ -47,6 +47,9 @@ def by_heads(model: Model, processes: Processes) -> Model:
     plan: dict[str, ParallelStyle] = {name: ColwiseParallel() for name in names if name.rpartition(".")[2] in COLUMNS}
     plan |= {name: RowwiseParallel() for name in names if name.rpartition(".")[2] in ROWS}
     parallelize_module(part, DeviceMesh(model.device.type, list(range(parts))), plan)
+    for name in plan:
+        product = part.get_submodule(name)
+        product.forward = torch.inference_mode(False)(product.forward)  # where DTensor would plan each anew
     return part
 
 

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 TIMEOUT = 60.0  # seconds that a process waits for another
-START = "torchrun starts several: torchrun --nproc-per-node 2 -m minigpt ... --parallel heads"
+START = "start several by torchrun --nproc-per-node 2 -m minigpt compare --parallel heads"
 
 
 class LostProcessError(RuntimeError):
@@ -37,30 +37,30 @@ class Processes:
 def together(device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[Processes]:
     """Work with the other processes that torchrun has started, and leave them at the end.
 
-    timeout: seconds to wait for another. Raises ValueError where there are none, and LostProcessError, here and in all other
-    processes, when one ends or is late.
+    timeout: seconds to wait for another. Raises ValueError where there are none, and LostProcessError, here and in all
+    others, when one ends or is late.
     """
     if "WORLD_SIZE" not in os.environ:
-        raise ValueError(f"this is one process alone: {START}")
+        raise ValueError(f"this process is alone, and was to work with others: {START}")
     lost = f"another process has ended, or has not answered for {timeout:g} seconds"
     try:
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=timedelta(seconds=timeout))
     except RuntimeError as error:
         raise LostProcessError(
-            f"not all {os.environ['WORLD_SIZE']} processes have come: {first_line(error)}"
+            f"not all {os.environ['WORLD_SIZE']} processes have come: {first_sentence(error)}"
         ) from error
     try:
         yield Processes(dist.get_world_size(), dist.get_rank())
     except RuntimeError as error:
         if isinstance(error, dist.DistError) or "gloo" in str(error):
-            raise LostProcessError(f"{lost}: what it was doing is not done ({first_line(error)})") from error
+            raise LostProcessError(f"{lost}: what it was doing is not done ({first_sentence(error)})") from error
         raise
     finally:
         dist.destroy_process_group()
 
 
-def first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+def first_sentence(error: Exception) -> str:
+    return str(error).partition("\n")[0].partition(". ")[0]
 
 
 def agree(processes: Processes, **facts: object) -> None:
