@@ -59,7 +59,8 @@ def compare_all(options, model, names, tokenizer, ids) -> int:
     seed = None if options.greedy else options.seed
     with progress_bars(with_none(names), ROUNDS * options.new_tokens) as on_step:
         lines, uncached = compare(model, ids, options.new_tokens, names, seed, on_step)
-    # Only the bundled model knows the questions, it must see as far as they reach, and threads would share its processes.
+    # Only the bundled model knows the questions, and it must see as far as they reach; they are asked in threads, which
+    # can't share a process's place among others.
     knows = options.questions and options.model == "recall" and model.config.window is None and not options.parallel
     asked = settings_of(names) if knows else []
     scores = []

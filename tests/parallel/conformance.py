@@ -1,13 +1,14 @@
-"""One of several processes that run the conformance suite together: `conformance.py heads` or `conformance.py positions`.
+"""One of several processes that run the conformance suite together, by heads or by positions: `conformance.py heads`.
 
 Each check is run as it is. What is exchanged: the model is cut, the caches are of one process, and the oracle is the
 whole model. Prints how many checks held, then how many seeded bugs were noticed.
 """
 
-import inspect
 import sys
 
+import pytest
 import torch
+from mutants import mutate
 
 from minigpt.cache import CACHES
 from minigpt.cache.sharded import ShardedCache
@@ -58,25 +59,15 @@ def chosen(names, kinds):
 
 def notices(owner, name, old, new, arguments):
     """Whether a check fails once a piece of code says `new` for `old`."""
-    right = getattr(owner, name)
-    source = inspect.getsource(right)
-    assert source.count(old) == 1, (name, old)
-    namespace = dict(vars(owner))
-    exec(compile(source.replace(old, new), f"<{name} with a bug>", "exec"), namespace)
-    users = [
-        module for module in (heads, joining, positions, sys.modules[__name__]) if getattr(module, name, 0) is right
-    ]
-    for module in users:
-        setattr(module, name, namespace[name])
     situations.model.cache_clear()
-    try:
-        schedule_equals_uncached(*arguments)
-    except AssertionError:
-        return True
-    finally:
-        for module in users:
-            setattr(module, name, right)
-        situations.model.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        mutate(patch, owner, name, old, new, namespaces=[heads, positions])
+        try:
+            schedule_equals_uncached(*arguments)
+        except AssertionError:
+            return True
+        finally:
+            situations.model.cache_clear()
     return False
 
 

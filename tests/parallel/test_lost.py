@@ -1,13 +1,10 @@
 """Processes that die, are late, or differ: all others end, soon, with a reason, and leave nothing half done."""
 
-import time
 from pathlib import Path
 
 import pytest
 import torch.distributed as dist
 from start_processes import ended, together
-
-from minigpt import GPT, GPTConfig
 
 pytestmark = pytest.mark.skipif(not dist.is_available(), reason="this torch has no torch.distributed")
 HERE = Path(__file__).parent

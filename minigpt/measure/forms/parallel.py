@@ -1,7 +1,7 @@
-"""What several processes send each other, what each of them keeps, and from which context on it pays.
+"""What several processes send each other, and from which context on it pays to be several.
 
-L layers, C wide, H query heads of D channels, T new tokens in each of B rows, numbers of b bytes, n processes. config is
-the whole model's.
+L layers, C wide, H query heads of D channels, T new tokens in each of B rows, numbers of b bytes, n processes. The
+config is that of the whole model.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ def by_heads(config: Config, processes: int, *, itemsize: int, tokens: int = 1, 
 def by_positions(config: Config, processes: int, *, itemsize: int, tokens: int = 1, batch: int = 1) -> Sent:
     """L times what each head of each token has read, and a log-sum-exp: B T H (D + 1) numbers, to n - 1 others."""
     given = config.n_layer * batch * tokens * config.n_head * (config.head_size + 1) * itemsize
-    return Sent(config.n_layer, given, (processes - 1) * given)
+    return Sent(config.n_layer, given, float((processes - 1) * given))
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def positions_seconds(
 def pays_from(cut, config: Config, processes: int, link: Link, *, itemsize: int, memory: float, batch: int = 1) -> int:
     """The fewest tokens of context at which a step takes no longer than that of one process. cut: heads_seconds or
     positions_seconds. Both times are straight lines in the context."""
-    costs = {"itemsize": itemsize, "memory": memory, "batch": batch}
-    loss = cut(config, 0, processes, link, **costs) - decode_seconds(config, 0, **costs)
+    alone = decode_seconds(config, 0, itemsize=itemsize, memory=memory, batch=batch)
+    loss = cut(config, 0, processes, link, itemsize=itemsize, memory=memory, batch=batch) - alone
     a_token = batch * kv_nbytes(config, itemsize) * (1 - 1 / processes) / memory  # seconds saved by each
     return max(0, -int(-loss // a_token)) if processes > 1 else 0
