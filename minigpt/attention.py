@@ -31,7 +31,8 @@ def sees(
     least itself: no row of the mask is empty. Its result is not used. k_pos may also be (B, T, S), with a
     row of slots for each query.
     """
-    q, k = q_pos.unsqueeze(1).unsqueeze(3), k_pos.view(len(k_pos), 1, -1, k_pos.shape[-1])  # (B, 1, T, 1), (B, 1, 1, S)
+    q, k = q_pos.unsqueeze(1).unsqueeze(3), k_pos.unsqueeze(1)  # (B, 1, T, 1), (B, 1, *T, S)
+    k = k if k_pos.ndim == 3 else k.unsqueeze(1)
     mask = k <= q
     if window is not None:
         near = k > q - window

@@ -17,6 +17,7 @@ class Config:
     n_layer, n_head, n_embd: blocks, query heads a block, and width.
     n_kv_head: key/value heads (None: n_head, plain multi-head attention). Fewer is grouped-query
         attention (Ainslie et al., arXiv 2305.13245): n_head / n_kv_head query heads share one key head.
+    head_size: channels of a head (None: n_embd / n_head).
     window: a token sees itself and the window - 1 tokens before it (None: all before it). A list gives each
         layer its own (a hybrid model, as Gemma's; arXiv 2408.00118, section 2).
     sinks: the first few tokens, which everyone keeps seeing beside the window (Xiao et al.,
@@ -34,6 +35,7 @@ class Config:
     n_head: int
     n_kv_head: LeftOpen = None
     n_embd: int
+    head_size: LeftOpen = None
     window: int | list | tuple | None = None
     sinks: int = 0
     streaming: bool | Any = False  # Any, so that sizes may be in a dict[str, int]
@@ -46,6 +48,10 @@ class Config:
             whole_number(name, getattr(self, name), least=1)
         if self.n_head % self.n_kv_head:
             raise ValueError(f"n_head {self.n_head} must be a multiple of n_kv_head {self.n_kv_head}")
+        if self.head_size is None and self.n_embd % self.n_head:
+            raise ValueError(f"n_embd {self.n_embd} can't be split into n_head {self.n_head} heads of equal size")
+        self._fill("head_size", self.n_embd // self.n_head)
+        whole_number("head_size", self.head_size, least=1)
         self._check_windows()
 
     def _fill(self, name: str, value) -> None:
@@ -78,10 +84,6 @@ class Config:
                 f"the context is {self.context}: {self.window + self.sinks - self.context} fewer"
             )
 
-    def _check_heads(self):
-        if self.n_embd % self.n_head:
-            raise ValueError(f"n_embd {self.n_embd} can't be split into n_head {self.n_head} heads of equal size")
-
     @property
     def windows(self) -> tuple:
         """How many tokens each layer sees, None where all."""
@@ -91,10 +93,6 @@ class Config:
     def longest(self) -> int:
         """Tokens that a text can have, padding not counted."""
         return LARGEST if self.streaming else self.context
-
-    @property
-    def head_size(self) -> int:
-        return self.n_embd // self.n_head
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +111,6 @@ class GPTConfig(Config):
         whole_number("n_embd", self.n_embd, least=1)
         self._fill("n_inner", 4 * self.n_embd)
         super().__post_init__()
-        self._check_heads()
         positive("layer_norm_epsilon", self.layer_norm_epsilon)
 
     def _check_streaming(self):

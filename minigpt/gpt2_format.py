@@ -44,6 +44,9 @@ class GPT2Format(FileFormat):
         if config.n_kv_head != config.n_head:
             heads = f"n_kv_head {config.n_kv_head}, n_head {config.n_head}"
             raise ValueError(f"GPT-2's format has no grouped heads: {heads}")
+        if config.n_head * config.head_size != config.n_embd:
+            heads = f"n_head {config.n_head} of {config.head_size}, n_embd {config.n_embd}"
+            raise ValueError(f"GPT-2's format has heads that fill its width: {heads}")
         if config.window is not None:
             raise ValueError(f"GPT-2's format has no window: window {config.window}, sinks {config.sinks}")
         return {

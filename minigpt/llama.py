@@ -34,6 +34,8 @@ class RMSNorm(nn.Module):
 
 
 class Attention(nn.Module):
+    attend = staticmethod(attend)
+
     def __init__(self, config: LlamaConfig, layer: int):
         super().__init__()
         self.layer, self.window, self.sinks = layer, config.windows[layer], config.sinks
@@ -59,7 +61,7 @@ class Attention(nn.Module):
         k, v, k_pos = cache.update(k, v, self.layer)  # keys are kept as they were turned
         mask = None if k_pos is None else sees(positions, k_pos, self.window, self.sinks)
         if back is None or k_pos is None:
-            return self.o_proj(attend(q, k, v, mask).flatten(2))
+            return self.o_proj(self.attend(q, k, v, mask).flatten(2))
         return self.o_proj(attend_apart(q, turned(q, back), k, v, mask, k_pos, self.sinks).flatten(2))
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from minigpt.config import Config, LeftOpen, positive, whole_number
+from minigpt.config import Config, positive
 
 
 class Llama3Scaling(NamedTuple):
@@ -19,9 +19,8 @@ class Llama3Scaling(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class LlamaConfig(Config):
-    """The sizes of a Llama, Mistral, Qwen2 or Qwen3: those of every `Config`, and
+    """The sizes of a Llama, Mistral, Qwen2 or Qwen3: those of every `Config` (head_size an even number), and
 
-    head_size: channels of a head, an even number (None: n_embd / n_head).
     rms_norm_eps: as in transformers.
     rope_theta: the base of the rotary frequencies. rope_scaling: None, or how they are slowed.
     qkv_bias, o_bias, mlp_bias: whether the projections to queries, keys and values, the one back, and the MLP's have
@@ -31,7 +30,6 @@ class LlamaConfig(Config):
     Raises ValueError when the sizes don't fit together.
     """
 
-    head_size: LeftOpen = None
     rms_norm_eps: float = 1e-6
     rope_theta: float = 10_000.0
     rope_scaling: Llama3Scaling | None = None
@@ -44,10 +42,7 @@ class LlamaConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.head_size is None:
-            self._check_heads()
-            self._fill("head_size", self.n_embd // self.n_head)
-        if whole_number("head_size", self.head_size, least=2) % 2:
+        if self.head_size % 2:
             raise ValueError(f"head_size must be even, since channels are turned in pairs, got {self.head_size}")
         positive("rms_norm_eps", self.rms_norm_eps)
         positive("rope_theta", self.rope_theta)

@@ -16,12 +16,14 @@ from minigpt.uninitialised import without_init
 
 
 class Attention(nn.Module):
+    attend = staticmethod(attend)
+
     def __init__(self, config: GPTConfig, layer: int):
         super().__init__()
         self.layer, self.window, self.sinks = layer, config.windows[layer], config.sinks
         self.heads, self.head_size = [config.n_head, config.n_kv_head, config.n_kv_head], config.head_size
         self.c_attn = nn.Linear(config.n_embd, sum(self.heads) * config.head_size)
-        self.c_proj = nn.Linear(config.n_embd, config.n_embd)
+        self.c_proj = nn.Linear(config.n_head * config.head_size, config.n_embd)
 
     def qkv(self, x: Float[Tensor, "B T C"]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, T, H, D), keys and values (B, T, K, D): all three in one product."""
@@ -32,7 +34,7 @@ class Attention(nn.Module):
         q, k, v = self.qkv(x)
         k, v, k_pos = cache.update(k, v, self.layer)  # a layer touches a cache here alone
         mask = None if k_pos is None else sees(positions, k_pos, self.window, self.sinks)
-        return self.c_proj(attend(q, k, v, mask).flatten(2))
+        return self.c_proj(self.attend(q, k, v, mask).flatten(2))
 
 
 class MLP(nn.Module):

@@ -15,6 +15,7 @@ ROOMS = [
     "fetch",
     "measure.forms",
     "interop",
+    "parallel",
     "measure.counted",
     "measure.timed",
     "measure.quality",

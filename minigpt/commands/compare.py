@@ -4,6 +4,7 @@ import json
 
 from minigpt.commands import EXIT_DIFFERENT, EXIT_OK
 from minigpt.commands.arguments import add_caches, add_chat, add_json, add_model, add_new_tokens, add_seed, from_zero
+from minigpt.commands.company import add_parallel, company
 from minigpt.commands.compare_fields import FIELDS
 from minigpt.commands.opening import cache_names, open_model, open_prompt, workers
 
@@ -35,10 +36,19 @@ def declare(command):
         metavar="N",
         help="memory questions for the bundled model, at each distance; 0: no table of what is forgotten (%(default)s)",
     )
+    add_parallel(command)
     add_json(command, FIELDS)
 
 
 def run(options) -> int:
+    names = cache_names(options.cache)
+    whole, folder = open_model(options)
+    tokenizer, ids = open_prompt(options, whole, folder)
+    with company(options, whole) as model:
+        return compare_all(options, model, names, tokenizer, ids)
+
+
+def compare_all(options, model, names, tokenizer, ids) -> int:
     from minigpt.measure.quality.compare import ROUNDS, compare, with_none
     from minigpt.measure.quality.quick_scores import quick_scores, settings_of
     from minigpt.show.progress import progress_bars
@@ -46,14 +56,12 @@ def run(options) -> int:
     from minigpt.show.tables.quick_scores import report_scores
     from minigpt.show.terminal import Terminal
 
-    names = cache_names(options.cache)
-    model, folder = open_model(options)
-    tokenizer, ids = open_prompt(options, model, folder)
     seed = None if options.greedy else options.seed
     with progress_bars(with_none(names), ROUNDS * options.new_tokens) as on_step:
         lines, uncached = compare(model, ids, options.new_tokens, names, seed, on_step)
-    # Only the bundled model knows the questions, and it must see as far as they reach.
-    knows = options.questions and options.model == "recall" and model.config.window is None
+    # Only the bundled model knows the questions, and it must see as far as they reach; they are asked in threads, which
+    # can't share a process's place among others.
+    knows = options.questions and options.model == "recall" and model.config.window is None and not options.parallel
     asked = settings_of(names) if knows else []
     scores = []
     if asked:
