@@ -197,10 +197,22 @@ for name, change in (
     assert same == (name == "turned on")
 
 # %% [markdown]
+# And our GPT, which reads the same text at both places:
+
+# %%
+gpt = GPT.from_pretrained("recall", dtype=torch.float64)
+first, second = (make_cache("concat", gpt.config, dtype=gpt.dtype) for _ in range(2))
+gpt(ids, here, first)
+gpt(ids, here + 100, second)
+values, moved_values = first.tensors(0)[1], second.tensors(0)[1]
+print(f"values of its first layer, off by {apart(values, moved_values):.1f}")
+assert apart(values, moved_values) > 0.1
+
+# %% [markdown]
 # **Answer.** Keys alone, in all layers. Moved as they are, they are off, and another token comes next; nothing crashes. Turned on, all is as if computed there. (To four digits: as in transformers, angles and norms have float32.) This works because the *whole* text moved: with other
 # tokens in front of it, deeper rows would have seen these, and no turning mends that.
 #
-# One can't do this with a GPT: its positions went into the tokens before the first layer, and through all layers since.
+# One can't do this with a GPT: its positions went into the tokens before the first layer, so that its values differ as well, and no turning brings one to the other.
 
 # %% [markdown]
 # ### Exercise 1: close ranks
@@ -290,7 +302,7 @@ assert apart(*ends) < 1e-4
 with refused(ValueError):
     random_llama.with_window(WINDOW, sinks=SINKS).generate(ids, max_new_tokens=300)
 with refused(ValueError):
-    GPT.from_pretrained("recall").with_window(WINDOW, sinks=SINKS, streaming=True)
+    gpt.with_window(WINDOW, sinks=SINKS, streaming=True)
 
 # %% [markdown]
 # **Answer.** 1000 in the text, 67 in the cache, however long the text is. Without `streaming` positions count in the text, which ends at the context, window or not; and a GPT can't stream at all. On the command line it is `--window 64 --sinks 4 --streaming`.
@@ -389,7 +401,7 @@ assert cached["tokens_equal"]
 assert cached["mean_times"] == 1 < cached["speedup"] < without["mean_times"]
 
 # %% [markdown]
-# **Answer.** No, only by the ratio of the two times above. A step with a cache computes one row in place of dozens, but it reads all of the weights for that one row, as the step without reads them for all: notebook 08 has the two limits. The longer the text, the larger the ratio.
+# **Answer.** No, only by the ratio of the two times above. A step with a cache computes one row in place of dozens, but it reads all of the weights for that one row, as the step without reads them for all: notebook 08 has the two limits.
 #
 # (So small a model, its weights rounded to 4 bits as the package has them, is no authority on the sky.)
 #
