@@ -49,7 +49,9 @@ class Attention(nn.Module):
         self.k_norm: nn.Module = RMSNorm(D, config.rms_norm_eps) if config.qk_norm else nn.Identity()
 
     def qkv(self, x: Float[Tensor, "B T C"], turn: Turn) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries (B, T, H, D), keys and values (B, T, K, D). Queries and keys are turned by their positions."""
+        """Queries (B, T, H, D), keys and values (B, T, K, D).
+
+        Queries and keys are turned by their positions, and keys are kept so."""
         B, T, _ = x.shape
         q = self.q_proj(x).view(B, T, -1, self.head_size)
         k = self.k_proj(x).view(B, T, -1, self.head_size)
@@ -58,7 +60,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T C"], positions, turn: Turn, back: Turn | None, cache: KVCache):
         q, k, v = self.qkv(x, turn)
-        k, v, k_pos = cache.update(k, v, self.layer)  # keys are kept as they were turned
+        k, v, k_pos = cache.update(k, v, self.layer)  # a layer touches a cache here alone
         mask = None if k_pos is None else sees(positions, k_pos, self.window, self.sinks)
         if back is None or k_pos is None:
             return self.o_proj(self.attend(q, k, v, mask).flatten(2))

@@ -259,6 +259,8 @@ BAD = {
     "no questions to record": (["quality", "--questions", "0"], "must be a whole number, 1 or more, got 0"),
     "no rounds": (["bench", "--rounds", "0"], "argument --rounds: must be a whole number, 1 or more, got 0"),
     "sinks without a window": (["--sinks", "4"], "--sinks 4 are kept beside a window: add --window N"),
+    "streaming without a window": (["--streaming"], "--streaming counts positions within a window: add --window N"),
+    "streaming of a GPT": (["--streaming", "--window", "8"], "streaming wants rotary positions, as a Llama's"),
     "sinks below zero": (["--sinks", "-4", "--window", "8"], "must be a whole number, 0 or more, got -4"),
     "a negative temperature": (["generate", "x", "--do-sample", "--temperature", "-1"], "a number above 0, got -1"),
     "a temperature of nan": (["generate", "x", "--do-sample", "--temperature", "nan"], "a number above 0, got nan"),

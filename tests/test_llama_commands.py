@@ -49,6 +49,34 @@ def test_compare_holds_every_cache_to_its_oracle(folder, capsys):
     assert {line["cache"]: line["tokens_equal"] for line in told["caches"]} == dict.fromkeys(CACHES, True)
 
 
+STREAMING = ["--window", "20", "--sinks", "4", "--streaming"]
+
+
+def test_with_streaming_a_text_passes_the_context(tmp_path, capsys):
+    sizes = {"vocab_size": 1024, "context": 24, "n_layer": 1, "n_head": 2, "n_embd": 16, "n_inner": 20}
+    spread(Llama(LlamaConfig(**sizes)), seed=3, std=0.4).save_pretrained(tmp_path)
+    shutil.copy(model_folder("recall") / "tokenizer.json", tmp_path)
+    model = ["--model", str(tmp_path), "--dtype", "float64"]
+    compare = ["compare", "--new-tokens", "40", "--cache", "static", "sliding_window", "--json"]
+    assert main([*compare, *model, *STREAMING]) == 0, "tokens differ"
+    told = json.loads(capsys.readouterr().out)
+    assert [line["tokens_equal"] for line in told["caches"]] == [True] * 3
+    for command in (["generate", "HAMLET.", "--new-tokens", "40"], ["race", "--new-tokens", "40"]):
+        assert main([*command, *model, *STREAMING]) == 0
+        assert main([*command, *model, *STREAMING[:-1]]) == 2
+        assert "the context is 24" in capsys.readouterr().err
+    few = ["recall", "--questions", "1", "--cache", "sliding_window", "--json"]
+    assert main([*few, *model, *STREAMING]) == 0, "questions may be longer, too"
+    assert main([*few, *model, *STREAMING[:-1]]) == 2
+
+
+def test_bench_takes_no_streaming(capsys):
+    """It tells FLOPs, of which no closed form is known there."""
+    with pytest.raises(SystemExit):
+        main(["bench", *STREAMING])
+    assert "bench takes no --streaming" in capsys.readouterr().err
+
+
 def test_race_ends_with_the_same_text(folder, capsys):
     assert main(["race", "--model", folder, "--new-tokens", "8", "--dtype", "float64"]) == 0
     assert "the same text: yes, 8 tokens" in capsys.readouterr().out

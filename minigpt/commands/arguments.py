@@ -12,6 +12,8 @@ DTYPES = "float32", "float64", "bfloat16", "float16"
 def add_model(command):
     add_weights(command)
     command.add_argument("--dtype", choices=DTYPES, default="float32", help="of weights and cache (%(default)s)")
+    streaming = "count positions within the window and the sinks alone: a Llama then reads on past its context"
+    command.add_argument("--streaming", action="store_true", help=streaming)
 
 
 def add_weights(command):

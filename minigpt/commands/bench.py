@@ -15,6 +15,7 @@ SUMMARY = "race caches and libraries: time to the first token, time a token"
 
 def declare(command):
     add_weights(command)
+    command.set_defaults(streaming=False)  # no closed form says how much it computes
     command.add_argument(
         "--shape", metavar="NAME", help="instead of a model, random weights for any context: recall, small or gpt2"
     )

@@ -21,6 +21,8 @@ def check_window(options) -> None:
     """To be called before a model is loaded, which takes a while."""
     if options.sinks and not options.window:
         raise ValueError(f"--sinks {options.sinks} are kept beside a window: add --window N")
+    if options.streaming and not options.window:
+        raise ValueError("--streaming counts positions within a window: add --window N")
 
 
 def fitted(model, options):
@@ -28,7 +30,7 @@ def fitted(model, options):
     import torch
 
     if options.window:
-        model = model.with_window(options.window, options.sinks)
+        model = model.with_window(options.window, options.sinks, options.streaming)
     small = sum(parameter.numel() for parameter in model.parameters()) < SMALL
     if options.threads or small:
         torch.set_num_threads(options.threads or 1)
@@ -61,7 +63,7 @@ def open_prompt(options, model, folder):
         ids = tokenizer.encode(options.prompt).ids
     if not ids:
         raise ValueError("the prompt is empty: give at least one character")
-    context = model.config.context
+    context = model.config.longest
     room = context + 1 - len(ids)  # the last new token is never fed
     if options.new_tokens > room:
         raise ValueError(
@@ -77,7 +79,7 @@ def check_knows_questions(model) -> None:
     from minigpt.recall.questions import LENGTH
 
     config = model.config
-    if config.vocab_size != VOCABULARY or config.context < LENGTH:
+    if config.vocab_size != VOCABULARY or config.longest < LENGTH:
         raise ValueError(
             f"memory questions are {LENGTH} tokens of a vocabulary of {VOCABULARY}, and this model has a context of "
             f"{config.context} and a vocabulary of {config.vocab_size}: ask recall, or a model that `train` made"

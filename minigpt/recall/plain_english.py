@@ -130,7 +130,7 @@ def recall_in_plain_english(
 
 def bins_of(model) -> list[tuple[int, int]]:
     """The bins whose prompts the model can read. Raises ValueError where there is none."""
-    bins = [(low, high) for low, high in BINS if high + ROOM <= model.config.context]
+    bins = [(low, high) for low, high in BINS if high + ROOM <= model.config.longest]
     if not bins:
         least = BINS[0][1] + ROOM
         raise ValueError(

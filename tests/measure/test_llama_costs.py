@@ -46,7 +46,7 @@ def test_what_is_counted_is_what_the_closed_forms_say(name, its_own, monkeypatch
 
 @pytest.mark.parametrize("name", CACHES)
 def test_streaming_keeps_and_moves_what_a_window_does(name):
-    """For twice the context. FLOPs have no closed form."""
+    """For twice the context."""
     window = LlamaConfig(**SIZES | {"context": 64}, window=6, sinks=2)
     streaming = dataclasses.replace(window, streaming=True, context=24)
     model, options = spread(Llama(streaming).double(), seed=0), dict(OPTIONS.get(name, ())) | ROOM.get(name, {})
@@ -54,7 +54,24 @@ def test_streaming_keeps_and_moves_what_a_window_does(name):
     for config in (streaming, window):
         costs = kv_costs(name, config, 5, 44, itemsize=8, batch=2, **options)
         assert [bytes_of(each) for each in passes] == [dataclasses.asdict(each) for each in costs]
-    with pytest.raises(ValueError, match="no closed form says the FLOPs of streaming"):
+
+
+@pytest.mark.parametrize(
+    ("name", "twice"),
+    [("none", [1] * 9), ("dynamic", [1, 0, 0, 0, 0, 1, 1, 1, 1]), ("static", [1] * 9), ("sliding_window", [1] * 9)],
+)
+def test_streaming_attention_is_twice_as_wide_unless_the_cache_knows_that_every_slot_is_seen(name, twice):
+    """Which steps these are depends on cache, padding and length: so FLOPs have no closed form."""
+    window, options = LlamaConfig(**SIZES, window=6, sinks=2), ROOM.get(name, {})
+    streaming, counts = dataclasses.replace(window, streaming=True), []
+    for config in (window, streaming):
+        passes = trace(Llama(config), random_ids(1, 2, vocab_size=11), 9, name, **options).passes
+        counts.append([each.flops for each in passes])
+    apart = [other.attention // one.attention - 1 for one, other in zip(*counts, strict=True)]
+    assert apart == twice
+    for one, other, more in zip(*counts, twice, strict=True):
+        assert other == dataclasses.replace(one, attention=(1 + more) * one.attention)
+    with pytest.raises(ValueError, match="no closed form says the FLOPs of streaming: its attention is twice as wide"):
         prefill_flops(streaming, 5, attention="dense", logits="last")
 
 

@@ -49,7 +49,10 @@ def flops(config: Config, tokens: int, pairs: int, logit_rows: int) -> Flops:
     An (m, k) by (k, n) product is m n dot products of k multiplications and k additions: 2 m k n.
     """
     if config.streaming:
-        raise ValueError("no closed form says the FLOPs of streaming: past the window, its keys are twice as wide")
+        raise ValueError(
+            "no closed form says the FLOPs of streaming: its attention is twice as wide, but not in a step that is "
+            "known to see every slot, and which steps these are depends on the cache (counted.trace counts them)"
+        )
     return Flops(
         projections=2 * tokens * projection_weights(config),
         attention=4 * config.n_head * config.head_size * pairs,  # q k, then its weight times v

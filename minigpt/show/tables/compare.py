@@ -10,6 +10,7 @@ from rich.text import Text
 from minigpt.measure.counted.run import Run
 from minigpt.measure.quality.line import Line
 from minigpt.measure.quality.scores import Score
+from minigpt.measure.timed.machine import machine
 from minigpt.recall.questions import BINS
 from minigpt.show.escapes import visible
 from minigpt.show.tables.layout import print_table, print_words, table_of
@@ -92,7 +93,7 @@ def as_json(lines: list[Line], scores: list[Score], uncached: Run, tokenizer, pr
     """The same as one JSON object."""
     tokens = uncached.tokens[0].tolist()
     return {
-        "setting": setting | {"threads": torch.get_num_threads(), "torch": torch.__version__},
+        "setting": setting | machine(torch.device(setting["device"])),
         "prompt": tokenizer.decode(tokens[:prompt]),
         "continuation": continuation(tokenizer, tokens, prompt),
         "prompt_tokens": prompt,
