@@ -49,9 +49,7 @@ class Attention(nn.Module):
         self.k_norm: nn.Module = RMSNorm(D, config.rms_norm_eps) if config.qk_norm else nn.Identity()
 
     def qkv(self, x: Float[Tensor, "B T C"], turn: Turn) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries (B, T, H, D), keys and values (B, T, K, D).
-
-        Queries and keys are turned by their positions, and keys are kept so."""
+        """Queries (B, T, H, D), keys and values (B, T, K, D). Queries and keys are turned by position, and kept so."""
         B, T, _ = x.shape
         q = self.q_proj(x).view(B, T, -1, self.head_size)
         k = self.k_proj(x).view(B, T, -1, self.head_size)
