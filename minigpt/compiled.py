@@ -58,17 +58,21 @@ class CompiledStep:
     def step(self, model, ids: Int[Tensor, "B 1"], positions: Tensor | None, cache: Cache) -> Float[Tensor, "B V"]:
         """The logits, in the model's dtype."""
         cache.admit(positions, ids)
-        inside = InGraph(cache, typical=not self.compiled)
-        given, kept = [fresh(ids), *inside.given], [*itertools.chain(*cache.kv)]
-        if self.shortcut and self.shortcut.leads(kept, model):
-            out = self.shortcut(given)
-        else:
-            inside.leave_sizes_open()
-            with contextlib.nullcontext() if self.compiled else compiling():  # which takes 0.1 ms
-                out = self.graph(model, given[0], inside)
-            self.shortcut = shortcut(given, kept, model)
+        out = self.enter(model, fresh(ids), InGraph(cache, typical=not self.compiled))
         written(cache)
         self.compiled = True
+        return out
+
+    def enter(self, model, ids: Int[Tensor, "B 1"], cache: "InGraph") -> Float[Tensor, "B V"]:
+        """The graph: at a text's first step by torch, which looks whether it is the one for this model and cache and
+        compiles it if there is none, and then by the shortcut."""
+        given = [ids, *cache.given]
+        if self.shortcut and self.shortcut.leads(cache.kept, model):
+            return self.shortcut(given)
+        cache.leave_sizes_open()
+        with contextlib.nullcontext() if self.compiled else compiling():  # which takes 0.1 ms
+            out = self.graph(model, ids, cache)
+        self.shortcut = shortcut(given, cache.kept, model)
         return out
 
 
@@ -87,8 +91,8 @@ def logits(model, ids: Tensor, cache: KVCache) -> Tensor:
 
 
 class InGraph(KVCache):
-    """A cache that has admitted one token, as the graph sees it: from token to token only its tensors change. They are
-    as few as can be, since all are looked at before the graph is entered."""
+    """A cache that has admitted one token, as the graph sees it. From token to token other tensors are `given`; the
+    `kept` ones are the cache's own, which the graph writes into."""
 
     def __init__(self, cache: Any, typical: bool):
         self.positions = fresh(cache.positions[:, -1:])
@@ -96,7 +100,7 @@ class InGraph(KVCache):
         new, self.open_sizes = cache.in_graph(typical)
         text = Text(self.positions.expand(2, -1, -1), 1, 1)
         tables = [each for each in new.values() if isinstance(each, Tensor)]
-        self.given = [self.positions, text.positions, rows, at, *tables]
+        self.given, self.kept = [self.positions, text.positions, rows, at, *tables], [*itertools.chain(*cache.kv)]
         self.cache = cache.sharing(**new, text=text, place=lambda layer: (rows, at[layer]))
 
     def leave_sizes_open(self) -> None:

@@ -20,8 +20,9 @@ def noted(run: Callable, graph: torch.fx.GraphModule) -> Callable:
     sizes = {at: where(size, examples) for at, size in enumerate(examples) if isinstance(size, torch.SymInt)}
 
     def enter(*inputs):
+        out = run(*inputs)
         ENTERED.last = run, sizes, inputs
-        return run(*inputs)
+        return out
 
     return enter
 
@@ -47,10 +48,10 @@ class Shortcut:
         number = {id(each): at for at, each in enumerate(inputs)}
         self.places = [number.get(id(each)) for each in given]
         self.sizes = [(at, of, axis) for at, (of, axis) in sizes.items() if of in self.places]
-        known = {id(each) for each in (*given, *kept, *model.parameters())}
-        self.whole = all(id(each) in known for each in inputs if isinstance(each, Tensor))
-        self.weights = [each for each in model.parameters() if id(each) in number]
+        self.weights = [each for each in (*model.parameters(), *model.buffers()) if id(each) in number]
         self.addresses = self.lie_at()
+        known = {id(each) for each in (*given, *kept, *self.weights)}
+        self.whole = all(id(each) in known for each in inputs if isinstance(each, Tensor))
 
     def lie_at(self) -> list[int]:
         return [weight.data_ptr() for weight in self.weights]
