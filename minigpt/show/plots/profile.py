@@ -41,8 +41,8 @@ def profile(found: Profile, theme: Theme) -> Picture:
         for name, step in of.items()
     )
     picture = Picture(
-        f"With dynamic, Python takes {small:.0%} of a step of {titles['recall']}, {large:.0%} of GPT-2's, which\n"
-        f"reads at {eager:.0%} of the memory's own speed; with static compiled, at {compiled:.0%}",
+        f"With dynamic, Python takes {small:.0%} of a step of {titles['recall']}, {large:.0%} of\n"
+        f"GPT-2's, at {eager:.0%} of the memory's speed; static compiled reaches {compiled:.0%}",
         listed(
             f"Bars of milliseconds for a decode step at {found.tokens} tokens, by part, the fastest of {found.rounds} "
             f"rounds on {where}:",
