@@ -83,9 +83,9 @@ class Step:
             self.follow: Any = CompiledStep(self.model, self.cache)
             self.step(self.cache)  # compiles
             self.give_back()
-            enter, self.follow.enter = self.follow.enter, partial(parts.note, "graph", self.follow.enter)
+            vars(self.follow)["enter"] = partial(parts.note, "graph", self.follow.enter)
             self.step(self.cache)
-            self.follow.enter = enter
+            del vars(self.follow)["enter"]
         else:
             self.follow = next_logits
             with parts:
