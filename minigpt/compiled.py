@@ -1,6 +1,7 @@
 """The decode step as one graph: the same modules, the same cache, and no Python from layer to layer."""
 
 import contextlib
+import itertools
 import os
 import shutil
 import sys
@@ -19,6 +20,7 @@ from minigpt.cache.state import alone
 from minigpt.cache.text import Text
 from minigpt.generate import next_logits
 from minigpt.one_row import backend
+from minigpt.shortcut import Shortcut, shortcut
 
 COMPILERS = {"win32": "cl", "darwin": "clang++"}  # elsewhere g++
 GRAPHS = 256  # of one function: after 8 models, torch would compile no more
@@ -41,6 +43,7 @@ class CompiledStep:
             )
         check_compiler(model.device)
         self.compiled = False
+        self.shortcut: Shortcut | None = None
         self.graph = torch.compile(logits, fullgraph=True, dynamic=False, backend=backend)
 
     def __call__(
@@ -55,10 +58,21 @@ class CompiledStep:
     def step(self, model, ids: Int[Tensor, "B 1"], positions: Tensor | None, cache: Cache) -> Float[Tensor, "B V"]:
         """The logits, in the model's dtype."""
         cache.admit(positions, ids)
-        with contextlib.nullcontext() if self.compiled else compiling():  # which takes 0.1 ms
-            out = self.graph(model, fresh(ids), InGraph(cache, typical=not self.compiled))
+        out = self.enter(model, fresh(ids), InGraph(cache, typical=not self.compiled))
         written(cache)
         self.compiled = True
+        return out
+
+    def enter(self, model, ids: Int[Tensor, "B 1"], cache: "InGraph") -> Float[Tensor, "B V"]:
+        """The graph: at a text's first step by torch, which looks whether it is the one for this model and cache and
+        compiles it if there is none, and then by the shortcut."""
+        given = [ids, *cache.given]
+        if self.shortcut and self.shortcut.leads(cache.kept, model):
+            return self.shortcut(given)
+        cache.leave_sizes_open()
+        with contextlib.nullcontext() if self.compiled else compiling():  # which takes 0.1 ms
+            out = self.graph(model, ids, cache)
+        self.shortcut = shortcut(given, cache.kept, model)
         return out
 
 
@@ -77,17 +91,21 @@ def logits(model, ids: Tensor, cache: KVCache) -> Tensor:
 
 
 class InGraph(KVCache):
-    """A cache that has admitted one token, as the graph sees it: from token to token only its tensors change. They are
-    as few as can be, since all are looked at before the graph is entered."""
+    """A cache that has admitted one token, as the graph sees it. From token to token other tensors are `given`; the
+    `kept` ones are the cache's own, which the graph writes into."""
 
     def __init__(self, cache: Any, typical: bool):
         self.positions = fresh(cache.positions[:, -1:])
         rows, at = torch.arange(cache.batch_size, device=cache.device)[:, None], newest_slots(cache)
-        new, open_sizes = cache.in_graph(typical)
-        for each in open_sizes:
-            torch._dynamo.maybe_mark_dynamic(each, 1)
+        new, self.open_sizes = cache.in_graph(typical)
         text = Text(self.positions.expand(2, -1, -1), 1, 1)
+        tables = [each for each in new.values() if isinstance(each, Tensor)]
+        self.given, self.kept = [self.positions, text.positions, rows, at, *tables], [*itertools.chain(*cache.kv)]
         self.cache = cache.sharing(**new, text=text, place=lambda layer: (rows, at[layer]))
+
+    def leave_sizes_open(self) -> None:
+        for each in self.open_sizes:
+            torch._dynamo.maybe_mark_dynamic(each, 1)
 
     def admit(self, positions, ids=None):
         """It has been."""

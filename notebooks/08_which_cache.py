@@ -447,7 +447,7 @@ for shape in profiled.steps:
 #
 # ### The memory's own speed
 #
-# No program reads faster than the memory gives. A plain sum of many numbers does nothing but read, so it tells that speed. Divide by it the bytes that a step must read, and you have the least time that it can take: the red lines above.
+# No program reads faster than the memory gives. A plain sum of many numbers does nothing but read, so it tells that speed. Divide by it the bytes that a step must read, and you have the least time that it can take: the orange lines above.
 #
 # **Claim.** An eager step of GPT-2's shape stays well below that speed, and a compiled one comes nearer.
 #

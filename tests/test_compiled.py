@@ -21,6 +21,7 @@ from minigpt.proof import situations, texts, verbs
 from minigpt.proof.oracles import OPTIONS, expected
 from minigpt.proof.sameness import assert_same
 from minigpt.proof.situations import HEADS, PADDING, RULES, random_model, text
+from minigpt.shortcut import Shortcut
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
 STILL = [(name, rule) for name in ("static", "quantized_static") for rule in RULES] + [
@@ -160,6 +161,66 @@ def test_one_graph_for_all_texts_and_lengths(name, rule, options):
                 now = slice(at, at + 1)
                 got = step.step(gpt, ids[:, now], None, cache)
                 assert_same(got[:, None], want[:, now], positions[:, now], f"decoding token {at}", at)
+
+
+def the_step_is_the_eager_one(gpt, other):
+    """While weights change in place, lie in memory otherwise, rows change places, and another model goes on."""
+    ids = random_ids(2, 30)
+    with torch.inference_mode():
+        cache = make_cache("static", gpt.config, batch_size=2, max_cache_len=30, dtype=gpt.dtype)
+        gpt(ids[:, :20], cache=cache)
+        twin, step, model = copy.deepcopy(cache), CompiledStep(gpt, cache), gpt
+        for at in range(20, 30):
+            if at == 23:
+                gpt.h[0].mlp.c_fc.weight.mul_(2)
+            if at == 25:
+                weight = gpt.h[0].mlp.c_fc.weight
+                weight.data = weight.detach().t().clone(memory_format=torch.contiguous_format).t()  # in other strides
+            if at == 27:
+                cache.select([1, 0])
+                twin.select([1, 0])
+            if at == 28:
+                model = other
+            new = ids[:, at : at + 1]
+            want = model.lm_head(model.hidden(new, None, twin))
+            torch.testing.assert_close(step.step(model, new, None, cache)[:, None], want)
+
+
+@pytest.fixture
+def two_models():
+    return random_gpt(n_layer=1, seed=1), random_gpt(n_layer=1, seed=2)
+
+
+@needs_compiler
+def test_the_shortcut_sees_whatever_changes(two_models):
+    with graphs(2):  # one for the other strides
+        the_step_is_the_eager_one(*two_models)
+
+
+SHORTCUTS = {
+    "all later tokens are the first": ("__call__", "self.inputs[place] = each", "pass"),
+    "the slots in use stay those of the first token": ("__call__", "self.inputs[at] = self", "self"),
+    "the cache's tensors stay those of the first token": ("leads", "one is other", "True"),
+    "weights stay where they were": ("leads", " and self.lie_at() == self.addresses", ""),
+    "the model stays the first": ("leads", " and model is self.model", ""),
+}
+
+
+@needs_compiler
+@pytest.mark.parametrize("what", SHORTCUTS)
+def test_a_shortcut_is_caught_by_which(what, two_models, monkeypatch):
+    mutate(monkeypatch, Shortcut, *SHORTCUTS[what])
+    with pytest.raises(AssertionError):
+        the_step_is_the_eager_one(*two_models)
+
+
+@needs_compiler
+def test_the_shortcut_is_taken(two_models, monkeypatch):
+    """By every token but the first, and those after a change that torch must look at: at 25, 27 and 28."""
+    taken, call = [], Shortcut.__call__
+    monkeypatch.setattr(Shortcut, "__call__", lambda self, given: taken.append(self) or call(self, given))
+    the_step_is_the_eager_one(*two_models)
+    assert len(taken) == 10 - 4
 
 
 @pytest.mark.parametrize("name", ["dynamic", "static", "sliding_window"])

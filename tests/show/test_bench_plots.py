@@ -88,8 +88,8 @@ def test_the_bars_are_the_medians_the_fastest_on_top_and_the_finding_is_of_ours(
 
 def test_a_bar_of_a_profile_is_made_of_its_parts_beside_the_least_that_memory_allows():
     picture = profile(profiled())
-    assert picture.words.startswith("Eager, Python takes 50% of a step of a 3 x 128 GPT, 25% of GPT-2's")
-    assert picture.words.endswith("reads at 50% of the memory's own speed; compiled, at 80%")
+    assert picture.words.startswith("With dynamic, Python takes 50% of a step of a 3 x 128 GPT, 25% of GPT-2's")
+    assert picture.words.endswith("GPT-2's, at 50% of the memory's speed; static compiled reaches 80%")
     first, panel = picture.axes
     names = [label.get_text().replace("\n", " ") for label in first.get_yticklabels()]
     assert names == [*reversed(profiled().steps["gpt2"])]

@@ -16,12 +16,13 @@ def pack(codes: UInt8[Tensor, "*B n"], bits: int) -> UInt8[Tensor, "*B m"]:
     return (codes.unflatten(-1, (8 // bits, -1)) << places[:, None]).sum(-2, dtype=torch.uint8)
 
 
-def unpack(packed: UInt8[Tensor, "*B m"], bits: int) -> Integer[Tensor, "*B n"]:
-    """The codes: of less than 8 bits as int32, which a processor shifts many at once, and bytes it does not."""
+def unpack(packed: Integer[Tensor, "*B m"], bits: int) -> Integer[Tensor, "*B n"]:
+    """The codes, in the dtype of `packed`: bytes are few to read, and compiled code wants them as int32, which it
+    shifts many at once."""
     if bits == 8:
         return packed
-    places = torch.arange(0, 8, bits, dtype=torch.int32, device=packed.device)
-    return (packed.to(torch.int32)[..., None, :] >> places[:, None] & 2**bits - 1).flatten(-2)
+    places = torch.arange(0, 8, bits, dtype=packed.dtype, device=packed.device)
+    return (packed[..., None, :] >> places[:, None] & 2**bits - 1).flatten(-2)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class MinMax:
 
     def read(self, codes: Integer[Tensor, "*G n"], parameters: Parameters) -> Float[Tensor, "*G n"]:
         scale, offset = parameters
-        return (codes * upcast(scale) + upcast(offset)).to(scale.dtype)
+        return (codes * upcast(scale)).add_(upcast(offset)).to(scale.dtype)  # a pass over all numbers less
 
     @property
     def top(self) -> int:

@@ -32,7 +32,7 @@ def write(codec: Codec, x: Float[Tensor, "B T K D"]) -> Planes:
 def read(codec: Codec, codes: Tensor, *parameters: Tensor) -> Float[Tensor, "B S K D"]:
     """The numbers, decoded: one expression of the codes, and of scales and offsets that each serve a group of them."""
     t, h, c = codec.group
-    numbers = unpack(codes, codec.format.bits)
+    numbers = unpack(codes if codec.format.bits == 8 else codes.to(torch.int32), codec.format.bits)
     grouped = numbers.unflatten(3, (-1, c)).unflatten(2, (-1, h)).unflatten(1, (-1, t))  # (B, S/t, t, K/h, h, D/c, c)
     x = codec.format.read(grouped, [each[:, :, None, :, None, :, None] for each in parameters])
     return x.flatten(5).flatten(3, 4).flatten(1, 2)

@@ -83,9 +83,9 @@ class Step:
             self.follow: Any = CompiledStep(self.model, self.cache)
             self.step(self.cache)  # compiles
             self.give_back()
-            graph, self.follow.graph = self.follow.graph, partial(parts.note, "graph", self.follow.graph)
+            vars(self.follow)["enter"] = partial(parts.note, "graph", self.follow.enter)
             self.step(self.cache)
-            self.follow.graph = graph
+            del vars(self.follow)["enter"]
         else:
             self.follow = next_logits
             with parts:

@@ -23,7 +23,7 @@ def is_ours(name: str) -> bool:
 @drawn
 def contestants(result: dict, theme: Theme) -> Picture:
     """A bar for each contestant of the first batch and context: the median, and a whisker from the fastest round to
-    the slowest. A red line in each bar: the least that the closed forms and the machine's own speed allow it."""
+    the slowest. An orange line in each bar: the least that the closed forms and the machine's own speed allow it."""
     cell = result["cells"][0]
     lines = sorted(cell["lines"], key=lambda line: line["times"][-1]["seconds"], reverse=True)
     times = {line["name"]: line["times"][-1] for line in lines}
@@ -44,9 +44,9 @@ def contestants(result: dict, theme: Theme) -> Picture:
         theme,
     )
     picture.note(
-        f"after {cell['context']:,} tokens of prompt{rows}; medians of {result['rounds']} rounds, whiskers from the "
-        f"fastest to the slowest\nred line: what must be read at the memory's own "
-        f"{cell['bytes_per_second'] / 1e9:.0f} GB/s, or the FLOPs"
+        f"after {cell['context']:,} tokens of prompt{rows}; bars: medians of {result['rounds']} rounds, whiskers: "
+        "fastest to slowest\ntimes as fast: the median of the rounds' own ratios, not the ratio of two bars\n"
+        f"orange line: what must be read at the memory's own {cell['bytes_per_second'] / 1e9:.0f} GB/s, or the FLOPs"
     )
     (panel,) = picture.panels()
     for place, (name, time) in enumerate(times.items()):

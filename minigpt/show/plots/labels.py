@@ -12,6 +12,7 @@ def label_ends(panel: Axes, ends: list[tuple], gap: float = 1.25) -> None:
     gap: between the middles of two words, in lines of text. Call it last: the panel's limits must be set.
     """
     figure: Any = panel.figure
+    figure.get_layout_engine().set(rect=(0, 0, 0.985, 1))  # so that words keep off the edge
     figure.get_layout_engine().execute(figure)
     height = panel.get_window_extent().height
     size = float(panel.xaxis.label.get_fontsize()) * figure.dpi / 72 * gap / height

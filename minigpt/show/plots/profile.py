@@ -25,24 +25,24 @@ def recorded_profile() -> Profile:
 
 @drawn
 def profile(found: Profile, theme: Theme) -> Picture:
-    """A panel for each model and a bar for each contestant, a piece for each part. A red line: what must be read and
-    written at the memory's own speed. The profile must be of the shapes `recall` and `gpt2`, with `dynamic` and `static
-    compiled` of each."""
-    small, large = (python(found, shape) for shape in ("recall", "gpt2"))
+    """A panel for each model and a bar for each contestant, a piece for each part. An orange line: what must be read
+    and written at the memory's own speed. The profile must be of the shapes `recall` and `gpt2`, with `dynamic` and
+    `static compiled` of each."""
+    small, large = (share(found.steps[shape]["dynamic"], "Python") for shape in ("recall", "gpt2"))
     eager, compiled = (of_limit(found, "gpt2", name) for name in ("dynamic", "static compiled"))
     machine, titles = found.machine, {shape: SHAPES[shape] for shape in found.steps}
     threads = f"{machine['threads']} thread{'s' * (machine['threads'] > 1)}"
     where = f"{machine['processor']}, {threads}, torch {machine['torch']}"
     told = (
         f"{name} of {titles[shape]} {ms(step['seconds'])} ("
-        + ", ".join(f"{part} {step['parts'][part] / step['seconds']:.0%}" for part in COLOURS if part in step["parts"])
+        + ", ".join(f"{part} {share(step, part):.0%}" for part in COLOURS if part in step["parts"])
         + ")"
         for shape, of in found.steps.items()
         for name, step in of.items()
     )
     picture = Picture(
-        f"Eager, Python takes {small:.0%} of a step of {titles['recall']}, {large:.0%} of GPT-2's,\n"
-        f"which reads at {eager:.0%} of the memory's own speed; compiled, at {compiled:.0%}",
+        f"With dynamic, Python takes {small:.0%} of a step of {titles['recall']}, {large:.0%} of\n"
+        f"GPT-2's, at {eager:.0%} of the memory's speed; static compiled reaches {compiled:.0%}",
         listed(
             f"Bars of milliseconds for a decode step at {found.tokens} tokens, by part, the fastest of {found.rounds} "
             f"rounds on {where}:",
@@ -52,14 +52,14 @@ def profile(found: Profile, theme: Theme) -> Picture:
     )
     picture.key({part: theme.mix(*how) for part, how in COLOURS.items()})
     speed = f"{found.bytes_per_second / 1e9:.0f} GB/s"
-    titles["gpt2"] += f"; red: its bytes at {speed}"
+    titles["gpt2"] += f"; orange: its bytes at {speed}"
     foot = f"milliseconds a step, at {found.tokens:,} tokens", where
     panels = picture.panels(1, len(found.steps), sharey=True)
     for panel, (shape, of), words in zip(panels, found.steps.items(), foot, strict=True):
         for place, step in enumerate(reversed(of.values())):
             left, least = 0.0, step["nbytes"] / found.bytes_per_second * 1e3
             for part, how in COLOURS.items():
-                width = max(0.0, step["parts"].get(part, 0.0)) * 1e3  # Python's, a rest, may be lost in noise
+                width = share(step, part) * step["seconds"] * 1e3
                 panel.barh(place, width, left=left, color=theme.mix(*how), height=0.7, linewidth=0)
                 left += width
             panel.plot([least, least], [place - 0.42, place + 0.42], color=theme.vermillion)
@@ -72,9 +72,9 @@ def profile(found: Profile, theme: Theme) -> Picture:
     return picture
 
 
-def python(found: Profile, shape: str) -> float:
-    step = found.steps[shape]["dynamic"]
-    return step["parts"]["Python"] / step["seconds"]
+def share(step: dict, part: str) -> float:
+    """Of a step's time. Python's is a rest, and may be lost in noise."""
+    return max(0.0, step["parts"].get(part, 0.0)) / step["seconds"]
 
 
 def of_limit(found: Profile, shape: str, name: str) -> float:
