@@ -1,0 +1,76 @@
+// Numbers in rows: a tensor (T, C) is a Float32Array of T * C numbers, row after row. Sums run in double precision, in one
+// fixed order for each number, so a row comes out the same, bit for bit, whichever rows are computed beside it.
+
+/** Float16 as stored in a file -> the same numbers as float32, exactly. */
+export function floats(bytes) {
+  const half = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
+  return Float32Array.from(half, (bits) => {
+    const sign = bits & 0x8000 ? -1 : 1;
+    const exponent = (bits >> 10) & 31;
+    const fraction = bits & 1023;
+    if (exponent === 31) return fraction ? NaN : sign * Infinity;
+    return sign * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24);
+  });
+}
+
+/** (rows, columns) -> (columns, rows): a product reads its weights in the order in which they lie. */
+export function transposed(matrix, rows, columns) {
+  const out = new Float32Array(matrix.length);
+  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = matrix[r * columns + c];
+  return out;
+}
+
+/** x (T, I) times the weights (O, I), and a bias: (T, O). Four outputs at once, so that no sum waits for another. */
+export function linear(x, weight, bias) {
+  const O = bias.length;
+  const I = weight.length / O;
+  const T = x.length / I;
+  const out = new Float32Array(T * O);
+  for (let t = 0; t < T; t++) {
+    const row = t * I;
+    for (let o = 0; o < O; o += 4) {
+      const w = o * I;
+      let a = 0, b = 0, c = 0, d = 0;
+      for (let i = 0; i < I; i++) {
+        const number = x[row + i];
+        a += number * weight[w + i];
+        b += number * weight[w + I + i];
+        c += number * weight[w + 2 * I + i];
+        d += number * weight[w + 3 * I + i];
+      }
+      const to = t * O + o;
+      out[to] = a + bias[o];
+      out[to + 1] = b + bias[o + 1];
+      out[to + 2] = c + bias[o + 2];
+      out[to + 3] = d + bias[o + 3];
+    }
+  }
+  return out;
+}
+
+/** Each row with mean 0 and variance 1, then scaled and moved. */
+export function layerNorm(x, weight, bias, epsilon) {
+  const C = weight.length;
+  const out = new Float32Array(x.length);
+  for (let start = 0; start < x.length; start += C) {
+    let mean = 0, variance = 0;
+    for (let c = 0; c < C; c++) mean += x[start + c] / C;
+    for (let c = 0; c < C; c++) variance += (x[start + c] - mean) ** 2 / C;
+    const scale = 1 / Math.sqrt(variance + epsilon);
+    for (let c = 0; c < C; c++) out[start + c] = (x[start + c] - mean) * scale * weight[c] + bias[c];
+  }
+  return out;
+}
+
+/** GPT-2's activation, by its approximation with tanh; in place. */
+export function gelu(x) {
+  const root = Math.sqrt(2 / Math.PI);
+  for (let i = 0; i < x.length; i++) x[i] *= 0.5 * (1 + Math.tanh(root * (x[i] + 0.044715 * x[i] ** 3)));
+  return x;
+}
+
+/** In place. */
+export function add(x, y) {
+  for (let i = 0; i < x.length; i++) x[i] += y[i];
+  return x;
+}
