@@ -5,12 +5,12 @@ const GROUP = 64; // numbers that share a scale and an offset; where a head's si
 const RESIDUAL = 128; // the newest tokens stay exact
 const FLAT = 1024;
 
-const sum = (numbers) => numbers.reduce((total, each) => total + each, 0);
+const sumOf = (numbers) => numbers.reduce((total, each) => total + each, 0);
 const gcd = (a, b) => (b ? gcd(b, a % b) : a);
 
-export const layersOf = ({ windows }) => sum(windows.map(([, layers]) => layers));
+export const layersOf = ({ windows }) => sumOf(windows.map(([, layers]) => layers));
 export const windowOf = ({ windows }) => windows.find(([window]) => window) ?? null;
-const numbersOf = ({ kept }) => sum(kept.map(([heads, size]) => heads * size));
+const numbersOf = ({ kept }) => sumOf(kept.map(([heads, size]) => heads * size));
 
 /** Of all layers, exact: what one token more adds where no window is full. */
 export const bytesOfToken = (model) => layersOf(model) * numbersOf(model) * EXACT;
@@ -19,14 +19,14 @@ export const bytesOfToken = (model) => layersOf(model) * numbersOf(model) * EXAC
 export const cacheOf = (model, bits) => (bits < 16 ? "quantized" : windowOf(model) ? "sliding_window" : "static");
 
 /** Bytes that it holds for so many tokens in each row of the batch, fed one at a time. */
-export function held(model, tokens, batch, bits) {
-  if (bits < 16) return batch * layersOf(model) * sum(model.kept.map((of) => rounded(of, tokens, bits)));
-  const slots = sum(model.windows.map(([window, layers]) => layers * Math.min(window ?? tokens, tokens)));
+export function heldBytes(model, tokens, batch, bits) {
+  if (bits < 16) return batch * layersOf(model) * sumOf(model.kept.map((of) => roundedBytes(of, tokens, bits)));
+  const slots = sumOf(model.windows.map(([window, layers]) => layers * Math.min(window ?? tokens, tokens)));
   return batch * slots * numbersOf(model) * EXACT;
 }
 
 // Keys, or values, of a layer: what has left the residual when the newest token comes is codes, scales and offsets.
-function rounded([heads, size], tokens, bits) {
+function roundedBytes([heads, size], tokens, bits) {
   const old = Math.max(0, tokens - 1 - RESIDUAL);
   const codes = (heads * size * bits) / 8;
   const scales = (heads * size) / gcd(GROUP, size);
@@ -34,15 +34,15 @@ function rounded([heads, size], tokens, bits) {
 }
 
 /** The most bytes at any moment: beside a ring, a layer that grows is copied into a longer tensor, and is there twice. */
-export function peak(model, tokens, batch, bits) {
+export function peakBytes(model, tokens, batch, bits) {
   const grows = model.windows.some(([window]) => !window);
   const twice = cacheOf(model, bits) === "sliding_window" && grows ? (tokens - 1) * numbersOf(model) * EXACT : 0;
-  return held(model, tokens, batch, bits) + batch * twice;
+  return heldBytes(model, tokens, batch, bits) + batch * twice;
 }
 
 /** The most tokens a row whose cache fits into so many bytes: 0 if not one does, null if any number does. */
-export function longest(model, batch, bits, memory) {
-  const here = (tokens) => peak(model, tokens, batch, bits);
+export function longestContext(model, batch, bits, memory) {
+  const here = (tokens) => peakBytes(model, tokens, batch, bits);
   let [fits, tooMany] = [0, 1];
   while (here(tooMany) <= memory) {
     if (here(FLAT * tooMany) === here(tooMany)) return null;

@@ -2,11 +2,11 @@
 
 /** fields: of each name, the values that it may have, and which it starts with. A number goes to the nearest value. */
 export function stateOf(params, fields) {
-  const pick = ([name, { values, start }]) => [name, name in params ? known(values, params[name]) ?? start : start];
+  const pick = ([name, { values, start }]) => [name, name in params ? nearest(values, params[name]) ?? start : start];
   return Object.fromEntries(Object.entries(fields).map(pick));
 }
 
-function known(values, said) {
+function nearest(values, said) {
   if (typeof values[0] !== "number") return values.find((value) => value === said);
   const distance = (value) => Math.abs(value - Number(said));
   if (said === "" || Number.isNaN(Number(said))) return undefined;
