@@ -77,5 +77,6 @@ def forget() -> dict:
         "people": dict(zip(PEOPLE, text.names.tolist(), strict=True)),
         "things": dict(zip(THINGS, text.things.tolist(), strict=True)),
         "lead": text.ids[lead:begin].tolist(),
-        "story": text.ids[begin : begin + LONG].tolist(),
+        "story": (story := text.ids[begin : begin + LONG].tolist()),
+        "texts": [tokenizer.decode([each]) for each in story],
     }
