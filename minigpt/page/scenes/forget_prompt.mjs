@@ -16,7 +16,7 @@ export function promptOf(data, { facts, asked, distance }) {
 /** The caches that answer, from the one that keeps all to the one that keeps least of each number. */
 export const answering = (window) => [
   { name: "dynamic", cache: "dynamic", options: {} },
-  { name: "window", cache: "sliding_window", options: { window, sinks: 4, chunk: 64 } },
+  { name: "sliding_window", cache: "sliding_window", options: { window, sinks: 4, chunk: 64 } },
   { name: "int4", bits: 4, cache: "quantized", options: { nbits: 4, residual_length: 0 } },
   { name: "int2", bits: 2, cache: "quantized", options: { nbits: 2, residual_length: 0 } },
   { name: "int2_channel", bits: 2, cache: "quantized", options: { nbits: 2, residual_length: 0, q_group_size: 32, group_key: "channel" } },
