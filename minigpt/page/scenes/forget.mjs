@@ -3,7 +3,7 @@ import { el } from "../shell/dom.mjs";
 import { factRows, factsAsText, factsFrom, otherFacts } from "./forget_facts.mjs";
 import { ruler, shownOf, strip } from "./forget_draw.mjs";
 import { answering, promptOf } from "./forget_prompt.mjs";
-import { excerpt, headOfAnswers, readable, rowOfAnswer, verdict } from "./forget_tell.mjs";
+import { headOfAnswers, readText, readable, rowOfAnswer, verdict } from "./forget_tell.mjs";
 import { forgetWords } from "./forget_words.mjs";
 import { slider } from "./slider.mjs";
 import { debounced, moved, stateOf } from "./state.mjs";
@@ -35,14 +35,16 @@ function mountForget(root, page) {
   const bar = (name, key) =>
     slider({ name, label: t(name), values: FIELDS[name].values, key, text: (n) => t("tokens", { n }), onvalue: (value) => set({ [name]: value }) });
   const [distance, width] = [bar("distance", "← →"), bar("window", "↑ ↓")];
-  const text = el("p", { class: "reads quiet" });
+  const [length, text] = [el("summary"), el("p", { class: "story" })];
   const answers = el("ol", { class: "answers", "aria-label": t("answers") });
   const another = () => set({ facts: otherFacts(data) });
+  const next = () => set({ asked: (state.asked % 4) + 1 });
+  const buttons = el("div", { class: "controls" }, page.button(t("next"), "A", next), page.button(t("another"), "N", another));
   root.append(
     el(
       "div",
       { class: "forget" },
-      el("div", { class: "told" }, rows.node, page.button(t("another"), "N", another), distance.node, width.node, text),
+      el("div", { class: "told" }, rows.node, buttons, distance.node, width.node, el("details", null, length, text)),
       answers,
     ),
   );
@@ -54,7 +56,8 @@ function mountForget(root, page) {
     width.show(state.window);
     asking++;
     const prompt = promptNow();
-    text.replaceChildren(el("b", null, `${t("reads")}: `), excerpt(t, data, state.facts, { asked: state.asked - 1, story: prompt.story }));
+    length.replaceChildren(t("reads", { n: prompt.story }));
+    text.replaceChildren(readText(data, state.facts, { asked: state.asked - 1, story: prompt.story }));
     draw(prompt, answering(state.window));
     page.finding("");
     later();
@@ -84,10 +87,11 @@ function mountForget(root, page) {
     answers.replaceChildren(el("li", { class: "places" }, ruler(page, prompt)), ...found.map((each) => line(prompt, each, found[0].result)));
   }
 
-  function line(prompt, { name, cache, result }, exact) {
+  function line(prompt, answer, exact) {
+    const { name, cache, result } = answer;
     const title = t(name, state);
     if (!result) return el("li", null, el("p", null, el("b", null, title), el("span", { class: "said" }, "…")), el("div", { class: "strip" }));
-    const shown = shownOf(result, exact, prompt);
+    const shown = shownOf(answer, exact, prompt);
     const percent = Math.round(100 * shown.share);
     const label = t("strip", { ...shown, cache: title, tokens: prompt.ids.length, percent });
     return el(
@@ -98,14 +102,14 @@ function mountForget(root, page) {
         null,
         el("b", null, title),
         el("b", { class: "said" }, `${readable(t, result.text)} ${shown.right ? "✓" : "✗"}`),
-        el("span", { class: "share" }, percent ? t("attention", { percent }) : t("gone")),
+        el("span", { class: "share" }, shown.unseen ? t("unseen") : t("attention", { percent })),
       ),
       strip(shown, prompt.fact, `var(--${cache})`, label),
     );
   }
 
   function tell(prompt, found) {
-    const told = found.map(({ name, bits, result }) => ({ name, bits, ...result, ...shownOf(result, found[0].result, prompt) }));
+    const told = found.map((answer) => ({ ...answer, ...answer.result, ...shownOf(answer, found[0].result, prompt) }));
     page.finding(verdict(page, told, state));
     page.table(t("caption", { n: prompt.ids.length }), headOfAnswers(t), told.map((answer) => rowOfAnswer(page, answer, state.window)));
   }
@@ -116,7 +120,7 @@ function mountForget(root, page) {
     ArrowRight: () => step("distance", 1),
     ArrowUp: () => step("window", 1),
     ArrowDown: () => step("window", -1),
-    a: () => set({ asked: (state.asked % 4) + 1 }),
+    a: next,
     n: another,
   };
   return {

@@ -7,12 +7,14 @@ const SPIKE = 1 / 160; // of a strip's width: a single token of a long text woul
 const SEEN = 0.01; // of the attention; less is not drawn
 
 /** What is to be shown of an answer. The head is the one that looks at the fact most; if none can, the one of `exact`. */
-export function shownOf(result, exact, prompt) {
+export function shownOf({ result, options }, exact, prompt) {
   const [best] = looks(result.layers, prompt.fact);
   const { layer, head, share } = best.share < SEEN && exact ? { ...looks(exact.layers, prompt.fact)[0], share: best.share } : best;
-  const { kept, looked } = byToken(result.layers[layer], head, prompt.ids.length);
+  const { kept, looked } = byToken(result.layers[layer], head, prompt.ids.length, options);
   const count = (state) => kept.filter((each) => each === state).length;
-  return { layer, head, share, kept, looked, right: result.id === prompt.answer, gone: count(0), exact: count(1), rounded: count(2) };
+  const unseen = kept.subarray(...prompt.fact).every((state) => state === 0);
+  const counts = { gone: count(0), exact: count(1), rounded: count(2) };
+  return { layer, head, share, kept, looked, unseen, right: result.id === prompt.answer, ...counts };
 }
 
 export function strip({ kept, looked }, fact, colour, label) {

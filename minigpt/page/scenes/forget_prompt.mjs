@@ -36,12 +36,16 @@ export function looks(layers, [start, end]) {
   return found.sort((a, b) => b.share - a.share);
 }
 
-/** Of each token of the text, what a layer still has of it (0 nothing, 1 exact, 2 rounded) and how much a head looks at it. */
-export function byToken({ positions, state, attention }, head, tokens) {
+/**
+ * Of each token of the text, what the last one can see of it in a layer (0 nothing, 1 exact, 2 rounded), and how much a
+ * head looks at it. A ring also holds some that have left the window: room for the chunks in which the text was fed.
+ */
+export function byToken({ positions, state, attention }, head, tokens, { window = tokens, sinks = 0 }) {
   const kept = new Uint8Array(tokens);
   const looked = new Float32Array(tokens);
   positions.forEach((position, slot) => {
-    if (position >= tokens) return; // an empty slot
+    const empty = position >= tokens;
+    if (empty || (position < tokens - window && position >= sinks)) return;
     kept[position] = state[slot];
     looked[position] = attention[head * positions.length + slot];
   });

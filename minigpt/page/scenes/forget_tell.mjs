@@ -1,4 +1,4 @@
-// What was found, in words: the sentence, the table, and the text that the model read.
+// What was found, in words: the sentence, the table, and the text that was read.
 import { inBytes } from "./memory_facts.mjs";
 
 /** A token as it can be read aloud. */
@@ -13,7 +13,7 @@ export function verdict({ t, language }, answers, { window, distance }) {
   const fewest = rounded.filter(({ right }) => right).sort((a, b) => a.bits - b.bits || a.nbytes - b.nbytes)[0];
   if (!fewest) return t("both", { first, second: t("bits_wrong") });
   const bytes = (n) => inBytes(language, n);
-  const told = { bits: fewest.bits, few: bytes(fewest.nbytes), many: bytes(by.dynamic.nbytes), less: t("one_bit") };
+  const told = { bits: t(`int${fewest.bits}`), few: bytes(fewest.nbytes), many: bytes(by.dynamic.nbytes) };
   return t("both", { first, second: t(fewest.bits === 2 ? "bits_right_but" : "bits_right", told) });
 }
 
@@ -27,11 +27,8 @@ export function rowOfAnswer({ t, language }, { name, text, right, share, layer, 
   return [t(name, { window }), readable(t, text), t(right ? "yes" : "no"), `${number.format(100 * share)}%`, where, ...counts];
 }
 
-/** The text by its ends: the facts, the story's beginning and its last words, the question. */
-export function excerpt(t, data, facts, { asked, story }) {
-  const told = facts.map(({ person, thing }) => `[Give ${person} ${thing}.]`).join(" ");
-  const words = (from, to) => data.texts.slice(from, to).join("");
-  const whole = story <= 24;
-  const middle = whole ? words(0, story) : `${words(0, 12)} ${t("skipped", { n: story - 20 })} ${words(story - 8, story)}`;
-  return `${told} ${middle} [Give ${facts[asked].person} ___`;
+/** All that the model read. */
+export function readText(data, facts, { asked, story }) {
+  const told = facts.map(({ person, thing }) => `[Give ${person} ${thing}.]\n`).join("");
+  return `${data.before}${told}${data.texts.slice(0, story).join("")}[Give ${facts[asked].person}`;
 }
