@@ -26,7 +26,7 @@ def page() -> str:
     script = "\n" + inside_html(bundle(HERE / "shell" / "app.mjs"))
     return Template(own("page.html")).substitute(
         policy=POLICY.format(b64encode(hashlib.sha256(script.encode()).digest()).decode()),
-        style=colours() + own("page.css"),
+        style="".join([colours(), own("page.css"), *map(own, sorted(HERE.glob("scenes/*.css")))]),
         script=script,
         worker=inside_html(bundle(HERE / "engine" / "worker.mjs")),
         data=as_json(data.scenes()),
