@@ -3,12 +3,19 @@
 /** length: tokens taken in so far. fresh: those of the newest chunk. keeps: else each step is fed the whole text. */
 export class Cache {
   keeps = true;
-  largestChunk = Infinity;
+  largestChunk = Infinity; // tokens that can be fed at once
 
   constructor(config) {
     this.config = config;
-    this.length = this.fresh = 0;
-    this.layers = Array.from({ length: config.n_layer }, () => this.empty());
+  }
+
+  /** Forgets everything. */
+  reset() {
+    Object.assign(this, this.nothing());
+  }
+
+  nothing() {
+    return { length: 0, fresh: 0, layers: this.perLayer(() => this.empty()) };
   }
 
   /** Announces so many new tokens. Returns their positions, which go on from what is there. */
@@ -27,12 +34,25 @@ export class Cache {
 
   /** Bytes of keys and values held, used or not. */
   get nbytes() {
-    return this.layers.flat().reduce((sum, kept) => sum + kept.byteLength, 0);
+    return this.buffers.reduce((sum, buffer) => sum + buffer.byteLength, 0);
   }
 
-  /** How many tokens' keys, and how many tokens' values, are rounded: they are the first ones. */
-  rounded() {
+  get buffers() {
+    return this.layers.flat();
+  }
+
+  perLayer(make) {
+    return Array.from({ length: this.config.n_layer }, make);
+  }
+
+  /** Of a layer: how many tokens' keys, and how many tokens' values, are rounded. They are the first ones. */
+  rounded(layer) {
     return [0, 0];
+  }
+
+  /** Of a layer: the codes of the rounded keys, and of the rounded values. */
+  codes(layer) {
+    return [new Uint8Array(0), new Uint8Array(0)];
   }
 }
 
@@ -40,38 +60,48 @@ export class Cache {
 export class NoCache extends Cache {
   keeps = false;
 
-  admit(count) {
-    this.length = 0;
-    return super.admit(count);
+  constructor(config) {
+    super(config);
+    this.reset();
   }
 
   empty() {
     return [];
   }
 
-  update(k, v) {
+  admit(count) {
+    this.length = 0;
+    return super.admit(count);
+  }
+
+  update(k, v, layer) {
     return [k, v, this.positions];
   }
 }
 
 /** Keeps everything. Its room doubles, so that all the copying stays cheap. */
 export class DynamicCache extends Cache {
+  constructor(config) {
+    super(config);
+    this.reset();
+  }
+
   empty() {
     return [new Float32Array(0), new Float32Array(0)];
   }
 
   update(k, v, layer) {
-    const C = this.config.n_embd, old = this.length - this.fresh;
-    const kept = this.layers[layer].map((buffer) => this.roomy(buffer));
-    kept[0].set(k, old * C);
-    kept[1].set(v, old * C);
-    this.layers[layer] = kept;
-    return [kept[0].subarray(0, this.length * C), kept[1].subarray(0, this.length * C), this.positions];
+    const { n_embd } = this.config, old = this.length - this.fresh;
+    const [keys, values] = (this.layers[layer] = this.layers[layer].map((buffer) => this.roomy(buffer)));
+    keys.set(k, old * n_embd);
+    values.set(v, old * n_embd);
+    return [keys.subarray(0, this.length * n_embd), values.subarray(0, this.length * n_embd), this.positions];
   }
 
   roomy(buffer) {
-    if (this.length * this.config.n_embd <= buffer.length) return buffer;
-    const longer = new Float32Array(Math.max(this.length * this.config.n_embd, 2 * buffer.length));
+    const wanted = this.length * this.config.n_embd;
+    if (wanted <= buffer.length) return buffer;
+    const longer = new Float32Array(Math.max(wanted, 2 * buffer.length));
     longer.set(buffer);
     return longer;
   }

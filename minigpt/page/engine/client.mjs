@@ -7,7 +7,7 @@ export function connect() {
   return new Engine(new Worker(address), document.getElementById("model").textContent);
 }
 
-/** ready: a promise. generate(request): steps, as they are asked for. answer({what, ...}): one result. close(): ends. */
+/** ready: a promise. Several runs may be read in turn; each computes its next step when it is asked for. */
 export class Engine {
   calls = 0;
   waiting = new Map();
@@ -22,24 +22,40 @@ export class Engine {
     this.ready = this.ask("load", data);
   }
 
+  /** For the steps of `generate`, and for those of `compared`: `for await (const step of engine.generate(request))`. */
+  generate(request) {
+    return this.steps("generate", request);
+  }
+
+  compared(request) {
+    return this.steps("compared", request);
+  }
+
+  /** One result: {what: "tokens", text}, {what: "changedLine", bug}. */
+  answer({ what, ...request }) {
+    return this.ask(what, request);
+  }
+
+  /** Ends the worker. */
+  close() {
+    this.worker.terminate();
+  }
+
+  async *steps(kind, request) {
+    const run = this.calls;
+    await this.ask("begin", { kind, run, request });
+    try {
+      for (let next; !(next = await this.ask("next", { run })).done; ) yield next.value;
+    } finally {
+      this.ask("end", { run });
+    }
+  }
+
   ask(what, request) {
     const call = this.calls++;
     return new Promise((resolve, reject) => {
       this.waiting.set(call, { resolve, reject });
       this.worker.postMessage({ call, what, request });
     });
-  }
-
-  async *generate(request) {
-    await this.ask("begin", request);
-    for (let next; !(next = await this.ask("next")).done; ) yield next.value;
-  }
-
-  answer({ what, ...request }) {
-    return this.ask(what, request);
-  }
-
-  close() {
-    this.worker.terminate();
   }
 }
