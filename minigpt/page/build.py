@@ -46,5 +46,5 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def own(name: str) -> str:
+def own(name: str | Path) -> str:
     return (HERE / name).read_text(encoding="utf-8")
