@@ -2,7 +2,7 @@
 import { el } from "../shell/dom.mjs";
 import { growParts } from "./grow_controls.mjs";
 import { growDetails } from "./grow_details.mjs";
-import { growLegend, growPicture, visible } from "./grow_draw.mjs";
+import { growLegend, growPicture, oneLine } from "./grow_draw.mjs";
 import { growView, nextSlot } from "./grow_facts.mjs";
 import { growRequest, KeptRun } from "./grow_run.mjs";
 import { growFinding, growTable } from "./grow_said.mjs";
@@ -22,7 +22,7 @@ class Growing {
     root.replaceChildren(...this.parts.all);
     this.parts.picture.addEventListener("click", ({ target }) => this.choose(target));
     this.parts.picture.addEventListener("pointerover", ({ target }) => this.point(target));
-    this.parts.picture.addEventListener("pointerleave", () => this.draw());
+    this.parts.picture.addEventListener("pointerleave", () => this.view && this.detail(this.chosen));
     this.show(page.params);
   }
 
@@ -78,14 +78,22 @@ class Growing {
     const { t } = page, sinks = run.request.options.sinks;
     const view = (this.view = growView(run, at));
     const chosen = (this.chosen = { ...state, slot: slotOf(view, state.token) });
+    parts.picture.classList.toggle("grow-ring", view.cache === "sliding_window");
     const focused = parts.picture.contains(document.activeElement);
     parts.picture.replaceChildren(...growPicture(t, run, view, chosen, sinks === undefined ? null : nextSlot(view, sinks)));
     if (focused) parts.picture.querySelector("[tabindex='0']").focus();
-    parts.legend.replaceChildren(growLegend(t, run.request));
-    parts.text.replaceChildren(visible(view.text), el("mark", null, visible(view.next)));
-    parts.details.replaceChildren(...growDetails(t, run, view, chosen));
-    page.finding(growFinding(t, run, view));
+    parts.legend.replaceChildren(...growLegend(t, run.request, view));
+    parts.text.replaceChildren(el("span", null, oneLine(view.text), el("mark", null, oneLine(view.next))));
+    this.detail(chosen);
+    this.tell(growFinding(t, run, view));
     page.table(...growTable(t, run, view, chosen));
+  }
+
+  /** Aloud, too: what was found, or, when that is known, the row that was chosen. */
+  tell(finding) {
+    const { page, parts } = this;
+    if (finding === this.told) page.say(Array.from(parts.details.children, ({ innerText }) => innerText).join(". "));
+    else page.finding((this.told = finding));
   }
 
   choose(target) {
@@ -97,6 +105,10 @@ class Growing {
     const row = target.closest("button");
     if (!row) return;
     const at = { ...this.chosen, slot: Number(row.dataset.slot), layer: Number(row.dataset.layer) };
+    this.detail(at);
+  }
+
+  detail(at) {
     this.parts.details.replaceChildren(...growDetails(this.page.t, this.run, this.view, at));
   }
 }

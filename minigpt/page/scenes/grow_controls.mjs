@@ -1,7 +1,7 @@
 // What can be pressed and chosen, and the places that each step fills.
-import { visible } from "./grow_draw.mjs";
+import { oneLine } from "./grow_draw.mjs";
 import { GROW_BITS, GROW_CACHES, GROW_GROUPS, GROW_LAST } from "./grow_run.mjs";
-import { GROW_HEADS, GROW_LAYERS, growKey } from "./grow_state.mjs";
+import { GROW_HEADS, growKey } from "./grow_state.mjs";
 
 /** go: takes a change of the state. show(state, run): sets the controls to it. The rest are the places, and all of it. */
 export function growParts({ t, el, button }, go) {
@@ -16,14 +16,13 @@ export function growParts({ t, el, button }, go) {
     choiceOf("cache", "C", GROW_CACHES, t),
     choiceOf("bits", "B", GROW_BITS, String),
     choiceOf("group", "G", GROW_GROUPS, t),
-    choiceOf("layer", "Y", GROW_LAYERS, String),
     choiceOf("head", "H", GROW_HEADS, String),
   ];
   const text = el("p", { class: "grow-text" });
   const refused = el("p", { class: "refused", hidden: true });
   const picture = el("div", { class: "grow-picture", role: "group", "aria-label": t("picture") });
   const details = el("aside", { class: "pane grow-details" });
-  const legend = el("div");
+  const legend = el("ul", { class: "grow-legend quiet" });
 
   function choiceOf(name, key, values, words) {
     const chosen = (value) => ({ "aria-pressed": String(value === state?.[name]) });
@@ -42,18 +41,18 @@ export function growParts({ t, el, button }, go) {
     back.disabled = state.step === 0;
     next.disabled = state.step === GROW_LAST;
     step.value = t("step", { step: state.step });
-    prompt.value = visible(state.prompt);
+    prompt.value = oneLine(state.prompt);
     refused.hidden = run.error === null;
     refused.textContent = run.error;
   }
 
   const bar = el("div", { class: "grow-bar" }, prompt, text, step, back, next);
   const choices = el("div", { class: "grow-bar" }, sets.map(({ set }) => set));
-  const stage = el("div", { class: "grow-stage" }, picture, el("div", { class: "grow-side" }, details, legend));
+  const stage = el("div", { class: "grow-stage" }, el("div", null, picture, legend), details);
   return { all: [bar, choices, refused, stage], show, prompt, text, picture, details, legend };
 }
 
-const TITLES = { cache: "cache", bits: "bits", group: "group", layer: "Layer", head: "Head" };
+const TITLES = { cache: "cache", bits: "bits", group: "group", head: "Head" };
 
 /** A line break can be typed as the sign that stands for it. */
-const typed = (text) => text.replaceAll("↵", "\n").replaceAll("␣", " ");
+const typed = (text) => text.replaceAll("↵", "\n");

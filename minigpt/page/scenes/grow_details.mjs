@@ -7,20 +7,19 @@ const FIRST = 4; // numbers
 
 export function growDetails(t, run, view, { slot: at, layer, head }) {
   const slot = view.slots[at];
-  const place = t("place", { slot: at, layer, position: slot.position ?? "–" });
-  if (slot.position === null) return [el("p", { class: "quiet" }, place), el("p", null, t("is_empty"))];
+  if (slot.position === null) return [el("p", null, t("cell_empty", { slot: at, layer }))];
   const row = growRow(run, view.at, at, layer, head);
+  const of = { first: FIRST, all: row.key.length };
   const told = t(row.times === 1 ? "once" : "often", { step: row.computed, times: row.times });
   return [
     el("p", { class: "grow-name" }, visible(slot.text)),
-    el("p", { class: "quiet" }, place),
+    el("p", { class: "quiet" }, t("place", { layer, position: slot.position })),
     el("dl", { class: "grow-digits" },
-      el("dt", null, t("key")), el("dd", null, digits(row.key)),
+      el("dt", null, t("key", of)), el("dd", null, digits(row.key)),
       row.codes ? [el("dt", null, t("code_bits")), el("dd", null, row.codes.join(" "))] : null,
-      el("dt", null, t("value")), el("dd", null, digits(row.value))),
-    el("p", { class: "quiet" }, t("more", { count: row.key.length })),
+      el("dt", null, t("value", of)), el("dd", null, digits(row.value))),
     el("p", null, told),
-    el("p", { class: "quiet" }, t("weight", { percent: percent(row.weight) || "0" })),
+    el("p", { class: "quiet" }, t("weight", { head, percent: percent(row.weight) || "0" })),
   ];
 }
 

@@ -1,10 +1,11 @@
 // The picture of a step: a line for each slot, in it a row for each layer, and the newest token's attention.
 import { el } from "../shell/dom.mjs";
 
-const LINES = 14; // slots below each other, before the next column begins
+const LINES = 12; // slots below each other, before the next column begins
 const SHOWN = 16; // numbers of a key, and as many of a value, that are drawn
 
-export const visible = (text) => text.replaceAll("\n", "↵").replaceAll(" ", "␣");
+export const oneLine = (text) => text.replaceAll("\n", "↵");
+export const visible = (text) => oneLine(text).replaceAll(" ", "␣");
 
 /** chosen: {slot, layer, head}. coming: the slot that is written next (null: a new one). */
 export function growPicture(t, run, view, chosen, coming) {
@@ -27,7 +28,7 @@ function line(t, run, view, step, chosen, slot, coming) {
   const { attention } = step.layers[chosen.layer];
   const weight = attention[chosen.head * view.slots.length + slot.slot];
   const label = el("span", { class: "grow-token" },
-    el("i", null, slotName(view, slot)),
+    slotName(t, run, view, slot),
     slot.replaced === null ? null : el("s", null, visible(slot.replaced)),
     el("b", null, visible(slot.text)));
   return el("div", { class: `grow-line${slot.slot === coming ? " grow-coming" : ""}` },
@@ -36,7 +37,12 @@ function line(t, run, view, step, chosen, slot, coming) {
     el("span", { class: "grow-weight", style: `--weight: ${weight}` }, slot.position === null ? "" : percent(weight)));
 }
 
-const slotName = ({ cache }, { slot, position }) => String(cache === "sliding_window" ? slot : position);
+/** Of a ring, the slots' own numbers: they stay where they are, and the tokens change. Else the token's position. */
+function slotName(t, run, { cache }, { slot, position }) {
+  if (cache !== "sliding_window") return el("i", null, String(position));
+  const sink = slot < run.request.options.sinks ? el("span", { class: "grow-sink" }, t("sink")) : null;
+  return el("i", null, sink, String(slot));
+}
 
 export const percent = (weight) => (weight < 0.005 ? "" : String(Math.round(100 * weight)));
 
@@ -69,14 +75,14 @@ function strip(step, { slot }, layer) {
 
 const shade = (share) => `rgb(${share < 0 ? "0 0 0" : "255 255 255"} / ${(0.6 * Math.abs(share)).toFixed(2)})`;
 
-/** What the colours mean, those that this cache shows. */
-export function growLegend(t, { cache, options }) {
+/** What the colours mean, those that this cache shows, and what it holds. */
+export function growLegend(t, { cache, options }, { nbytes }) {
   const kinds = {
     none: ["new", "again"],
     dynamic: ["new", "kept"],
-    sliding_window: ["new", "kept", "empty"],
+    sliding_window: ["new", "kept", "coming"],
     quantized: ["new", "kept", "codes"],
   }[cache];
-  return el("ul", { class: "grow-legend quiet" }, kinds.map((kind) =>
-    el("li", null, el("i", { class: `grow-row grow-${kind}` }), t(kind, { bits: options.nbits }))));
+  const signs = kinds.map((kind) => el("li", null, el("i", { class: `grow-row grow-${kind}` }), t(kind, { bits: options.nbits })));
+  return [...signs, el("li", null, t("bytes", { bytes: nbytes }))];
 }

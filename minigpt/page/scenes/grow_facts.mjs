@@ -12,6 +12,7 @@ export function growView(run, at) {
     at, newest, slots, rows, needed,
     cache: run.request.cache,
     again: rows - needed,
+    kept: slots.reduce((sum, { kinds }) => sum + kinds.filter((kind) => kind === "kept").length, 0),
     held: slots.filter(({ position }) => position !== null).length,
     rounded: slots.filter(({ rounded }) => rounded).length,
     leaving: slots.filter(({ leaving }) => leaving).length,

@@ -3,7 +3,7 @@
 export const GROW_CACHES = ["none", "dynamic", "sliding_window", "quantized"];
 export const GROW_BITS = [8, 4, 2];
 export const GROW_GROUPS = ["channel", "token"];
-export const GROW_LAST = 21; // the last step: with the usual prompt, its rows fill two columns
+export const GROW_LAST = 17; // the last step: with the usual prompt, its rows fill two columns
 
 /** Small numbers, so that a ring turns, and tokens leave the residual, within a few steps. */
 export function growRequest({ prompt, cache, bits, group }) {

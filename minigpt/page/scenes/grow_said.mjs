@@ -3,26 +3,24 @@ import { growRow } from "./grow_facts.mjs";
 import { visible } from "./grow_draw.mjs";
 
 export function growFinding(t, run, view) {
-  const layers = run.steps[view.at].layers.length;
-  const facts = { step: view.at, rows: view.rows, needed: view.needed, again: view.again };
-  if (view.at === 0) return t("prefill", facts) + after(t, run, view);
-  const others = view.cache === "none" ? "known" : "keeps";
-  return t("counts", facts) + t(others, { ...facts, kept: (view.held - 1) * layers }) + after(t, run, view);
+  const facts = { step: view.at, rows: view.rows, needed: view.needed };
+  return t(view.at ? "counts" : "prefill", facts) + AFTER[view.cache](t, view, run.request.options.nbits);
 }
 
-/** What this kind of cache did beside keeping. */
-function after(t, run, view) {
-  if (view.cache === "sliding_window") return turned(t, view);
-  return view.cache === "quantized" ? rounded(t, run, view) : "";
-}
+/** What this kind of cache did. */
+const AFTER = {
+  none: (t, { at, again }) => (at ? t("known", { again }) : ""),
+  dynamic: (t, { at, kept }) => (at ? t("keeps", { kept }) : ""),
+  sliding_window: turned,
+  quantized: rounded,
+};
 
 function turned(t, view) {
   const slot = view.slots.find(({ replaced }) => replaced !== null);
   return slot ? t("forgets", { old: visible(slot.replaced), new: visible(slot.text) }) : t("forgets_nothing");
 }
 
-function rounded(t, run, { leaving: count, rounded: all, held }) {
-  const bits = run.request.options.nbits;
+function rounded(t, { leaving: count, rounded: all, held }, bits) {
   if (count) return t(count === 1 ? "rounds_one" : "rounds", { count, bits });
   return t("has_rounded", { rounded: all, exact: held - all, bits });
 }

@@ -10,7 +10,7 @@ export function growState({ step, cache, layer, head, bits, group, prompt, token
   return {
     step: within(step, GROW_LAST) ?? 0,
     cache: one(GROW_CACHES, cache),
-    layer: one(GROW_LAYERS, layer),
+    layer: one(GROW_LAYERS, layer, 1), // there, heads look further back than to the token before
     head: one(GROW_HEADS, head),
     bits: one(GROW_BITS, bits, 4),
     group: one(GROW_GROUPS, group),
