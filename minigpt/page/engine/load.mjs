@@ -5,8 +5,13 @@ import { Tokenizer } from "./tokenizer.mjs";
 
 /** data: {config, safetensors (base64 of the file), tokenizer (tokenizer.json)}. Returns {model, tokenizer}. */
 export function load({ config, safetensors, tokenizer }) {
-  const file = Uint8Array.from(atob(safetensors), (character) => character.charCodeAt(0));
-  return { model: new Model(config, weightsOf(file)), tokenizer: new Tokenizer(tokenizer) };
+  return { model: new Model(config, weightsOf(bytesOf(safetensors))), tokenizer: new Tokenizer(tokenizer) };
+}
+
+function bytesOf(base64) {
+  const characters = atob(base64), bytes = new Uint8Array(characters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+  return bytes;
 }
 
 /** The format: 8 bytes with the length of the header, the header, which says where each tensor lies, the tensors. */

@@ -3,14 +3,15 @@
 
 /** Float16 as stored in a file -> the same numbers as float32, exactly. */
 export function floats(bytes) {
-  const half = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
-  return Float32Array.from(half, (bits) => {
-    const sign = bits & 0x8000 ? -1 : 1;
-    const exponent = (bits >> 10) & 31;
-    const fraction = bits & 1023;
-    if (exponent === 31) return fraction ? NaN : sign * Infinity;
-    return sign * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24);
-  });
+  const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
+  const out = new Float32Array(halves.length);
+  for (let i = 0; i < out.length; i++) {
+    const bits = halves[i], exponent = (bits >> 10) & 31, fraction = bits & 1023;
+    if (exponent === 31) throw new RangeError("a weight is infinite, or no number");
+    const size = exponent ? (1024 + fraction) * 2 ** (exponent - 25) : fraction * 2 ** -24;
+    out[i] = bits & 0x8000 ? -size : size;
+  }
+  return out;
 }
 
 /** (rows, columns) -> (columns, rows): a product reads its weights in the order in which they lie. */
@@ -62,10 +63,13 @@ export function layerNorm(x, weight, bias, epsilon) {
   return out;
 }
 
-/** GPT-2's activation, by its approximation with tanh; in place. */
+/** GPT-2's activation, by its approximation with tanh; in place. x (1 + tanh z) / 2 is x / (1 + exp(-2 z)). */
 export function gelu(x) {
   const root = Math.sqrt(2 / Math.PI);
-  for (let i = 0; i < x.length; i++) x[i] *= 0.5 * (1 + Math.tanh(root * (x[i] + 0.044715 * x[i] ** 3)));
+  for (let i = 0; i < x.length; i++) {
+    const z = root * (x[i] + 0.044715 * x[i] * x[i] * x[i]);
+    x[i] /= 1 + Math.exp(-2 * z);
+  }
   return x;
 }
 
