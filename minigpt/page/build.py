@@ -23,14 +23,15 @@ POLICY = (  # by which a browser refuses to fetch anything, and to run any scrip
 
 def page() -> str:
     """The whole page. The same modules and data give the same text, to the byte."""
+    model = data.model()
     script = "\n" + inside_html(bundle(HERE / "shell" / "app.mjs"))
     return Template(own("page.html")).substitute(
         policy=POLICY.format(b64encode(hashlib.sha256(script.encode()).digest()).decode()),
         style="".join([colours(), own("page.css"), *map(own, sorted(HERE.glob("scenes/*.css")))]),
         script=script,
         worker=inside_html(bundle(HERE / "engine" / "worker.mjs")),
-        data=as_json(data.scenes()),
-        model=as_json(data.model()),
+        data=as_json({"config": model["config"]} | data.scenes()),
+        model=as_json(model),
     )
 
 

@@ -1,7 +1,7 @@
-"""Joins ES modules into one script: each once, after all that it imports, in one scope.
+"""Joins ES modules into one script: each once, after all that it imports, in a scope of its own.
 
-A page opened from a file may not import other files. So the modules are put one after the other, without their import
-and export lines; all else stays as it was written, and can be read in the page's source. What this can't join is told.
+A page opened from a file may not import other files. So each module becomes a function that is called at once and gives
+back what the module exports; all else stays as it was written, and can be read in the page's source.
 """
 
 import re
@@ -9,20 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 IMPORT = re.compile(r'^import \{([^{}]*)\} from "(\.[^"]*\.mjs)";\n', re.MULTILINE)
-EXPORT = re.compile(r"^export (?=(?:const|let|class|function|async function)\b)", re.MULTILINE)
-NAME = re.compile(r"^(export )?(?:const|let|class|(?:async )?function\*?) (\S+?)(?=[\s(;=])", re.MULTILINE)
+EXPORT = re.compile(r"^export (?=(?:const|class|function\*?|async function\*?) ([\w$]+))", re.MULTILINE)
 LEFT = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 
 def bundle(entry: Path) -> str:
     """One script out of this module and all that it imports, directly or not.
 
-    Raises ValueError for modules that import each other, a name that two of them have at their top level, an imported
-    name that isn't exported, and any other form of import or export.
+    Raises ValueError for modules that import each other, an imported name that isn't exported, and any other form of
+    import or export.
     """
-    modules = {path: path.read_text(encoding="utf-8") for path in in_order(entry.resolve(), ())}
-    check_names(modules)
-    return "\n".join(f"// {path.name}\n{alone(path, text)}" for path, text in modules.items())
+    modules = dict.fromkeys(in_order(entry.resolve(), ()))
+    root = entry.resolve().parents[1]
+    return "\n".join(scoped(module, root) for module in modules)
 
 
 def in_order(module: Path, above: tuple[Path, ...]) -> Iterator[Path]:
@@ -37,35 +36,27 @@ def in_order(module: Path, above: tuple[Path, ...]) -> Iterator[Path]:
 def imports(module: Path) -> list[tuple[list[str], Path]]:
     """The names that are imported, and from where."""
     found = IMPORT.findall(module.read_text(encoding="utf-8"))
-    return [
-        ([name.strip() for name in names.split(",") if name.strip()], (module.parent / at).resolve())
-        for names, at in found
-    ]
+    return [(re.findall(r"[^\s,]+", names), (module.parent / at).resolve()) for names, at in found]
 
 
-def alone(path: Path, text: str) -> str:
-    """The module without its import and export lines."""
-    text = EXPORT.sub("", IMPORT.sub("", text))
+def exports(module: Path) -> list[str]:
+    return EXPORT.findall(module.read_text(encoding="utf-8"))
+
+
+def scoped(module: Path, root: Path) -> str:
+    """The module as a constant: an object of what it exports."""
+    text = EXPORT.sub("", IMPORT.sub("", module.read_text(encoding="utf-8")))
     if left := LEFT.search(text):
-        raise ValueError(
-            f'{path.name}: {left[0]!r} can\'t be joined: write import {{ a, b }} from "./x.mjs"; or export'
-        )
-    return text
+        how = 'write import { a, b } from "./x.mjs"; or export before a const, class or function'
+        raise ValueError(f"{module.name}: {left[0]!r} can't be joined: {how}")
+    lines = [f"const {scope(module, root)} = (() => {{ // {module.relative_to(root).as_posix()}"]
+    for names, source in imports(module):
+        if missing := set(names) - set(exports(source)):
+            raise ValueError(f"{module.name} imports {min(missing)} from {source.name}, which doesn't export it")
+        lines.append(f"const {{ {', '.join(names)} }} = {scope(source, root)};")
+    return "\n".join([*lines, f"{text}return {{ {', '.join(exports(module))} }};", "})();\n"])
 
 
-def check_names(modules: dict[Path, str]) -> None:
-    owners: dict[str, Path] = {}
-    exported: set[tuple[Path, str]] = set()
-    for path, text in modules.items():
-        for export, name in NAME.findall(text):
-            if name[0] in "{[":
-                raise ValueError(f"{path.name}: {name} at the top level: give each name a line of its own")
-            if name in owners:
-                raise ValueError(f"{name} is the name of something in {owners[name].name} and in {path.name}")
-            owners[name] = path
-            exported |= {(path, name)} if export else set()
-    for path in modules:
-        for names, source in imports(path):
-            for name in names:
-                if (source, name) not in exported:
-                    raise ValueError(f"{path.name} imports {name} from {source.name}, which doesn't export it")
+def scope(module: Path, root: Path) -> str:
+    """A name for it: shell/dom.mjs is shell_dom."""
+    return "_".join(module.relative_to(root).with_suffix("").parts)

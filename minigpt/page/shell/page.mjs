@@ -24,7 +24,8 @@ export function pageOf(stage, params, t, language, dark, data) {
         if (text) say(text);
       },
       table(caption, head, rows) {
-        details.hidden = false;
+        details.hidden = caption === null;
+        if (details.hidden) return;
         details.replaceChildren(el("summary", null, t("table", { caption })), table(caption, head, rows));
       },
     },
