@@ -2,33 +2,42 @@
 import { el } from "../shell/dom.mjs";
 import { growParts } from "./grow_controls.mjs";
 import { growDetails } from "./grow_details.mjs";
-import { growLegend, growPicture, oneLine } from "./grow_draw.mjs";
+import { growLegend, growPicture } from "./grow_draw.mjs";
 import { growView, nextSlot } from "./grow_facts.mjs";
-import { growRequest, KeptRun } from "./grow_run.mjs";
 import { growFinding, growTable } from "./grow_said.mjs";
-import { growKey, growState, slotOf } from "./grow_state.mjs";
+import { growKey, growRequest, growState, slotOf } from "./grow_state.mjs";
 import { growWords } from "./grow_words.mjs";
+import { KeptRuns } from "./kept_runs.mjs";
+import { oneLine } from "./sets.mjs";
 
 export const grow = { name: "grow", words: growWords, mount: (root, page) => new Growing(root, page) };
 
+/** view: the step that is drawn. chosen: the row that is looked at. */
 class Growing {
-  runs = new Map();
-  turn = Promise.resolve(); // the engine has one run at a time
-
   constructor(root, page) {
     this.page = page;
     this.engine = page.connect();
-    this.parts = growParts(page, (patch) => this.go(patch));
+    this.runs = new KeptRuns(this.engine, "generate", (run) => this.computed(run));
+    this.parts = growParts(page, (key) => this.key({ key }), (patch) => this.go(patch));
     root.replaceChildren(...this.parts.all);
-    this.parts.picture.addEventListener("click", ({ target }) => this.choose(target));
-    this.parts.picture.addEventListener("pointerover", ({ target }) => this.point(target));
-    this.parts.picture.addEventListener("pointerleave", () => this.view && this.detail(this.chosen));
+    this.watch(this.parts.picture);
     this.show(page.params);
   }
 
+  watch(picture) {
+    const rowAt = ({ target }, then) => {
+      const row = target.closest("button");
+      if (row) then({ slot: Number(row.dataset.slot), layer: Number(row.dataset.layer) });
+    };
+    const choose = ({ slot, layer }) => this.go({ token: this.view.slots[slot].position, layer });
+    picture.addEventListener("click", (event) => rowAt(event, choose));
+    picture.addEventListener("pointerover", (event) => rowAt(event, (row) => this.detail({ ...this.chosen, ...row })));
+    picture.addEventListener("pointerleave", () => this.view && this.detail(this.chosen));
+  }
+
   show(params) {
-    this.state = growState(params);
-    this.start();
+    this.state = growState(params, this.page.data.config);
+    this.run = this.runs.of(growRequest(this.state));
     this.draw();
   }
 
@@ -37,9 +46,9 @@ class Growing {
     this.show({ ...this.state, ...patch });
   }
 
-  key(event) {
-    const patch = growKey(event.key, this.state, this.view);
-    if (event.key.toLowerCase() === "p") this.parts.prompt.focus();
+  key({ key }) {
+    const patch = growKey(key, this.state, this.page.data.config, this.view);
+    if (key.toLowerCase() === "p") this.parts.prompt.select();
     else if (patch) this.go(patch);
     else return false;
     return true;
@@ -49,44 +58,43 @@ class Growing {
     this.engine.close();
   }
 
-  /** The run of this state: a kept one, or a new one, for which the one under way makes room. */
-  start() {
-    const request = growRequest(this.state), name = JSON.stringify(request);
-    if (this.run && this.run === this.runs.get(name)) return;
-    if (this.run && !this.run.complete) this.drop();
-    this.run = this.runs.get(name);
-    if (this.run) return;
-    const run = (this.run = new KeptRun(request));
-    this.runs.set(name, run);
-    this.turn = this.turn.then(() => run.follow(this.engine, () => run === this.run && this.computed()));
+  computed(run) {
+    if (run !== this.run) return;
+    if (run.error !== null) this.clear();
+    if (run.error !== null || run.steps.length <= this.state.step + 1) this.draw();
   }
 
-  drop() {
-    this.run.left = true;
-    this.runs.delete(JSON.stringify(this.run.request));
-  }
-
-  computed() {
-    if (this.run.error !== null || this.run.steps.length === this.state.step + 1) this.draw();
+  clear() {
+    for (const place of ["picture", "text", "details", "legend"]) this.parts[place].replaceChildren();
+    this.page.finding("");
+    this.page.table(null);
+    this.view = null;
   }
 
   draw() {
-    const { run, state, page, parts } = this;
+    const { run, state, page, parts } = this, { t } = page;
     parts.show(state, run);
     const at = Math.min(state.step, run.steps.length - 1);
     if (at < 0) return;
-    const { t } = page, sinks = run.request.options.sinks;
+    const { sinks } = run.request.options;
     const view = (this.view = growView(run, at));
-    const chosen = (this.chosen = { ...state, slot: slotOf(view, state.token) });
-    parts.picture.classList.toggle("grow-ring", view.cache === "sliding_window");
-    const focused = parts.picture.contains(document.activeElement);
-    parts.picture.replaceChildren(...growPicture(t, run, view, chosen, sinks === undefined ? null : nextSlot(view, sinks)));
-    if (focused) parts.picture.querySelector("[tabindex='0']").focus();
+    this.chosen = { ...state, slot: slotOf(view, state.token) };
+    this.fill(growPicture(t, run, view, this.chosen, sinks === undefined ? null : nextSlot(view, sinks)));
     parts.legend.replaceChildren(...growLegend(t, run.request, view));
     parts.text.replaceChildren(el("span", null, oneLine(view.text), el("mark", null, oneLine(view.next))));
-    this.detail(chosen);
+    this.detail(this.chosen);
     this.tell(growFinding(t, run, view));
-    page.table(...growTable(t, run, view, chosen));
+    page.table(...growTable(t, run, view, this.chosen));
+  }
+
+  /** The focus stays on the row that is chosen, and the newest columns are in sight. */
+  fill(columns) {
+    const { picture } = this.parts;
+    const focused = picture.contains(document.activeElement);
+    picture.classList.toggle("grow-ring", this.state.cache === "sliding_window");
+    picture.replaceChildren(...columns);
+    picture.scrollLeft = picture.scrollWidth;
+    if (focused) picture.querySelector("[tabindex='0']").focus();
   }
 
   /** Aloud, too: what was found, or, when that is known, the row that was chosen. */
@@ -94,18 +102,6 @@ class Growing {
     const { page, parts } = this;
     if (finding === this.told) page.say(Array.from(parts.details.children, ({ innerText }) => innerText).join(". "));
     else page.finding((this.told = finding));
-  }
-
-  choose(target) {
-    const row = target.closest("button");
-    if (row) this.go({ token: this.view.slots[row.dataset.slot].position, layer: Number(row.dataset.layer) });
-  }
-
-  point(target) {
-    const row = target.closest("button");
-    if (!row) return;
-    const at = { ...this.chosen, slot: Number(row.dataset.slot), layer: Number(row.dataset.layer) };
-    this.detail(at);
   }
 
   detail(at) {

@@ -1,7 +1,8 @@
 // One row, to the digit: its token, its place, its first numbers, when it was computed and how often.
 import { el } from "../shell/dom.mjs";
 import { growRow } from "./grow_facts.mjs";
-import { percent, visible } from "./grow_draw.mjs";
+import { percent } from "./grow_draw.mjs";
+import { visible } from "./sets.mjs";
 
 const FIRST = 4; // numbers
 

@@ -1,11 +1,9 @@
 // The picture of a step: a line for each slot, in it a row for each layer, and the newest token's attention.
 import { el } from "../shell/dom.mjs";
+import { visible } from "./sets.mjs";
 
 const LINES = 12; // slots below each other, before the next column begins
 const SHOWN = 16; // numbers of a key, and as many of a value, that are drawn
-
-export const oneLine = (text) => text.replaceAll("\n", "↵");
-export const visible = (text) => oneLine(text).replaceAll(" ", "␣");
 
 /** chosen: {slot, layer, head}. coming: the slot that is written next (null: a new one). */
 export function growPicture(t, run, view, chosen, coming) {

@@ -1,6 +1,6 @@
 // The finding of a step in a sentence, and its numbers as a table.
 import { growRow } from "./grow_facts.mjs";
-import { visible } from "./grow_draw.mjs";
+import { visible } from "./sets.mjs";
 
 export function growFinding(t, run, view) {
   const facts = { step: view.at, rows: view.rows, needed: view.needed };

@@ -20,14 +20,3 @@ export function promptLine({ label, onchange }) {
 
 export const oneLine = (text) => text.replaceAll("\n", "↵");
 export const visible = (text) => oneLine(text).replaceAll(" ", "␣");
-
-/** The one of these values that an address gives, or the usual. */
-export const oneOf = (all, given, usual = all[0]) => all.find((each) => String(each) === String(given)) ?? usual;
-
-/** A whole number from `least` to `most` that an address gives; null where it gives none. */
-export function wholeOf(given, least, most) {
-  const number = Number(given ?? NaN);
-  return Number.isInteger(number) ? Math.max(least, Math.min(number, most)) : null;
-}
-
-export const following = (all, now) => all[(all.indexOf(now) + 1) % all.length];
