@@ -8,6 +8,7 @@ from typing import Any
 from minigpt.config import GPTConfig
 from minigpt.gpt2_format import GPT2Format
 from minigpt.model_files import read_settings
+from minigpt.page import scene_data
 from minigpt.pretrained import BUNDLED
 from minigpt.weight_files import WEIGHTS
 
@@ -26,4 +27,4 @@ def model() -> dict[str, Any]:
 
 def scenes() -> dict[str, Any]:
     """Small enough to be parsed before the page is drawn."""
-    return {}
+    return {"memory": scene_data.memory(), "forget": scene_data.forget()}
