@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from minigpt.commands import EXIT_OK
-from minigpt.commands.out import check_file, write
+from minigpt.commands.out import check_file, file, write
 
 SUMMARY = "write the page that runs the model in a browser tab, with a cache and without; no network needed"
 
 
 def declare(command):
     command.add_argument(
-        "--out", type=Path, default=Path("figures/page.html"), metavar="FILE", help="the page (%(default)s)"
+        "--out", type=file, default=Path("figures/page.html"), metavar="FILE", help="the page (%(default)s)"
     )
 
 

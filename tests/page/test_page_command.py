@@ -33,9 +33,15 @@ def test_where_nothing_can_be_written_nothing_is_done(tmp_path, capsys):
     assert f"{tmp_path} is a folder: name a file" in capsys.readouterr().err
 
 
+def test_a_name_that_ends_in_a_slash_is_told(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["page", "--out", f"{tmp_path}/new/"])
+    assert "new/ is a folder: name a file" in capsys.readouterr().err
+
+
 def test_what_node_says_is_passed_on(tmp_path):
     (tmp_path / "broken.mjs").write_text("throw new Error('no such thing');", encoding="utf-8")
     if not node.there():
         pytest.skip("no `node` on the path")
-    with pytest.raises(RuntimeError, match="broken.mjs failed under Node: .*no such thing"):
+    with pytest.raises(RuntimeError, match=r"(?s)broken\.mjs failed under Node: .*no such thing"):
         node.ask(tmp_path / "broken.mjs", [])
