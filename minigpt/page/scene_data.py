@@ -76,6 +76,8 @@ def forget() -> dict:
         "close": text.close,
         "people": dict(zip(PEOPLE, text.names.tolist(), strict=True)),
         "things": dict(zip(THINGS, text.things.tolist(), strict=True)),
-        "lead": text.ids[lead:begin].tolist(),
-        "story": text.ids[begin : begin + LONG].tolist(),
+        "lead": (before := text.ids[lead:begin].tolist()),
+        "before": tokenizer.decode(before),
+        "story": (story := text.ids[begin : begin + LONG].tolist()),
+        "texts": [tokenizer.decode([each]) for each in story],
     }

@@ -3,6 +3,7 @@ import { changedLine } from "./bugs.mjs";
 import { compared } from "./compared.mjs";
 import { generate } from "./generate.mjs";
 import { load } from "./load.mjs";
+import { recall } from "./recall.mjs";
 
 /** What it can be asked for: what -> function of the request. It keeps the model, and the runs under way by number. */
 export function makeAnswers() {
@@ -14,6 +15,7 @@ export function makeAnswers() {
     next: ({ run }) => runs.get(run).next(),
     end: ({ run }) => void runs.delete(run),
     tokens: ({ text }) => tokenizer.encode(text).map((id) => ({ id, text: tokenizer.decode([id]) })),
+    recall: (request) => recall(model, tokenizer, request),
     changedLine: ({ bug }) => changedLine(bug),
   };
 }

@@ -1,7 +1,7 @@
 // What fits: the weights and the cache of real models, in the memory of a telephone, a laptop and a GPU.
 import { el } from "../shell/dom.mjs";
 import { bytesOfToken } from "./memory_bytes.mjs";
-import { inWords, modelList, tank } from "./memory_draw.mjs";
+import { modelList, sumOfParts, tank } from "./memory_draw.mjs";
 import { MACHINES, factsOf, findingOf, inBytes, keepingOf } from "./memory_facts.mjs";
 import { memoryWords } from "./memory_words.mjs";
 import { slider } from "./slider.mjs";
@@ -18,7 +18,7 @@ const SETTINGS = {
 };
 
 function mountMemory(root, page) {
-  const { t, language } = page;
+  const { t } = page;
   const models = page.data.memory.toSorted((a, b) => a.parameters - b.parameters);
   const names = models.map(({ name }) => name);
   const fields = { model: { values: names, start: "llama-3.1-8b" }, ...SETTINGS };
@@ -48,8 +48,8 @@ function mountMemory(root, page) {
     const facts = all[names.indexOf(state.model)];
     for (const [name, { show }] of sliders) show(state[name]);
     list.show(all, state.model);
-    sum.replaceChildren(t("sum", inWords(language, facts)));
-    keeping.replaceChildren(keepingOf(page, facts.model, state).join("; "));
+    sum.replaceChildren(...sumOfParts(page, facts));
+    keeping.replaceChildren(keepingOf(page, facts.model, state).join(t("then")));
     tanks.replaceChildren(...facts.machines.map((machine) => tank(page, facts, machine)), el("p", { class: "quiet" }, t("note")));
     tell(all, facts);
   }

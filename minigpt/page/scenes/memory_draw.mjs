@@ -7,7 +7,7 @@ import { inBytes, longestIn } from "./memory_facts.mjs";
 export function modelList(page, models, onmodel) {
   const rows = models.map((model) => {
     const [bar, bytes] = [el("i", { class: "fill" }), el("span", { class: "bytes" })];
-    const kind = windowOf(model) ? `${model.kind}, ${page.t("window")}` : model.kind;
+    const kind = windowOf(model) ? `${model.kind} + ${page.t("window")}` : model.kind;
     const button = el(
       "button",
       { type: "button", onclick: () => onmodel(model.name) },
@@ -51,7 +51,7 @@ export function tank({ t, language }, { kept, cache, weights, total }, { name, m
     el(
       "p",
       null,
-      el("b", null, `${t(name)}, ${inBytes(language, memory)}`),
+      el("b", null, t("machine", { name: t(name), memory: inBytes(language, memory) })),
       el("b", { class: "verdict" }, `${fits ? "✓" : "✗"} ${verdict}`),
       el("span", { class: "quiet" }, longestIn(t, longest)),
     ),
@@ -65,3 +65,13 @@ export const inWords = (language, { weights, cache, total }) => ({
   cache: inBytes(language, cache, 2),
   total: inBytes(language, total, 2),
 });
+
+/** The same as a line, each part with the colour that it has below. */
+export function sumOfParts({ t, language }, facts) {
+  const { weights, cache, total } = inWords(language, facts);
+  const swatch = (colour) => el("i", { class: "swatch", style: `background: ${colour}` });
+  return [
+    swatch("var(--muted)"), t("part_weights", { bytes: weights }), " + ",
+    swatch(`var(--${facts.kept})`), t("part_cache", { bytes: cache }), ` = ${total}`,
+  ];
+}

@@ -19,7 +19,7 @@ export function factsOf(model, { context, batch, bits, weights }) {
 /** 17.2 GB, 75.5 MB: with the unit that suits. */
 export function inBytes(language, bytes, digits = 1) {
   const [size, unit] = [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]].find(([least]) => bytes >= least) ?? [1, "B"];
-  return `${new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(bytes / size)} ${unit}`;
+  return `${new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(bytes / size)}\u00a0${unit}`;
 }
 
 /** In words: how long a context fits. -1: not even the weights do. */
@@ -29,26 +29,20 @@ export function longestIn(t, longest) {
   return t(longest ? "weights_alone" : "no_context");
 }
 
-export function findingOf({ t, language }, { model, cache, weights, total, machines }, { context, batch }) {
+export function findingOf({ t, language }, { model, cache, weights, machines }, { context, batch }) {
   const bytes = (n) => inBytes(language, n);
-  const fit = machines.findIndex(({ fits }) => fits);
-  const [machine, smaller] = [machines[fit], machines[fit - 1]];
-  const where = {
-    machine: machine && t(machine.name),
-    memory: machine && bytes(machine.memory),
-    smaller: smaller && t(smaller.name),
-    less: smaller && bytes(smaller.memory),
-    total: bytes(total),
-  };
-  const which = {
-    model: model.label,
-    context,
-    batch: batch > 1 ? t("of_texts", { n: batch }) : "",
-    cache: bytes(cache),
-    weights: bytes(weights),
-  };
-  const end = machine ? (smaller ? "fits_from" : "fits_all") : "fits_none";
-  return `${t(cache > weights ? "more" : "less", which)} ${t(end, where)}`;
+  const times = batch > 1 ? `${batch} × ` : "";
+  const size = t(cache > weights ? "more" : "less", { model: model.label, batch: times, context, cache: bytes(cache), weights: bytes(weights) });
+  return t("both", { size, fit: fitOf(t, machines, bytes) });
+}
+
+function fitOf(t, machines, bytes) {
+  const at = machines.findIndex(({ fits }) => fits);
+  if (at < 0) return t("fits_none");
+  const [machine, smaller] = [machines[at], machines[at - 1]];
+  const where = { machine: t(machine.name), memory: bytes(machine.memory) };
+  if (!smaller) return t("fits_all", where);
+  return t("fits_from", { ...where, smaller: t(smaller.name), less: bytes(smaller.memory) });
 }
 
 /** What its layers keep: how heads share it, and which layers have a window. */
@@ -58,8 +52,7 @@ export function keepingOf({ t, language }, model, { context, bits }) {
   const clauses = [
     t(kind, { kind, heads, kv, latent, key }),
     t("a_token", { bytes: inBytes(language, bytesOfToken(model)) }),
-    window && t("windows", { n: window[1], layers: layersOf(model), window: window[0] }),
-    window && bits < 16 && t("unwindowed"),
+    window && t(bits < 16 ? "unwindowed" : "windows", { n: window[1], layers: layersOf(model), window: window[0] }),
     context > model.context && t("made_for", { n: model.context }),
   ];
   return clauses.filter(Boolean);

@@ -25,7 +25,7 @@ function mount(root, page) {
       page.set({ ...patch, run: null });
       setUp({ ...now.asked, ...patch });
     });
-    root.replaceChildren(el("div", { class: "controls" }, form.fields, start), refusal, place, form.apart);
+    root.replaceChildren(el("div", { class: "controls" }, form.fields, start), refusal, place);
     setUp(asked);
     if (same(finished?.asked, asked)) present(finished);
     else if (params.run) begin();
@@ -37,6 +37,8 @@ function mount(root, page) {
     now = new Race(asked);
     board = boardOf(page, now);
     place.replaceChildren(board.node);
+    const { window, sinks } = now.without.request.options;
+    page.aside(el("p", null, t("a_row")), window ? el("p", null, t("seen", { window, sinks })) : null, form.apart);
     refuse(null);
     page.finding("");
     page.table(null);
@@ -59,9 +61,10 @@ function mount(root, page) {
   async function begin() {
     setUp(now.asked);
     const mine = now;
+    start.firstChild.textContent = t("loading");
     const reason = await reasonAgainst(mine.asked);
     if (mine !== now) return;
-    if (reason) return refuse(reason);
+    if (reason) return draw(), refuse(reason);
     page.set({ run: 1 });
     follow(mine);
     await mine.run(engines);
