@@ -19,6 +19,9 @@ export function moved(values, value, by) {
   return values[Math.max(0, Math.min(values.length - 1, at))];
 }
 
+/** The next value; after the last, the first. */
+export const following = (values, value) => values[(values.indexOf(value) + 1) % values.length];
+
 /** Calls that come faster than this are one, the last: for what is slow, or would be read out again and again. */
 export function debounced(call, ms) {
   let timer;
