@@ -125,26 +125,39 @@ REQUESTS = {
     "greedy": {"kind": "generated", "requests": [generated("dynamic", ids, NEW) for ids in chain(*PROMPTS)]},
     "uncached": {"kind": "generated", "requests": [generated("none", ids, 6) for each in PROMPTS for ids in each[:2]]},
     **{f"followed {name}": followed(name, TEXT, FED) for name in CACHES},
-    **{f"counted {name}": {"kind": "generated", "requests": [generated(name, TEXT[:40], 30)]} for name in CACHES},
-    **{f"watched {name}": {"kind": "watched", "request": generated(name, TEXT[:40], 12)} for name in CACHES},
+    **{f"counted {name}": {"kind": "generated", "requests": [generated(name, TEXT[:40], 20)]} for name in CACHES},
+    **{f"watched {name}": {"kind": "watched", "request": generated(name, TEXT[:40], 4)} for name in CACHES},
     **{
         f"coded {bits, group, size}": {"kind": "coded", "bits": bits, "group": group, "size": size, "numbers": NUMBERS}
         for bits, group, size in CODECS
     },
     **{
-        f"drawn {heat, top}": {"kind": "drawn", "logits": ODDS, "temperature": heat, "topK": top, "seed": 5, "count": COUNT}
+        f"drawn {heat, top}": {
+            "kind": "drawn",
+            "logits": ODDS,
+            "temperature": heat,
+            "topK": top,
+            "seed": 5,
+            "count": COUNT,
+        }
         for heat, top in DRAWS
     },
     **{f"random {seed}": {"kind": "random", "seed": seed, "count": 1000} for seed in (0, 1, 2**40 + 1)},
-    **{f"bug {bug}": {"kind": "compared", "request": {"prompt": SPEECH, "newTokens": 25, "bug": bug}} for bug in BUGS},
-    **{f"right {name}": {"kind": "compared", "request": {"prompt": SPEECH, "newTokens": 25, **RIGHT[name]}} for name in RIGHT},
+    **{f"bug {bug}": {"kind": "compared", "request": {"prompt": SPEECH, "newTokens": 12, "bug": bug}} for bug in BUGS},
+    **{
+        f"right {name}": {"kind": "compared", "request": {"prompt": SPEECH, "newTokens": 12, **RIGHT[name]}}
+        for name in RIGHT
+    },
     "bugs": {"kind": "bugs"},
     "refused empty": {"kind": "refused", "request": {"prompt": ""}},
     "refused long": {"kind": "refused", "request": {"prompt": "To be " * 300}},
     "refused cache": {"kind": "refused", "request": {"prompt": "To be", "cache": "lru"}},
     "refused ring": {"kind": "refused", "request": {"prompt": "To be", "cache": "sliding_window"}},
     "refused bits": {"kind": "refused", "request": {"prompt": "To be", "cache": "quantized", "options": {"nbits": 3}}},
-    "refused group": {"kind": "refused", "request": {"prompt": "To be", "cache": "quantized", "options": {"q_group_size": 48}}},
+    "refused group": {
+        "kind": "refused",
+        "request": {"prompt": "To be", "cache": "quantized", "options": {"q_group_size": 48}},
+    },
     "all of the context": {"kind": "refused", "request": {"prompt": "\n", "newTokens": 512, "cache": "dynamic"}},
     "served": {"kind": "served", "request": {"prompt": SPEECH, "newTokens": 8}, "read": 100},
     "stopped": {"kind": "served", "request": {"prompt": SPEECH, "newTokens": 8}, "read": 3},
@@ -302,13 +315,18 @@ def test_a_step_shows_what_is_empty_exact_or_rounded_and_when_it_was_computed(wa
         for layer, (shown, (_, _, at)) in enumerate(zip(layers, expected, strict=True)):
             empty, prefill = at == NEVER, at < 40
             blocks = cache.kv[layer][2:] if kind == "quantized" else ()
-            rounded = [codec.tokens_in(each) for codec, each in zip(cache.codecs, blocks, strict=True)] if blocks else [0, 0]
+            rounded = (
+                [codec.tokens_in(each) for codec, each in zip(cache.codecs, blocks, strict=True)] if blocks else [0, 0]
+            )
             for what, count in zip(("state", "valueState"), rounded, strict=True):
                 assert shown[what] == torch.where(empty, 0, 1 + (at < count).int()).tolist()
             first = torch.where(prefill, 0, at - 39)  # token 40 is the first that is fed by itself
             last = torch.full_like(at, step) if kind == "none" else first
             assert shown["computed"] == last.masked_fill(empty, -1).tolist()
-            assert shown["times"] == (last - first + 1 if kind != "none" else step - first + 1).masked_fill(empty, 0).tolist()
+            assert (
+                shown["times"]
+                == (last - first + 1 if kind != "none" else step - first + 1).masked_fill(empty, 0).tolist()
+            )
 
 
 @pytest.mark.parametrize("name", CACHES)
@@ -439,46 +457,80 @@ def test_a_refusal_in_the_worker_reaches_the_page(answers):
 MUTANTS = {  # file, before, after; the names of what is asked, and who notices
     "gelu's cube": ("tensor", "0.044715", "0.0447", PROMPT_NAMES, lambda each: test_logits_are_torchs(*each[:2])),
     "a window one too wide": (
-        "attention", "key > query - window", "key >= query - window", ["followed ring"],
+        "attention",
+        "key > query - window",
+        "key >= query - window",
+        ["followed ring"],
         lambda each: test_a_ring_gives_what_the_windowed_model_gives_without_a_cache(*each[:2], "ring"),
     ),
     "a sink in the ring": (
-        "sliding", "position < sinks ?", "position < sinks - 1 ?", ["followed tight ring"],
+        "sliding",
+        "position < sinks ?",
+        "position < sinks - 1 ?",
+        ["followed tight ring"],
         lambda each: test_a_ring_gives_what_the_windowed_model_gives_without_a_cache(*each[:2], "tight ring"),
     ),
     "room that triples": (
-        "cache", "2 * buffer.length", "3 * buffer.length", ["counted dynamic"],
+        "cache",
+        "2 * buffer.length",
+        "3 * buffer.length",
+        ["counted dynamic"],
         lambda each: test_rows_computed_and_bytes_held_are_those_that_python_counts(*each[:2], "dynamic"),
     ),
     "rows that count twice": (
-        "meter", "[position]++ === 0", "[position]++ <= 1", ["counted none"],
+        "meter",
+        "[position]++ === 0",
+        "[position]++ <= 1",
+        ["counted none"],
         lambda each: test_rows_computed_and_bytes_held_are_those_that_python_counts(*each[:2], "none"),
     ),
     "a residual one too short": (
-        "codec", "exact - residual)", "exact - residual + 1)", ["followed int2 by token"],
+        "codec",
+        "exact - residual)",
+        "exact - residual + 1)",
+        ["followed int2 by token"],
         lambda each: test_each_cache_gives_what_it_gives_in_torch(*each[:2], "int2 by token"),
     ),
     "halves rounded up": (
-        "codec", "x - below === 0.5", "x - below === 2", ["coded (4, 'token', 16)"],
+        "codec",
+        "x - below === 0.5",
+        "x - below === 2",
+        ["coded (4, 'token', 16)"],
         lambda each: test_numbers_become_the_same_bytes_and_are_read_as_the_same_numbers(each[1], (4, "token", 16)),
     ),
     "scales in double precision": (
-        "codec", "fround(fround(high - low) / top)", "(high - low) / top", ["coded (8, 'channel', 16)"],
+        "codec",
+        "fround(fround(high - low) / top)",
+        "(high - low) / top",
+        ["coded (8, 'channel', 16)"],
         lambda each: test_numbers_become_the_same_bytes_and_are_read_as_the_same_numbers(each[1], (8, "channel", 16)),
     ),
-    "other white space": (
-        "tokenizer", r"\P{White_Space}", r"\S", ["encoded"], lambda each: test_any_text_gives_the_same_ids(each[2], each[1]),
+    "words without their space": (
+        "tokenizer",
+        r" ?\p{L}+",
+        r"\p{L}+",
+        ["encoded"],
+        lambda each: test_any_text_gives_the_same_ids(each[2], each[1]),
     ),
     "no temperature": (
-        "sampling", "/ temperature", "", ["drawn (0.5, 0)"],
+        "sampling",
+        "/ temperature",
+        "",
+        ["drawn (0.5, 0)"],
         lambda each: test_tokens_are_drawn_as_often_as_their_odds_say(each[1], (0.5, 0)),
     ),
     "a bug that is right": (
-        "bugs", "this.largestChunk - 2", "this.largestChunk - 1", ["bug ring_one_short"],
+        "bugs",
+        "this.largestChunk - 2",
+        "this.largestChunk - 1",
+        ["bug ring_one_short"],
         lambda each: test_each_bug_is_noticed_before_the_text_goes_wrong(each[1], "ring_one_short"),
     ),
     "a run that nobody ends": (
-        "client", 'this.ask("end", { run });', "", ["served", "stopped"],
+        "client",
+        'this.ask("end", { run });',
+        "",
+        ["served", "stopped"],
         lambda each: test_a_run_that_is_left_computes_nothing_more_and_is_forgotten(each[1]),
     ),
 }
