@@ -100,6 +100,7 @@ function breakParts({ t, button }, press, go) {
     less.disabled = state.length === 1;
     more.disabled = state.length === LENGTHS.length;
     why.textContent = t(`why_${state.bug}`);
+    texts.setAttribute("aria-busy", String(run.error === null && run.steps.length < state.length));
     refused.hidden = run.error === null;
     refused.textContent = run.error;
   }
