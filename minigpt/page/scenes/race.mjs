@@ -25,7 +25,7 @@ function mount(root, page) {
       page.set({ ...patch, run: null });
       setUp({ ...now.asked, ...patch });
     });
-    root.replaceChildren(el("div", { class: "controls" }, form.fields, start), refusal, place, form.apart);
+    root.replaceChildren(el("div", { class: "controls" }, form.fields, start), refusal, place);
     setUp(asked);
     if (same(finished?.asked, asked)) present(finished);
     else if (params.run) begin();
@@ -37,6 +37,8 @@ function mount(root, page) {
     now = new Race(asked);
     board = boardOf(page, now);
     place.replaceChildren(board.node);
+    const { window, sinks } = now.without.request.options;
+    page.aside(el("p", null, t("a_row")), window ? el("p", null, t("seen", { window, sinks })) : null, form.apart);
     refuse(null);
     page.finding("");
     page.table(null);
@@ -46,6 +48,7 @@ function mount(root, page) {
 
   function draw() {
     board.draw(now);
+    place.setAttribute("aria-busy", now.running);
     start.firstChild.textContent = t(now.running ? "stop" : "start");
   }
 
@@ -59,12 +62,14 @@ function mount(root, page) {
   async function begin() {
     setUp(now.asked);
     const mine = now;
+    start.firstChild.textContent = t("loading");
     const reason = await reasonAgainst(mine.asked);
     if (mine !== now) return;
-    if (reason) return refuse(reason);
+    if (reason) return draw(), refuse(reason);
     page.set({ run: 1 });
+    const end = mine.run(engines);
     follow(mine);
-    await mine.run(engines);
+    await end;
     if (mine.done) present(mine);
   }
 
@@ -105,9 +110,10 @@ function mount(root, page) {
   }
 
   function key({ key }) {
-    const keys = { Enter: toggle, p: () => form.prompt.select(), c: () => turn("cache"), n: () => turn("tokens") };
-    keys[key]?.();
-    return key in keys;
+    const keys = { enter: toggle, p: () => form.prompt.select(), c: () => turn("cache"), n: () => turn("tokens") };
+    const act = keys[key.toLowerCase()];
+    act?.();
+    return Boolean(act);
   }
 
   // The next choice.

@@ -3,7 +3,7 @@
 export function boardOf(page, { asked, kept, lanes }) {
   const { t } = page;
   const wanted = asked.tokens;
-  const names = [t("without"), t(`cache_${asked.cache}`)];
+  const names = [t("without"), t("with", { cache: t(`cache_${asked.cache}`) })];
   const colours = ["var(--none)", `var(--${kept.request.cache})`];
   const panes = lanes.map((_, at) => paneOf(page, names[at], colours[at]));
   const { node: plot, draw: drawPlot } = page.plot({
@@ -25,7 +25,7 @@ export function boardOf(page, { asked, kept, lanes }) {
     const marks = overtaken === null ? [] : [{ x: overtaken, text: t("overtaken_mark") }];
     drawPlot(lines, marks);
     if (overtaken === null) return;
-    panes[0].flag(t("overtaken", { made: overtaken, wanted }));
+    panes[0].flag(t("overtaken", { made: overtaken }));
     panes[1].flag(t("done", { s: lanes[1].seconds }));
   }
 }

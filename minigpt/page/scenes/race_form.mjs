@@ -3,11 +3,11 @@ import { RACERS } from "./race_run.mjs";
 
 const CHOICES = {
   cache: Object.keys(RACERS),
-  tokens: [32, 64, 128, 256, 400],
+  tokens: [32, 64, 128, 192, 256, 400],
   temperature: [0, 0.5, 0.8, 1],
   seed: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
 };
-const DEFAULTS = { prompt: "HAMLET.\nTo be", cache: "dynamic", tokens: 256, temperature: 0.8, seed: 0 };
+const DEFAULTS = { prompt: "HAMLET.\nTo be", cache: "dynamic", tokens: 192, temperature: 0.8, seed: 0 };
 
 /** The race that an address asks for. What it leaves out, or asks amiss, is as it is by default. */
 export function askedIn(params) {
@@ -40,7 +40,7 @@ export function formOf({ el, t, choice }, asked, change) {
     fields: [el("label", { class: "choice race-ask" }, label, prompt), field("cache", (name) => t(`cache_${name}`)), field("tokens", String)],
     apart: el(
       "details",
-      { class: "numbers" },
+      null,
       el("summary", null, t("drawing")),
       el("div", { class: "controls" }, field("temperature", (value) => (value ? String(value) : t("greedy"))), field("seed", String)),
     ),

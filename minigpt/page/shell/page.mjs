@@ -8,9 +8,10 @@ import { table } from "./table.mjs";
 
 export function pageOf(stage, params, t, language, dark, data) {
   const finding = el("p", { class: "finding", hidden: true });
-  const details = el("details", { class: "numbers", hidden: true }, el("summary"));
+  const details = el("details", { hidden: true });
+  const foot = el("div", { class: "foot" }, details);
   const root = el("div", { class: "scene" });
-  stage.replaceChildren(el("h1", null, t("question")), root, finding, details);
+  stage.replaceChildren(el("h1", null, t("question")), root, finding, foot);
   const say = (text) => byId("say").replaceChildren(text);
   return {
     root,
@@ -18,6 +19,8 @@ export function pageOf(stage, params, t, language, dark, data) {
       connect, data, t, params: ofScene(params), set: change, say, el, svg, button, choice, language, dark,
       plot: (what) => plot({ ...what, language }),
       colour: (name) => colourOf(root, name),
+      // Beside the table: what only some want to know.
+      aside: (...nodes) => foot.replaceChildren(...nodes.filter(Boolean), details),
       finding(text) {
         finding.hidden = !text;
         finding.replaceChildren(text);
