@@ -5,7 +5,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 
 from minigpt.commands import EXIT_OK
-from minigpt.commands.out import check_file
+from minigpt.commands.out import check_file, write
 
 SUMMARY = "make the hour's lecture, one page of slides, from the notebooks"
 
@@ -36,15 +36,3 @@ def run(options) -> int:
     write(page, options.out)
     print(options.out)
     return EXIT_OK
-
-
-def write(page: str, out: Path) -> None:
-    """All of it, or nothing: a page that is there already stays as it was until the new one is whole."""
-    part = out.with_name(f"{out.name}.part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(page, encoding="utf-8", newline="\n")
-        part.replace(out)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise ValueError(f"{out} can't be written ({error.strerror}): free some room, or name another place") from error

@@ -5,7 +5,6 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from minigpt.config import GPTConfig
 from minigpt.gpt2_format import GPT2Format
 from minigpt.model_files import read_settings
 from minigpt.page import scene_data
@@ -17,7 +16,7 @@ def model() -> dict[str, Any]:
     """config: as GPTConfig names it. safetensors: the file of the weights, in base64: they are its own float16, and no
     bit is lost. tokenizer: its tokenizer.json."""
     folder = BUNDLED["recall"]
-    config: GPTConfig = GPT2Format().config(folder / "config.json", read_settings(folder / "config.json"))
+    config = GPT2Format().config(folder / "config.json", read_settings(folder / "config.json"))
     return {
         "config": asdict(config),
         "safetensors": base64.b64encode((folder / WEIGHTS).read_bytes()).decode("ascii"),

@@ -18,8 +18,10 @@ def there() -> bool:
 def ask(script: Path, requests: list[dict[str, Any]], engine: Path = ENGINE) -> list[Any]:
     """The script's answers, in order, all from one process that has loaded the bundled model.
 
-    Raises RuntimeError with what Node says, should it fail.
+    Raises RuntimeError where there is no Node, or with what it says, should it fail.
     """
+    if not there():
+        raise RuntimeError("there is no `node` on the path: install Node.js, 20 or newer")
     command = ["node", str(script), (engine / "load.mjs").absolute().as_uri()]
     given = json.dumps({"data": data.model(), "requests": requests})
     done = subprocess.run(command, input=given, capture_output=True, encoding="utf-8", check=False)
