@@ -78,17 +78,17 @@ export const BUGS = {
   rounded_twice: {
     Bug: RoundedTwice,
     cache: "quantized",
-    options: { nbits: 2, q_group_size: 16, residual_length: 16, group_key: "channel" },
+    options: { nbits: 4, q_group_size: 16, residual_length: 16, group_key: "channel" },
   },
 };
 
-/** The line of a bug: {where: "Class.method", before, after}, found by comparing the two methods' own source. */
+/** Of a bug: {where: "Class.method", before and after (the line, found in the two methods' own source), earlier}. */
 export function changedLine(name) {
-  const { Bug } = BUGS[name], Right = Object.getPrototypeOf(Bug);
+  const { Bug, earlier = "" } = BUGS[name], Right = Object.getPrototypeOf(Bug);
   const method = Object.getOwnPropertyNames(Bug.prototype).find((each) => each !== "constructor" && each in Right.prototype);
   const [before, after] = [Right, Bug].map((Kind) => sourceOf(Kind.prototype, method).split("\n"));
   const at = before.findIndex((line, i) => line !== after[i]);
-  return { where: `${Right.name}.${method}`, before: before[at].trim(), after: after[at].trim() };
+  return { where: `${Right.name}.${method}`, before: before[at].trim(), after: after[at].trim(), earlier };
 }
 
 export function sourceOf(prototype, method) {

@@ -6,7 +6,7 @@ import { answering, promptOf } from "./forget_prompt.mjs";
 import { headOfAnswers, readText, readable, rowOfAnswer, verdict } from "./forget_tell.mjs";
 import { forgetWords } from "./forget_words.mjs";
 import { slider } from "./slider.mjs";
-import { debounced, moved, stateOf } from "./state.mjs";
+import { debounced, following, moved, stateOf } from "./state.mjs";
 
 export const forget = { name: "forget", words: forgetWords, mount: mountForget };
 
@@ -38,7 +38,7 @@ function mountForget(root, page) {
   const [length, text] = [el("summary"), el("p", { class: "story" })];
   const answers = el("ol", { class: "answers", "aria-label": t("answers") });
   const another = () => set({ facts: otherFacts(data) });
-  const next = () => set({ asked: (state.asked % 4) + 1 });
+  const next = () => set({ asked: following(FIELDS.asked.values, state.asked) });
   const buttons = el("div", { class: "controls" }, page.button(t("next"), "A", next), page.button(t("another"), "N", another));
   root.append(
     el(

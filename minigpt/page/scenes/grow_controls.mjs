@@ -29,6 +29,7 @@ export function growParts({ t, el, button, data }, press, go) {
     next.disabled = state.step === run.request.newTokens - 1;
     step.value = t("step", { step: state.step });
     prompt.show(state.prompt);
+    picture.setAttribute("aria-busy", String(run.error === null && run.steps.length <= state.step));
     refused.hidden = run.error === null;
     refused.textContent = run.error;
   }

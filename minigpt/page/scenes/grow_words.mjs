@@ -29,7 +29,7 @@ export const growWords = {
     place: "position {position}, layer {layer}",
     key: "Key, {first} of {all} numbers", value: "Value",
     code_bits: "Codes",
-    once: "Computed once: step {step}",
+    once: "Computed once in step {step}",
     often: "Computed {times} times, last in step {step}",
     weight: "Head {head} of the newest token looks here with {percent} %",
     bytes: "{bytes} bytes held",

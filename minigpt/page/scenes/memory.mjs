@@ -5,7 +5,7 @@ import { modelList, sumOfParts, tank } from "./memory_draw.mjs";
 import { MACHINES, factsOf, findingOf, inBytes, keepingOf } from "./memory_facts.mjs";
 import { memoryWords } from "./memory_words.mjs";
 import { slider } from "./slider.mjs";
-import { debounced, moved, stateOf } from "./state.mjs";
+import { debounced, following, moved, stateOf } from "./state.mjs";
 
 export const memory = { name: "memory", words: memoryWords, mount: mountMemory };
 
@@ -77,8 +77,6 @@ function mountMemory(root, page) {
     leave: tell.cancel,
   };
 }
-
-const following = (values, value) => values[(values.indexOf(value) + 1) % values.length];
 
 const headOf = ({ t, language }) => [
   ...["model", "kind", "token", "cache", "weights"].map((name) => t(`head_${name}`)),

@@ -1,12 +1,11 @@
 // Bytes of keys and values, in closed form: those of minigpt/measure/forms, to the byte (tests/page/test_memory.py).
 
 const EXACT = 2; // bytes of a number in 16 bits
-const GROUP = 64; // numbers that share a scale and an offset; where a head's size doesn't allow it, fewer
+const GROUP = 64; // numbers that share a scale and an offset; the size of each head here is a multiple
 const RESIDUAL = 128; // the newest tokens stay exact
 const FLAT = 1024;
 
 const sumOf = (numbers) => numbers.reduce((total, each) => total + each, 0);
-const gcd = (a, b) => (b ? gcd(b, a % b) : a);
 
 export const layersOf = ({ windows }) => sumOf(windows.map(([, layers]) => layers));
 export const windowOf = ({ windows }) => windows.find(([window]) => window) ?? null;
@@ -29,7 +28,7 @@ export function heldBytes(model, tokens, batch, bits) {
 function roundedBytes([heads, size], tokens, bits) {
   const old = Math.max(0, tokens - 1 - RESIDUAL);
   const codes = (heads * size * bits) / 8;
-  const scales = (heads * size) / gcd(GROUP, size);
+  const scales = (heads * size) / GROUP;
   return old * (codes + 2 * scales * EXACT) + (tokens - old) * heads * size * EXACT;
 }
 

@@ -7,7 +7,7 @@ import { inBytes, longestIn } from "./memory_facts.mjs";
 export function modelList(page, models, onmodel) {
   const rows = models.map((model) => {
     const [bar, bytes] = [el("i", { class: "fill" }), el("span", { class: "bytes" })];
-    const kind = windowOf(model) ? `${model.kind} + ${page.t("window")}` : model.kind;
+    const kind = windowOf(model) ? page.t("windowed", model) : model.kind;
     const button = el(
       "button",
       { type: "button", onclick: () => onmodel(model.name) },

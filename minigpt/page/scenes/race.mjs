@@ -48,6 +48,7 @@ function mount(root, page) {
 
   function draw() {
     board.draw(now);
+    place.setAttribute("aria-busy", now.running);
     start.firstChild.textContent = t(now.running ? "stop" : "start");
   }
 
@@ -66,8 +67,9 @@ function mount(root, page) {
     if (mine !== now) return;
     if (reason) return draw(), refuse(reason);
     page.set({ run: 1 });
+    const end = mine.run(engines);
     follow(mine);
-    await mine.run(engines);
+    await end;
     if (mine.done) present(mine);
   }
 
@@ -108,9 +110,10 @@ function mount(root, page) {
   }
 
   function key({ key }) {
-    const keys = { Enter: toggle, p: () => form.prompt.select(), c: () => turn("cache"), n: () => turn("tokens") };
-    keys[key]?.();
-    return key in keys;
+    const keys = { enter: toggle, p: () => form.prompt.select(), c: () => turn("cache"), n: () => turn("tokens") };
+    const act = keys[key.toLowerCase()];
+    act?.();
+    return Boolean(act);
   }
 
   // The next choice.

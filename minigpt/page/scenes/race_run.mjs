@@ -34,10 +34,13 @@ export class Race {
 
   async run([one, other]) {
     this.running = true;
-    await Promise.all([one.ready, other.ready]);
     const arrived = () => (this.overtaken = this.kept.done ? this.without.steps.length : null);
-    await Promise.all([this.without.run(one), this.kept.run(other).then(arrived)]);
-    this.running = false;
+    try {
+      await Promise.all([one.ready, other.ready]);
+      await Promise.all([this.without.run(one), this.kept.run(other).then(arrived)]);
+    } finally {
+      this.running = false;
+    }
   }
 
   stop() {

@@ -9,7 +9,7 @@ export function stateOf(params, fields) {
 function nearest(values, said) {
   if (typeof values[0] !== "number") return values.find((value) => value === said);
   const distance = (value) => Math.abs(value - Number(said));
-  if (said === "" || Number.isNaN(Number(said))) return undefined;
+  if (said === null || said === "" || Number.isNaN(Number(said))) return undefined;
   return values.reduce((best, value) => (distance(value) < distance(best) ? value : best));
 }
 
