@@ -23,6 +23,7 @@ ROOMS = [
     "check",
     "exercises",
     "lecture",
+    "page",
     "commands",
     "__main__",
     "__init__",  # the door: it names what users take, from any room, and imports it when it is first used

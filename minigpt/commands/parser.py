@@ -18,6 +18,7 @@ from minigpt.commands import (
     generate,
     lecture,
     memory,
+    page,
     prove,
     quality,
     race,
@@ -41,6 +42,7 @@ COMMANDS = {
     "train": train,
     "figures": figures,
     "lecture": lecture,
+    "page": page,
 }
 
 

@@ -1,7 +1,6 @@
 """The page: every slide, its notes, and reveal.js, in one file that fetches nothing."""
 
 import html
-import re
 from importlib.metadata import PackageNotFoundError, distribution
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -22,6 +21,7 @@ from minigpt.lecture.opening import (
     take_away,
 )
 from minigpt.lecture.slides import Slide, slides_of
+from minigpt.show.in_html import inside_html
 
 HERE = Path(__file__).parent
 REVEAL = "pyreveal/revealjs/"  # reveal.js as npm has it, in a package without requirements; none of its own code is run
@@ -110,11 +110,6 @@ def page(slides: str) -> str:
         + "".join(f"<script>\n{script}\n</script>\n" for script in map(inside_html, scripts))
         + "</body>\n</html>\n"
     )
-
-
-def inside_html(script: str) -> str:
-    """The same script without what would end its element, or begin another: in JavaScript's strings `\\x3c` is `<`."""
-    return re.sub(r"<(?=/script|script|!--)", r"\\x3c", script, flags=re.IGNORECASE)
 
 
 def own(name: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from minigpt.measure.forms import memory
 from minigpt.measure.forms.config_json import read
+from minigpt.measure.forms.real_models import load
 
 FALCON = {"model_type": "falcon", "num_attention_heads": 71, "num_hidden_layers": 32, "hidden_size": 4544}
 CHATGLM = {"model_type": "chatglm", "hidden_size": 4096, "num_attention_heads": 32, "num_layers": 28}
@@ -146,6 +147,13 @@ def test_every_second_layer_of_gpt_neo_sees_256_tokens():
 )
 def test_how_much_it_was_made_for_stands_under_many_names(name, context):
     assert read(PUBLISHED[name][0], "a test").context == context
+
+
+def test_what_the_file_says_goes_before_what_its_type_fills_in_under_another_name():
+    keys = {"n_layer": 3, "n_head": 2, "n_embd": 128}
+    assert read({"model_type": "gpt2", "n_positions": 512} | keys, "a test").context == 512
+    assert read({"model_type": "gpt2"} | keys, "a test").context == 1024
+    assert load("recall").context == 512
 
 
 @pytest.mark.parametrize(("shared", "kv_heads"), [(True, 1), (False, 32), (None, 32)])

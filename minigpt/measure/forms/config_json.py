@@ -22,8 +22,7 @@ def read(keys: object, source: str) -> Architecture:
             f"model_type {shown(config.type)} is not known here: if each of its layers keeps keys and values as "
             "Llama's do, take model_type out of a copy of the file, and all sizes are read from its other keys"
         )
-    context = config.number(*CONTEXT) if any(map(config.has, CONTEXT)) else None
-    return Architecture(config.kept(), config.windows(), context)
+    return Architecture(config.kept(), config.windows(), config.context())
 
 
 class Config(Keys):
@@ -37,6 +36,12 @@ class Config(Keys):
             heads = self.number("num_attention_heads")
             raise self.error(f"{heads} query heads can't share {kv_heads} key heads equally: correct one of them")
         return {"keys": (kv_heads, size), "values": (kv_heads, self.value_size(size))}
+
+    def context(self) -> int | None:
+        """What the file says under any of the names, before what its type fills in under another."""
+        said = (keys for keys in (self.given, self.keys) if any(self.has(name, keys) for name in CONTEXT))
+        keys = next(said, None)
+        return None if keys is None else self.number(*CONTEXT, of=keys)
 
     def kv_heads(self) -> int:
         attention = self.keys.get("attn_config") or {}  # of DBRX and MPT

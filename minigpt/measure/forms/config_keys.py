@@ -45,7 +45,8 @@ class Keys:
             raise self.refusal(f"model_type {self.type!r}", REFUSED[self.type])
         known = TYPES.get(self.type)
         unread = {ALL_SLIDE} | (set() if known is None else set(SIZES) - known.keys())
-        self.keys = (known or {}) | {key: each for key, each in self.renamed(keys).items() if key not in unread}
+        self.given = {key: each for key, each in self.renamed(keys).items() if key not in unread}
+        self.keys = (known or {}) | self.given
         if self.type in ENCODERS and not self.keys.get("is_decoder"):
             raise self.refusal(f"model_type {self.type!r} without is_decoder", ENCODER)
         for key, what in NOT_COUNTED.items():

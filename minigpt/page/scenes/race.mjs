@@ -1,0 +1,131 @@
+// The prompt that was typed, continued twice at the same time: with a cache and without.
+import { boardOf, findingOf, tableOf } from "./race_draw.mjs";
+import { askedIn, formOf, next } from "./race_form.mjs";
+import { Race } from "./race_run.mjs";
+import { raceWords } from "./race_words.mjs";
+
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+let finished = null; // the last race that came to its end: shown again when one comes back to it
+
+export const race = { name: "race", words: raceWords, mount };
+
+function mount(root, page) {
+  const { el, t } = page;
+  const engines = [page.connect(), page.connect()];
+  const start = page.button("", "Enter", toggle, { class: "main" });
+  const refusal = el("p", { class: "refused", role: "alert", hidden: true });
+  const place = el("div");
+  let form, board, now;
+  show(page.params);
+  return { key, show, leave };
+
+  function show(params) {
+    const asked = askedIn(params);
+    form = formOf(page, asked, (patch) => {
+      page.set({ ...patch, run: null });
+      setUp({ ...now.asked, ...patch });
+    });
+    root.replaceChildren(el("div", { class: "controls" }, form.fields, start), refusal, place);
+    setUp(asked);
+    if (same(finished?.asked, asked)) present(finished);
+    else if (params.run) begin();
+  }
+
+  // A race that has not begun.
+  function setUp(asked) {
+    now?.stop();
+    now = new Race(asked);
+    board = boardOf(page, now);
+    place.replaceChildren(board.node);
+    const { window, sinks } = now.without.request.options;
+    page.aside(el("p", null, t("a_row")), window ? el("p", null, t("seen", { window, sinks })) : null, form.apart);
+    refuse(null);
+    page.finding("");
+    page.table(null);
+    draw();
+    countTokens();
+  }
+
+  function draw() {
+    board.draw(now);
+    place.setAttribute("aria-busy", now.running);
+    start.firstChild.textContent = t(now.running ? "stop" : "start");
+  }
+
+  function toggle() {
+    if (now.running) {
+      now.stop();
+      draw();
+    } else begin();
+  }
+
+  async function begin() {
+    setUp(now.asked);
+    const mine = now;
+    start.firstChild.textContent = t("loading");
+    const reason = await reasonAgainst(mine.asked);
+    if (mine !== now) return;
+    if (reason) return draw(), refuse(reason);
+    page.set({ run: 1 });
+    const end = mine.run(engines);
+    follow(mine);
+    await end;
+    if (mine.done) present(mine);
+  }
+
+  // Draws what has come, as long as more is coming.
+  function follow(mine) {
+    if (mine !== now) return;
+    draw();
+    if (mine.running) setTimeout(() => requestAnimationFrame(() => follow(mine)), calm.matches ? 500 : 0);
+  }
+
+  function present(race) {
+    now = finished = race;
+    draw();
+    page.finding(findingOf(t, race));
+    page.table(...tableOf(t, race));
+  }
+
+  async function countOf(text) {
+    return (await engines[1].answer({ what: "tokens", text })).length;
+  }
+
+  async function reasonAgainst({ prompt, tokens }) {
+    const { context } = page.data.config;
+    const count = await countOf(prompt);
+    if (!count) return t("empty");
+    return count + tokens - 1 > context ? t("too_long", { count, tokens, context, most: context + 1 - tokens }) : null;
+  }
+
+  function refuse(reason) {
+    refusal.hidden = !reason;
+    refusal.textContent = reason ?? "";
+  }
+
+  async function countTokens() {
+    const { prompt } = now.asked;
+    const n = await countOf(prompt);
+    if (prompt === now.asked.prompt) form.label.textContent = t("prompt_of", { n });
+  }
+
+  function key({ key }) {
+    const keys = { enter: toggle, p: () => form.prompt.select(), c: () => turn("cache"), n: () => turn("tokens") };
+    const act = keys[key.toLowerCase()];
+    act?.();
+    return Boolean(act);
+  }
+
+  // The next choice.
+  function turn(name) {
+    page.set({ [name]: next(name, now.asked[name]), run: null });
+    show({ ...now.asked, [name]: next(name, now.asked[name]), run: null });
+  }
+
+  function leave() {
+    now.stop();
+    engines.forEach((engine) => engine.close());
+  }
+}
+
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);

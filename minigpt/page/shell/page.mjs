@@ -1,0 +1,45 @@
+// What a scene is given: see the names below. It builds its part of the stage, and tells what it found.
+import { connect } from "../engine/client.mjs";
+import { button, choice } from "./controls.mjs";
+import { byId, el, svg } from "./dom.mjs";
+import { change, ofScene } from "./hash.mjs";
+import { plot } from "./plot.mjs";
+import { table } from "./table.mjs";
+
+export function pageOf(stage, params, t, language, dark, data) {
+  const finding = el("p", { class: "finding", hidden: true });
+  const details = el("details", { hidden: true });
+  const foot = el("div", { class: "foot" }, details);
+  const root = el("div", { class: "scene" });
+  stage.replaceChildren(el("h1", null, t("question")), root, finding, foot);
+  const say = (text) => byId("say").replaceChildren(text);
+  return {
+    root,
+    page: {
+      connect, data, t, params: ofScene(params), set: change, say, el, svg, button, choice, language, dark,
+      plot: (what) => plot({ ...what, language }),
+      colour: (name) => colourOf(root, name),
+      // Beside the table: what only some want to know.
+      aside: (...nodes) => foot.replaceChildren(...nodes.filter(Boolean), details),
+      finding(text) {
+        finding.hidden = !text;
+        finding.replaceChildren(text);
+        if (text) say(text);
+      },
+      table(caption, head, rows) {
+        details.hidden = caption === null;
+        if (details.hidden) return;
+        details.replaceChildren(el("summary", null, t("table", { caption })), table(caption, head, rows));
+      },
+    },
+  };
+}
+
+// A variable of the styles as a colour that a canvas takes, in the theme that is on: "--blue" to "rgb(0, 114, 178)".
+function colourOf(root, name) {
+  const probe = el("i", { style: `color: var(${name})` });
+  root.append(probe);
+  const colour = getComputedStyle(probe).color;
+  probe.remove();
+  return colour;
+}

@@ -1,0 +1,55 @@
+// What the shell says, in both languages; and how words of a scene are found.
+
+export const LANGUAGES = ["en", "zh"];
+
+export const shellWords = {
+  en: {
+    brand: "The KV cache, live",
+    skip: "Skip to the scene",
+    scenes: "Scenes",
+    language: "中文",
+    to_dark: "Dark",
+    to_light: "Light",
+    help: "Keys",
+    keys_of: "Keys of {scene}",
+    keys_shell: "Keys everywhere",
+    keys_scenes: "the five scenes",
+    keys_language: "English or Chinese",
+    keys_theme: "light or dark",
+    keys_help: "these keys",
+    keys_escape: "leave a text field, close this",
+    close: "Close",
+    table: "The numbers, as a table: {caption}",
+    loading: "Reading the model …",
+  },
+  zh: {
+    brand: "KV 缓存，现场运行",
+    skip: "跳到演示",
+    scenes: "演示",
+    language: "English",
+    to_dark: "深色",
+    to_light: "浅色",
+    help: "按键",
+    keys_of: "“{scene}”的按键",
+    keys_shell: "通用按键",
+    keys_scenes: "五个演示",
+    keys_language: "中文或英文",
+    keys_theme: "浅色或深色",
+    keys_help: "显示这些按键",
+    keys_escape: "离开文本框，关闭本窗口",
+    close: "关闭",
+    table: "数据表：{caption}",
+    loading: "正在读取模型……",
+  },
+};
+
+// t("rows", { n: 1200 }): the scene's word, or else the shell's, with its values in.
+export function translator(language, words) {
+  const known = { ...shellWords[language], ...words[language] };
+  const number = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
+  const shown = (value) => (typeof value === "number" ? number.format(value) : value);
+  return (key, values = {}) => {
+    if (!(key in known)) throw new Error(`no word ${key} in ${language}`);
+    return known[key].replaceAll(/\{(\w+)\}/g, (_, name) => shown(values[name]));
+  };
+}
