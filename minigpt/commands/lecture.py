@@ -1,11 +1,9 @@
 """The hour's lecture, as slides."""
 
-import os
-from argparse import ArgumentTypeError
 from pathlib import Path
 
 from minigpt.commands import EXIT_OK
-from minigpt.commands.out import check_file, write
+from minigpt.commands.out import check_file, file, write
 
 SUMMARY = "make the hour's lecture, one page of slides, from the notebooks"
 
@@ -15,12 +13,6 @@ def declare(command):
     folder = {"type": Path, "metavar": "FOLDER"}
     command.add_argument("--notebooks", default=Path("notebooks"), **folder, help="where they are (%(default)s)")
     command.add_argument("--figures", **folder, help="where they are (figures, beside the notebooks' folder)")
-
-
-def file(named: str) -> Path:
-    if named.endswith(("/", os.sep)):
-        raise ArgumentTypeError(f"{named} is a folder: name a file, {named}deck.html")
-    return Path(named)
 
 
 def run(options) -> int:

@@ -2,7 +2,15 @@
 
 import os
 import tempfile
+from argparse import ArgumentTypeError
 from pathlib import Path
+
+
+def file(named: str) -> Path:
+    """The argument of --out. A Path would forget that a folder was meant."""
+    if named.endswith(("/", os.sep)):
+        raise ArgumentTypeError(f"{named} is a folder: name a file in it")
+    return Path(named)
 
 
 def check_file(path: Path) -> None:

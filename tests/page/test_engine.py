@@ -143,7 +143,7 @@ REQUESTS = {
         for heat, top in DRAWS
     },
     **{f"random {seed}": {"kind": "random", "seed": seed, "count": 1000} for seed in (0, 1, 2**40 + 1)},
-    **{f"bug {bug}": {"kind": "compared", "request": {"prompt": SPEECH, "newTokens": 12, "bug": bug}} for bug in BUGS},
+    **{f"bug {bug}": {"kind": "compared", "request": {"prompt": SPEECH, "newTokens": 20, "bug": bug}} for bug in BUGS},
     **{
         f"right {name}": {"kind": "compared", "request": {"prompt": SPEECH, "newTokens": 12, **RIGHT[name]}}
         for name in RIGHT

@@ -49,11 +49,6 @@ export class Cache {
   rounded(layer) {
     return [0, 0];
   }
-
-  /** Of a layer: the codes of the rounded keys, and of the rounded values. */
-  codes(layer) {
-    return [new Uint8Array(0), new Uint8Array(0)];
-  }
 }
 
 /** Keeps nothing: the uncached reference of all other caches. */

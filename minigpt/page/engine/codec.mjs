@@ -61,13 +61,6 @@ export class Codec {
     }
   }
 
-  /** A block -> its codes (tokens, n_embd). */
-  codes(block) {
-    const [packed] = this.parts(block), out = new Uint8Array(this.numbers);
-    this.members.forEach((place, i) => (out[place] = this.get(packed, i)));
-    return out;
-  }
-
   get nbytes() {
     return (this.numbers * this.bits) / 8 + 8 * (this.numbers / this.size);
   }

@@ -55,10 +55,6 @@ export class QuantizedCache extends Cache {
   rounded(layer) {
     return this.layers[layer].map(({ blocks }, i) => blocks.length * this.codecs[i].tokens);
   }
-
-  codes(layer) {
-    return this.layers[layer].map(({ blocks }, i) => Uint8Array.from(blocks.flatMap((block) => [...this.codecs[i].codes(block)])));
-  }
 }
 
 function joined(first, second) {
