@@ -30,6 +30,10 @@ BEFORE_THE_MARK = """() => [...document.querySelectorAll(".break-text mark")].ma
   range.setEndBefore(mark);
   return range.toString();
 })"""
+TABLE = """() => {
+  const rows = [...document.querySelectorAll("details tbody tr")];
+  return rows.map(({ cells }) => [...cells].map((cell) => cell.textContent));
+}"""
 
 
 def generated(how):
@@ -50,9 +54,7 @@ def texts(tab):
 
 def rows(tab):
     """The table behind the picture: new token, right, broken, state."""
-    return tab.evaluate(
-        "[...document.querySelectorAll('details tbody tr')].map((row) => [...row.cells].map((cell) => cell.textContent))"
-    )
+    return tab.evaluate(TABLE)
 
 
 def test_the_bugs_are_those_of_the_engine(visit):

@@ -20,6 +20,10 @@ RING = {"window": 8, "sinks": 2}
 CHANNEL = {"q_group_size": 4, "residual_length": 4, "group_key": "channel", "group_value": "channel"}
 TOKEN = CHANNEL | {"q_group_size": 64, "group_key": "token", "group_value": "token"}
 CACHES = {"none": {}, "dynamic": {}, "sliding_window": {"chunk": 1}, "quantized": {"nbits": 4, **CHANNEL}}
+TABLE = """() => {
+  const rows = [...document.querySelectorAll("details tbody tr")];
+  return rows.map(({ cells }) => [...cells].map((cell) => cell.textContent));
+}"""
 
 
 @cache
@@ -52,9 +56,7 @@ class Followed:
 
 def shown(tab):
     """The table behind the picture, without its head."""
-    rows = tab.evaluate(
-        "[...document.querySelectorAll('details tbody tr')].map((row) => [...row.cells].map((cell) => cell.textContent))"
-    )
+    rows = tab.evaluate(TABLE)
     assert rows
     return rows
 
