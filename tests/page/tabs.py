@@ -7,7 +7,7 @@ SCENES = {  # by their keys 1 to 5, each with what brings it to its finding
     "memory": "",
     "forget": "",
 }
-LONG = 60_000  # milliseconds: a busy machine
+LONG = 120_000  # milliseconds: a busy machine
 FOUND = "() => document.querySelector('.finding:not([hidden])') && !document.querySelector('[aria-busy=true]')"
 
 

@@ -35,7 +35,7 @@ function mountForget(root, page) {
   const bar = (name, key) =>
     slider({ name, label: t(name), values: FIELDS[name].values, key, text: (n) => t("tokens", { n }), onvalue: (value) => set({ [name]: value }) });
   const [distance, width] = [bar("distance", "← →"), bar("window", "↑ ↓")];
-  const [length, text] = [el("summary"), el("p", { class: "story" })];
+  const [length, text] = [el("summary"), el("p", { class: "story", tabindex: 0 })];
   const answers = el("ol", { class: "answers", "aria-label": t("answers") });
   const another = () => set({ facts: otherFacts(data) });
   const next = () => set({ asked: following(FIELDS.asked.values, state.asked) });

@@ -39,6 +39,7 @@ function mountMemory(root, page) {
     el("div", { class: "memory" }, list.node, el("div", { class: "fit" }, sum, keeping, tanks)),
   );
   const tell = debounced((all, facts) => {
+    root.setAttribute("aria-busy", false);
     page.finding(findingOf(page, facts, state));
     page.table(t("caption", state), headOf(page), all.map((each) => rowOf(page, each)));
   }, 150);
@@ -51,6 +52,7 @@ function mountMemory(root, page) {
     sum.replaceChildren(...sumOfParts(page, facts));
     keeping.replaceChildren(keepingOf(page, facts.model, state).join(t("then")));
     tanks.replaceChildren(...facts.machines.map((machine) => tank(page, facts, machine)), el("p", { class: "quiet" }, t("note")));
+    root.setAttribute("aria-busy", true); // the sentence is still that of the setting before
     tell(all, facts);
   }
 
