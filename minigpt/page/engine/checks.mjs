@@ -11,6 +11,7 @@ export function fits(ids, newTokens, { context }) {
   if (!ids.length) throw new RangeError("the prompt is empty: type a word");
   wholeNumber("newTokens", newTokens);
   if (ids.length + newTokens - 1 > context) {
-    throw new RangeError(`${ids.length} tokens and ${newTokens} new ones: the model reads ${context} at most, shorten either`);
+    const asked = `${ids.length} tokens and ${newTokens} new ones`;
+    throw new RangeError(`${asked}: the model reads ${context} at most, shorten either`);
   }
 }

@@ -26,8 +26,8 @@ export function* generate(model, tokenizer, request) {
     const id = pick(nextLogits(served, ids, meter, watch));
     ids.push(id);
     const ms = performance.now() - begin;
-    const { rows, needed } = meter, { nbytes, length, keeps } = cache;
-    yield { step, id, text: write(id), ms, rows, needed, nbytes, length: keeps ? length : 0, ...(watch && { layers: meter.layers() }) };
+    const { rows, needed } = meter, { nbytes, keeps } = cache, length = keeps ? cache.length : 0;
+    yield { step, id, text: write(id), ms, rows, needed, nbytes, length, ...(watch && { layers: meter.layers() }) };
   }
 }
 

@@ -11,7 +11,9 @@ import { wholeNumber } from "./checks.mjs";
  */
 export class SlidingWindowCache extends Cache {
   constructor(config, { chunk = config.window } = {}) {
-    if (config.window === null) throw new RangeError("this model sees all tokens before, and a ring wants a window: choose one");
+    if (config.window === null) {
+      throw new RangeError("this model sees all tokens before, and a ring wants a window: choose one");
+    }
     wholeNumber("chunk", chunk);
     super(config);
     this.largestChunk = chunk;
