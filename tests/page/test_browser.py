@@ -56,14 +56,17 @@ ACTS = {  # keys, and what then stands in the address
 }
 
 
+def small_words(tab) -> list:
+    return [(text, size) for text, size in tab.evaluate(LETTERS) if size < SMALLEST - 0.01]
+
+
 @EACH
 @IN_BOTH
 def test_it_is_read_from_the_last_row(settled, scene, language):
     """Its finding is in sight, nothing lies beside the screen, and no letters are small."""
     tab = settled(scene, language)
     tab.set_viewport_size(LECTURE)
-    small = [(text, size) for text, size in tab.evaluate(LETTERS) if size < SMALLEST - 0.01]
-    assert small == []
+    assert small_words(tab) == []
     assert tab.evaluate(BESIDE) == []
     assert tab.evaluate(BOTTOM) <= LECTURE["height"]
 
@@ -74,6 +77,14 @@ def test_on_a_telephone_nothing_lies_beside_the_screen(settled, scene, language)
     tab = settled(scene, language)
     tab.set_viewport_size(TELEPHONE)
     assert tab.evaluate(BESIDE) == []
+
+
+def test_small_letters_and_what_lies_beside_the_screen_are_noticed(visit):
+    tab = visit("scene=memory")
+    found(tab)
+    tab.add_style_tag(content=".finding { font-size: 17px; width: 1300px; }")
+    assert [text for text, _ in small_words(tab)] == [tab.text_content(".finding")]
+    assert tab.evaluate(BESIDE)
 
 
 @EACH

@@ -7,7 +7,7 @@ export const breakWords = {
     keys: [
       ["B", "next bug"],
       ["→ ←", "one new token more, or less"],
-      ["End, Home", "all new tokens, or one"],
+      ["End Home", "all new tokens, or one"],
       ["P", "type a prompt"],
     ],
     choose_bug: "Bug", prompt: "Prompt", more: "One token more", less: "Less", length: "New tokens",
@@ -44,7 +44,7 @@ export const breakWords = {
     keys: [
       ["B", "下一个错误"],
       ["→ ←", "多一个或少一个新词元"],
-      ["End、Home", "全部新词元，或只要一个"],
+      ["End Home", "全部新词元，或只要一个"],
       ["P", "输入提示词"],
     ],
     choose_bug: "错误", prompt: "提示词", more: "多一个词元", less: "少一个", length: "新词元",
