@@ -5,8 +5,8 @@ import { oneLine, visible } from "./sets.mjs";
 
 export function codeLines(t, { where, before, after }) {
   const lines = el("pre", null,
-    el("del", null, el("span", { "aria-hidden": "true" }, "− "), before),
-    el("ins", null, el("span", { "aria-hidden": "true" }, "+ "), after));
+    el("del", null, el("span", { "aria-hidden": "true" }, "✓ "), before),
+    el("ins", null, el("span", { "aria-hidden": "true" }, "✗ "), after));
   return [el("p", { class: "quiet" }, t("line_of", { where })), lines];
 }
 
