@@ -7,7 +7,7 @@ import numpy as np
 CONFIDENCE = 0.95
 
 
-def wilson(right: float, asked: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def wilson(right: int | float, asked: int | float, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The interval of shares that `right` of `asked` answers support (Wilson, 1927, "Probable inference ...").
 
     Unlike share +- z standard errors it stays within 0 ... 1, and has a width even if all are right.

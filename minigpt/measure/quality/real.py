@@ -91,7 +91,8 @@ def share_of(lines: list[int]) -> float:
 
 
 def held_at_end(model, setting: Setting, tokens: int) -> int:
-    """Bytes of keys and values that a cache of one row holds then, by its closed form."""
+    """Bytes of keys and values that a cache of one row holds after so many, by its closed form; with one token more,
+    which rounds the last of them."""
     sizes = {"chunk": 1} if setting.cache == "sliding_window" else {}
     config, options = setting.serve(model).config, sizes | setting.options
     return kv_cost_of_decode(setting.cache, config, tokens + 1, itemsize=KEPT.itemsize, **options).nbytes
