@@ -411,13 +411,8 @@ for part in ("keys", "values"):
 real, sizes = recorded_real(), sizes_by_model()
 for name, of in sizes.items():
     for part in ("keys", "values"):
-        times = sorted(of.largest(part))
-        middle = times[len(times) // 2]
-        print(
-            f"{name:8} {part:7} largest channel {times[0]:4.1f} to {times[-1]:4.1f} times the median",
-            end="",
-        )
-        print(f", in the middle layer {middle:4.1f}")
+        low, high = min(of.largest(part)), max(of.largest(part))  # over the layers
+        print(f"{name:8} {part:7} largest channel {low:.1f} to {high:.1f} times the median")
 keys, values = (sizes[real.model].largest(part) for part in ("keys", "values"))
 assert min(keys) > 5
 assert sum(k > v for k, v in zip(keys, values)) > 0.9 * len(keys)
@@ -432,12 +427,13 @@ show(picture, picture.alt)
 
 # %%
 exact_score, two_bits_by = real.scores[0], rounded_to(2, real.scores)
-print(f"exact: {exact_score.bits_per_byte:.3f} bits a byte, {exact_score.nbytes:,} bytes")
+share = two_bits_by["channel", "token"].nbytes / exact_score.nbytes
+print(
+    f"exact: {exact_score.bits_per_byte:.3f} bits a byte; 2 bits, in {share:.0%} of its bytes:"
+)
 for way, each in sorted(two_bits_by.items(), key=lambda item: item[1].more_bits):
     low, high = each.more_bits_interval
-    print(
-        f"{groups(*way):32} {each.more_bits:.3f} more ({low:.3f} to {high:.3f}), {each.nbytes:,} bytes"
-    )
+    print(f"{groups(*way)}: {each.more_bits:.3f} more ({low:.3f} to {high:.3f})")
 kivi = two_bits_by["channel", "token"]
 others = [each for way, each in two_bits_by.items() if way != ("channel", "token")]
 assert all(kivi.more_bits_interval[1] < each.more_bits_interval[0] for each in others)
@@ -725,8 +721,9 @@ as_many = window_as_large(real.scores)
 shown = {"exact": exact_score, "4 bits": four, "2 bits": kivi, as_many.setting.name: as_many}
 for name, each in shown.items():
     low, high = each.recall_interval
-    print(f"{name:19} {each.recall:.0%} of tokens foreseen ({low:.0%} to {high:.0%})", end="")
-    print(f", prose takes {each.more_bits:.4f} bits a byte more")
+    print(f"{name}: {each.nbytes / exact_score.nbytes:.0%} of the bytes")
+    print(f"  {each.recall:.0%} of tokens foreseen ({low:.0%} to {high:.0%}), ", end="")
+    print(f"prose takes {each.more_bits:.4f} bits a byte more")
 tiny_better = "2 bits" if two_bits.recall > window.recall else "the window"
 real_better = "2 bits" if kivi.recall > as_many.recall else "the window"
 print(f"recall remembers more with {tiny_better}, {real.model} with {real_better}")
@@ -740,7 +737,7 @@ picture = recall_of_lines(real)
 show(picture, picture.alt)
 
 # %% [markdown]
-# **Answer.** No: here the window is better, on lines and on prose. It finishes the lines that stand inside of it as the exact cache does, and those further back no better than where nothing was read (the grey line). 2 bits are hardly above that line at any distance.
+# **Answer.** No: here the window is better, on lines and on prose. It finishes the lines that stand inside of it as the exact cache does, and those further back no better than where nothing was read (the grey line). 2 bits lose most of them at every distance.
 #
 # So the two models disagree, about the same caches. The tiny one was taught to do one thing, to look a single token up, far back, and does it with much to spare. The real one adds up small errors over 30 layers. It foresees prose from the newest tokens above all, which the window keeps sharp; a residual would keep them sharp for the 2 bits too, and there was none.
 # At 4 bits nothing of this is seen. How many bits are enough is a question to the model that will run.
