@@ -400,7 +400,7 @@ for part in ("keys", "values"):
 #
 # That is how **KIVI** does it (Liu et al., arXiv 2402.02750), a quantized cache that others are measured against. In the large models that its authors looked at, a few *channels* of the keys are many
 # times larger than the others, in nearly every token. Is that so in a model that one can run at home? SmolLM2-135M is a Llama of 30 layers. It is no part of this course, so it was measured once, and recorded
-# (`python -m minigpt quality --model smollm2` does it again, in an hour or so).
+# (`python -m minigpt quality --model smollm2` does it again, in half an hour or so).
 #
 # **Claim.** A real model has large channels in its keys, and far less so in its values. So keys want one way to group, and values the other.
 #

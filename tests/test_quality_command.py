@@ -59,3 +59,13 @@ def test_any_other_model_reads_passages_and_goes_on_with_its_file(monkeypatch, t
     printed = capsys.readouterr().out
     assert "read: int2, keys by channel, values by token" in printed
     assert "Lines begun again" in printed
+
+
+def test_a_model_with_no_room_for_a_passage_is_refused(tmp_path, capsys):
+    folder = tmp_path / "short"
+    sizes = {"vocab_size": 61, "n_layer": 1, "n_head": 1, "n_embd": 8, "n_inner": 8}
+    Llama(LlamaConfig(**sizes, context=100)).save_pretrained(folder)
+    (folder / "tokenizer.json").write_bytes((WEIGHTS / "tokenizer.json").read_bytes())
+    assert main(["quality", "--model", str(folder), "--out", str(tmp_path / "out.json")]) == 2
+    assert "recall in plain English takes 350 tokens, the context is 100" in capsys.readouterr().err
+    assert not (tmp_path / "out.json").exists()
