@@ -98,7 +98,7 @@ def test_it_remembers_through_a_cache_what_a_window_forgets(folder, model, monke
     monkeypatch.setattr(plain_english, "BINS", plain_english.BINS[:1])
     right = {}
     for name, each in {"none": model, "dynamic": model, "sliding_window": model.with_window(32, 4)}.items():
-        shares, chance, _ = recall_in_plain_english(each, load_tokenizer(folder), name, texts=2)
+        shares, chance, _ = recall_in_plain_english(each, load_tokenizer(folder), name, passages=2)
         right[name] = shares[250]
     assert right["none"] == right["dynamic"] > chance[250]
     assert right["sliding_window"] < right["dynamic"]
