@@ -10,7 +10,7 @@
 # %% [markdown]
 # **中文提要**　本节用更少的比特保存键和值：一组数共用一个缩放因子和一个偏移，每个数只留几比特的整数量化码，再把量化码拼进字节。
 # 本课程所依据的那篇文章说“axis 1 就是每个注意力头一个缩放因子，精度损失更小”：我们在每个数的位置上放一个离群值，看哪些数被带坏，并与真实的 hqq 和 quanto 库的运行记录对照，结果并非如此；真正按头分组反而误差更大。
-# 常用的做法是键按通道分组，值按词元分组：前者防离群通道，后者让误差只留在它自己的词元里。量化缓存也有精确的参照：在相同位置读取舍入后键值的无缓存模型；分块不同，结果不同，参照也不同。
+# 常用的做法是键按通道分组，值按词元分组：前者防离群通道，后者让误差只留在它自己的词元里；真实模型 SmolLM2-135M 的记录表明，占用同样字节的四种 2 比特分法里，它损失最小。量化缓存也有精确的参照：在相同位置读取舍入后键值的无缓存模型；分块不同，结果不同，参照也不同。
 # 省下的是存储，注意力读取的仍是反量化后的全宽数字。附录：各个库接受哪些比特数、同批的其他文本如何影响舍入、人为注入的离群通道、重新量化带来的漂移、HQQ、fp8。
 
 # %% [markdown]
@@ -58,9 +58,12 @@ from minigpt.measure.recorded import DATA
 from minigpt.recall.corpus import held_out
 from minigpt.recall.exam import right_by_distance
 from minigpt.show.notebook import WIDTH, code, refused, show
+from minigpt.show.plots.channels import largest_channels, sizes_by_model
 from minigpt.show.plots.error_by_flush import error_by_flush
 from minigpt.show.plots.quality import quality_against_bytes
+from minigpt.show.plots.recall_real import recall_of_lines
 from minigpt.show.plots.recorded import as_large, recorded_quality, rounded, smallest_good
+from minigpt.show.plots.recorded_real import groups, recorded_real, rounded_to, window_as_large
 from minigpt.show.plots.scales import groups_by_name, scales
 from minigpt.show.plots.time_by_context import recorded_growth
 
@@ -396,39 +399,57 @@ for part in ("keys", "values"):
 # ## 6. Keys by channel, values by token
 #
 # That is how **KIVI** does it (Liu et al., arXiv 2402.02750), a quantized cache that others are measured against. In the large models that its authors looked at, a few *channels* of the keys are many
-# times larger than the others, in nearly every token. Ours has hardly any, so we make one by hand, in a copy. And we make one large *token* among the values.
+# times larger than the others, in nearly every token. Is that so in a model that one can run at home? SmolLM2-135M is a Llama of 30 layers. It is no part of this course, so it was measured once, and recorded
+# (`python -m minigpt quality --model smollm2` does it again, in half an hour or so).
 #
-# **Claim.** An outlier spoils the groups that it runs through, and no others. So which grouping is better depends on which way the outliers run.
+# **Claim.** A real model has large channels in its keys, and far less so in its values. So keys want one way to group, and values the other.
 #
-# **Predict.** One channel of the keys is made 20 times larger: which groups notice, those by token or those by channel? One token of the values: which? And with no outlier at all, which lose less on the *values*?
-
+# **Predict.** Its keys and values are kept in 2 bits, in groups of 32, in four ways: keys by channel or by token, values by channel or by token. All four hold the same bytes. Which costs least? Which costs most?
 
 # %%
-def off(name, x, usual):
-    """How far the usual numbers are off, in 4 bits, relative to their size."""
-    shape = model.config.n_kv_head, D
-    codec = Codec(MinMax(4), group_shape(name, 64, *shape), shape, torch.float64)
-    return ((codec.read(codec.write(x)) - x)[usual].norm() / x[usual].norm()).item()
+real, sizes = recorded_real(), sizes_by_model()
+for name, of in sizes.items():
+    print(f"{name}, {len(of.keys)} layers:")
+    for part in ("keys", "values"):
+        low, high = min(of.largest(part)), max(of.largest(part))  # over the layers
+        print(f"  {part:6} largest channel {low:4.1f} to {high:4.1f} times the median")
+keys, values = (sizes[real.model].largest(part) for part in ("keys", "values"))
+assert min(keys) > 5
+assert [layer for layer, both in enumerate(zip(keys, values)) if both[1] > both[0]] == [0]
+assert max(sizes["recall"].largest("keys")) < 2
 
-
-keys, values = (each[:, :64] for each in layers[1][1:])  # (B, T, H, D), of the second layer
-large_channel, large_token = keys.clone(), values.clone()
-large_channel[..., 5] *= 20
-large_token[:, 5] *= 20
-channel, token = large_channel == keys, large_token == values  # all others
-for name in ("token", "channel"):
-    print(f"by {name}:")
-    few, many = off(name, keys, channel), off(name, large_channel, channel)
-    print(f"  keys off by {few:.1%}, beside a large channel by {many:.1%}")
-    few, many = off(name, values, token), off(name, large_token, token)
-    print(f"  values off by {few:.1%}, beside a large token by {many:.1%}")
-assert off("token", large_channel, channel) > 3 * off("token", keys, channel)
-assert off("channel", large_channel, channel) == off("channel", keys, channel)
-assert off("channel", large_token, token) > 2 * off("channel", values, token)
-assert off("token", large_token, token) == off("token", values, token)
+# %%
+picture = largest_channels(sizes)
+show(picture, picture.alt)
 
 # %% [markdown]
-# Without outliers, which is the case of this model, what is best? As before with 4 bits, over all layers; the last column is what becomes of attention's output if only its values are rounded:
+# And how badly that model foresees a play, in **bits a byte**: the bits that it would need to write down one byte of it (8 is no idea at all). Each setting is compared with the exact cache on the same text; the interval says what other prose could have given.
+
+# %%
+exact_score, two_bits_by = real.scores[0], rounded_to(2, real.scores)
+share = two_bits_by["channel", "token"].nbytes / exact_score.nbytes
+print(
+    f"exact: {exact_score.bits_per_byte:.3f} bits a byte; 2 bits, in {share:.0%} of its bytes:"
+)
+for way, each in sorted(two_bits_by.items(), key=lambda item: item[1].more_bits):
+    low, high = each.more_bits_interval
+    print(f"{groups(*way)}: {each.more_bits:.3f} more ({low:.3f} to {high:.3f})")
+kivi = two_bits_by["channel", "token"]
+others = [each for way, each in two_bits_by.items() if way != ("channel", "token")]
+assert all(kivi.more_bits_interval[1] < each.more_bits_interval[0] for each in others)
+assert max(others, key=lambda each: each.more_bits) is two_bits_by["token", "channel"]
+assert len({each.nbytes for each in two_bits_by.values()}) == 1
+
+# %% [markdown]
+# **Answer.** Keys by channel and values by token cost least, far outside the intervals of the others; the other way round costs most. Both halves of the rule count: whichever of the two one turns round, it gets worse.
+#
+# For the keys, the figure says why (in the values one layer is an exception, the first). By token, every group has the large channels in it, and all are rounded as coarsely as these demand. By channel, a large channel sits in groups of its own. For values KIVI
+# gives another reason: attention is **sparse**, that is, a few tokens get nearly all of its weight. By token, an error stays with its token, and most tokens are hardly read. By channel, a token that nobody reads can
+# spoil one that everybody does.
+#
+# There is a practical reason too: by token, a value can be rounded as soon as it comes; by channel, only when a whole group has come.
+#
+# Our own tiny model has no such channels. What does it say? With 4 bits, over its three layers; the last column is what becomes of attention's output if only its values are rounded:
 
 # %%
 for name in ("token", "channel"):
@@ -436,20 +457,23 @@ for name in ("token", "channel"):
         f"by {name:8} keys off by {mean(name, 'keys'):.1%}, values by {mean(name, 'values'):.1%}, "
         f"attention's output by {mean(name, 'output_of_values'):.1%}"
     )
-for part in ("keys", "values", "output_of_values"):
+better = (
+    "channel"
+    if mean("channel", "output_of_values") < mean("token", "output_of_values")
+    else "token"
+)
+turned = two_bits_by["channel", "channel"].more_bits - kivi.more_bits
+print(
+    f"recall would have its values by {better}; {real.model} loses {turned:.3f} bits a byte by that"
+)
+assert (better, turned > 0) == ("channel", True)
+for part in ("keys", "values"):
     assert mean("channel", part) < mean("token", part)
 
 # %% [markdown]
-# **Answer.** By token, every group of keys has the large channel in it, and all are spoilt. By channel it sits in groups of its own. For a large token it is the reverse: by channel it stands in
-# one group of each channel, and spoils 63 other tokens; by token it spoils nothing but itself.
+# The two disagree. The tiny model alone would have taught that everything goes by channel, and a real one contradicts it. Whoever chooses a setting measures it on the model that will run.
 #
-# On this model as it is, groups by channel do better even for *values*: attention's output is off by 6.4% with them, by 7.4% with groups by token. So its own numbers are no reason to round values by token. KIVI
-# gives another: attention is **sparse**, that is, a few tokens get nearly all of its weight. By token, an error stays with its token, and most tokens are hardly read. By channel, a token that nobody reads can
-# spoil one that everybody does, as the large token did above. Whether that matters depends on the model. This tiny one doesn't show it; KIVI's authors found it in large ones, which this notebook doesn't run.
-#
-# There is a practical reason too: by token, a value can be rounded as soon as it comes; by channel, only when 64 have come.
-#
-# What outliers do to the whole model, to its attention and to its answers, is in the appendix (sections 14 and 15).
+# What outliers do can be seen by themselves too: made by hand, in bare numbers and in a whole model, in the appendix (sections 14 and 15).
 
 # %% [markdown]
 # ## 7. The cache: exact at first, rounded once
@@ -620,7 +644,7 @@ assert apart > 0.1
 # ## 10. What it keeps
 #
 # To say what rounding costs, count what the model still knows. It answers questions such as `[Give Romeo` about facts that stand far back in its text. The project has measured many settings, with many more questions than fit in this
-# notebook, and wrote down the results (`python -m minigpt quality` makes them again, in some minutes). How badly prose is foreseen is counted in **bits a byte**: the bits that the model would need to write down one byte of it; 8 is no idea at all.
+# notebook, and wrote down the results (`python -m minigpt quality` makes them again, in some minutes). How badly prose is foreseen is counted in bits a byte, as in section 6.
 #
 # Bytes are counted as a cache is used: it keeps float16, and is fed one token at a time.
 #
@@ -676,7 +700,43 @@ show(picture, picture.alt)
 # The figure shows each setting by the bytes that it holds: on the left the questions answered right, on the right how much worse prose is foreseen. The faint triangles are other groupings, *rounded otherwise*;
 # the exact caches hold nearly the same bytes, so their marks lie over each other.
 #
-# Be careful with what this says. The model is tiny, its questions need one token found, and its own keys have no outliers. Section 14 shows how other keys would do.
+# Be careful with what this says. The model is tiny, its questions need one token found, and its own keys have no outliers.
+
+# %% [markdown]
+# ### A real model
+#
+# SmolLM2, of section 6, was examined too. It can't be asked for Romeo's ruby, but for lines of the play: one that it has read is begun again, and it should go on as the line did.
+#
+# **Claim.** 4 bits keep what it remembers. 2 bits, which cost our tiny model nothing, lose most of it.
+#
+# **Predict.** 2 bits keep every token a little blurred, a window as large keeps the newest ones sharp. In the tiny model the first was far better. Is it here?
+
+# %%
+four = rounded_to(4, real.scores)["channel", "token"]
+as_many = window_as_large(real.scores)
+shown = {"exact": exact_score, "4 bits": four, "2 bits": kivi, as_many.setting.name: as_many}
+for name, each in shown.items():
+    low, high = each.recall_interval
+    print(f"{name}: {each.nbytes / exact_score.nbytes:.0%} of the bytes")
+    print(f"  {each.recall:.0%} of tokens foreseen ({low:.0%} to {high:.0%}), ", end="")
+    print(f"prose takes {each.more_bits:.4f} bits a byte more")
+tiny_better = "2 bits" if two_bits.recall > window.recall else "the window"
+real_better = "2 bits" if kivi.recall > as_many.recall else "the window"
+print(f"recall remembers more with {tiny_better}, {real.model} with {real_better}")
+assert (tiny_better, real_better) == ("2 bits", "the window")
+assert kivi.recall_interval[1] < min(exact_score.recall_interval[0], as_many.recall_interval[0])
+assert four.recall_interval[1] > exact_score.recall
+assert as_many.more_bits_interval[1] < kivi.more_bits_interval[0]
+
+# %%
+picture = recall_of_lines(real)
+show(picture, picture.alt)
+
+# %% [markdown]
+# **Answer.** No: here the window is better, on lines and on prose. It finishes the lines that stand inside of it as the exact cache does, and those further back no better than where nothing was read (the grey line). 2 bits lose most of them at every distance.
+#
+# So the two models disagree, about the same caches. The tiny one was taught to do one thing, to look a single token up, far back, and does it with much to spare. The real one adds up small errors over 30 layers. It foresees prose from the newest tokens above all, which the window keeps sharp; a residual would keep them sharp for the 2 bits too, and there was none.
+# At 4 bits nothing of this is seen. How many bits are enough is a question to the model that will run.
 
 # %% [markdown]
 # ## 11. Measure: storage saved is not attention saved
@@ -779,7 +839,8 @@ if shown[-1] == "quantized_static compiled":
 # ## What to take away
 #
 # - A group shares a scale and an offset; its largest number decides how coarse all of it is. So ask of every setting: *which numbers share a scale?* Don't trust the name of an axis; try it.
-# - Keys by channel, because of outlier channels. Values by token, so that an error stays with its token, and because a token can then be rounded as soon as it comes.
+# - Keys by channel, because of outlier channels. Values by token, so that an error stays with its token, and because a token can then be rounded as soon as it comes. On a real model, of four ways that hold the same bytes, this costs least.
+# - How many bits are enough, a tiny model can't tell: what it remembers in 2 bits, a real one forgets. Measure the one that will run.
 # - Keep the newest exact, and round once.
 # - A lossy cache can be tested exactly, against an oracle that reads the same rounded numbers, in the same chunks.
 # - What is saved is storage. Attention reads as many numbers as before, unless it is compiled to read the codes.
@@ -879,7 +940,38 @@ assert first_row & second_row
 # %% [markdown]
 # ## 14. Break it: an injected outlier
 #
-# Section 6 made a channel of bare numbers large. Now the whole model: channel 5 of all keys is made 20 times
+# First bare numbers. In a copy of the keys one *channel* is made 20 times larger, and in a copy of the values one large *token*. An outlier spoils the groups that it runs through, and no others:
+
+
+# %%
+def off(name, x, usual):
+    """How far the usual numbers are off, in 4 bits, relative to their size."""
+    shape = model.config.n_kv_head, D
+    codec = Codec(MinMax(4), group_shape(name, 64, *shape), shape, torch.float64)
+    return ((codec.read(codec.write(x)) - x)[usual].norm() / x[usual].norm()).item()
+
+
+keys, values = (each[:, :64] for each in layers[1][1:])  # (B, T, H, D), of the second layer
+large_channel, large_token = keys.clone(), values.clone()
+large_channel[..., 5] *= 20
+large_token[:, 5] *= 20
+channel, token = large_channel == keys, large_token == values  # all others
+for name in ("token", "channel"):
+    print(f"by {name}:")
+    few, many = off(name, keys, channel), off(name, large_channel, channel)
+    print(f"  keys off by {few:.1%}, beside a large channel by {many:.1%}")
+    few, many = off(name, values, token), off(name, large_token, token)
+    print(f"  values off by {few:.1%}, beside a large token by {many:.1%}")
+assert off("token", large_channel, channel) > 3 * off("token", keys, channel)
+assert off("channel", large_channel, channel) == off("channel", keys, channel)
+assert off("channel", large_token, token) > 2 * off("channel", values, token)
+assert off("token", large_token, token) == off("token", values, token)
+
+# %% [markdown]
+# By token, every group of keys has the large channel in it, and all are spoilt. By channel it sits in groups of its own. For a large token it is the reverse: by channel it stands in
+# one group of each channel, and spoils 63 other tokens; by token it spoils nothing but itself.
+#
+# Now the whole model: channel 5 of all keys is made 20 times
 # larger, and the queries smaller by as much in that channel. Each product `q k` stays as it was. What follows is therefore about an
 # *injected* outlier, in a model that computes the same as before.
 #

@@ -452,7 +452,6 @@ def test_help_is_80_columns_wide_at_most(command, monkeypatch, capsys):
     [
         ("recall", {"vocab_size": 1024, "context": 503}),
         ("quality", {"vocab_size": 1024, "context": 503}),
-        ("quality", {"vocab_size": 1023, "context": 512}),
     ],
 )
 def test_a_model_that_can_not_read_the_questions_is_told_so(command, sizes, tmp_path, capsys):

@@ -7,11 +7,16 @@ from minigpt.commands.arguments import add_model, add_seed, count
 from minigpt.commands.out import check_file
 
 SUMMARY = "measure recall, bits per byte and rounding errors of every cache and setting (twenty minutes or more)"
+QUESTIONS, PASSAGES = 25, 4  # unless told otherwise
 
 
 def declare(command):
     add_model(command)
-    command.add_argument("--questions", type=count, default=25, metavar="N", help="for each distance (%(default)s)")
+    command.add_argument(
+        "--questions", type=count, default=QUESTIONS, metavar="N", help="for each distance (%(default)s)"
+    )
+    plain = "of any other model than recall: passages of 4,000 tokens, which it reads under each setting"
+    command.add_argument("--passages", type=count, default=PASSAGES, metavar="N", help=f"{plain} (%(default)s)")
     add_seed(command, 303, "of the questions (%(default)s)")
     command.add_argument(
         "--out", type=Path, default=Path("quality.json"), metavar="FILE", help="where to (%(default)s)"
@@ -19,15 +24,28 @@ def declare(command):
 
 
 def run(options) -> int:
-    from minigpt.commands.opening import check_knows_questions, open_model, workers
-    from minigpt.measure.quality.recording import record
-    from minigpt.show.tables.quality import report_recording
+    from minigpt.commands.opening import open_model
+    from minigpt.recall.corpus import VOCABULARY
     from minigpt.show.terminal import Terminal
 
     check_file(options.out)
-    model, _ = open_model(options)
-    check_knows_questions(model)
+    model, folder = open_model(options)
     console = Terminal()
+    if model.config.vocab_size == VOCABULARY:
+        taught(options, model, console)
+    else:
+        in_plain_english(options, model, folder, console)
+    console.print(str(options.out), highlight=False)
+    return EXIT_OK
+
+
+def taught(options, model, console) -> None:
+    """A model that `train` made, asked as it was taught."""
+    from minigpt.commands.opening import check_knows_questions, workers
+    from minigpt.measure.quality.recording import record
+    from minigpt.show.tables.quality import report_recording
+
+    check_knows_questions(model)
     recording = record(
         options.model,
         model,
@@ -38,5 +56,21 @@ def run(options) -> int:
     )
     recording.save(options.out)
     report_recording(recording, console)
-    console.print(str(options.out), highlight=False)
-    return EXIT_OK
+
+
+def in_plain_english(options, model, folder, console) -> None:
+    """Any other. The file is written after each passage, and gone on with if the command is given again."""
+    from minigpt.measure.quality.real_recording import record
+    from minigpt.pretrained import load_tokenizer
+    from minigpt.show.tables.quality_real import report_real
+
+    recording = record(
+        folder.name,
+        model,
+        load_tokenizer(folder),
+        options.passages,
+        options.seed,
+        options.out,
+        lambda setting: console.print(f"read: {setting.name}", highlight=False),
+    )
+    report_real(recording, console)

@@ -1,150 +1,103 @@
-"""Memory questions in plain English, for a model that was never taught the bundled one's: a play strewn with facts, and
-a question about one of them."""
+"""What any model remembers of a play in plain English: a line that it has read is begun again, and it should go on as
+that line did.
 
-from collections.abc import Callable
+A passage is read once, and all lines are begun at its end. How many of the same tokens it foresees if it has *not* read
+the passage is measured too: those it owes to the language, and not to its memory.
+"""
+
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from minigpt.cache import cache_options
-from minigpt.cache_arguments import new_cache
-from minigpt.generate import next_logits
-from minigpt.recall.corpus import NAMES, THINGS, WEIGHTS, held_out
-from minigpt.recall.exam import CHUNK
-from minigpt.recall.questions import FACTS
+from minigpt.recall.corpus import WEIGHTS, held_out
 
-STEM, END = "The secret word of {name} is", ".\n"  # of a fact, around its word
-QUESTION = "Question: What is the secret word of {name}?\nAnswer: "  # and the stem once more
-BINS = [(1, 250), (251, 500), (501, 1000), (1001, 2000), (2001, 4000)]  # tokens from a fact's word to the answer
-BEFORE = 100  # tokens of prose in front of the asked fact, at most
-ROOM = 300  # tokens in front of the word that is asked for, at most
+BINS = [(1, 250), (251, 500), (501, 1000), (1001, 2000), (2001, 4000)]  # tokens from where it stood to where it recurs
+CUE, REST = 5, 5  # tokens of a line that are given, and that are then to be foreseen
+EACH = 8  # lines of a text at each distance
 
 
 @dataclass(frozen=True)
-class Question:
-    """prompt: (1, T), its last `asks` tokens ask. answer: the token that should come next, its word's first. distance:
-    tokens from the word in the asked fact to the answer. facts: how many are in view."""
+class Recital:
+    """ids: (1, N), a line of each bin of distance, the nearest first, begun again. asked: (1, N), which of these tokens
+    are to be foreseen. distances: of each line, how many tokens back it stands in the text."""
 
-    prompt: Int[Tensor, "1 T"]
-    asks: int
-    answer: int
-    distance: int
-    facts: int
+    ids: Int[Tensor, "1 N"]
+    asked: Bool[Tensor, "1 N"]
+    distances: list[int]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """ids: of a passage of the play. nbytes: how many bytes of UTF-8 each token adds. recitals: EACH of them, each of
+    other lines, to be read after the passage one at a time."""
+
+    ids: Int[Tensor, "1 T"]
+    nbytes: Int[Tensor, " T"]
+    recitals: list[Recital]
 
 
 class PlainEnglish:
-    """Makes questions in a tokenizer's tokens. The play is The Tempest, whose people are not asked about."""
+    """Makes passages of The Tempest, without its empty lines, in a tokenizer's tokens."""
 
     def __init__(self, tokenizer: Tokenizer):
-        self.tokenizer = tokenizer
         play = Tokenizer.from_file(str(WEIGHTS / "tokenizer.json")).decode(held_out().ids.tolist())
-        self.lines = [self.encode(f"{line}\n") for line in play.splitlines() if line.strip()]
-        stem = STEM.format(name=NAMES[0])
-        begins = {thing: self.encode(f"{stem} {thing}")[len(self.encode(stem))] for thing in THINGS}
-        self.words = [*{token: f" {thing}" for thing, token in begins.items()}.values()]  # no two begin alike
+        lines = [with_nbytes(tokenizer, f"{line}\n") for line in play.splitlines() if line.strip()]
+        self.ids, self.nbytes = (torch.tensor([each for line in lines for each in line[part]]) for part in (0, 1))
+        self.lengths = [len(ids) for ids, _ in lines]
+        self.starts = np.cumsum([0, *self.lengths])[:-1]
+        self.line_end = tokenizer.encode("\n", add_special_tokens=False).ids
 
-    def encode(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text, add_special_tokens=False).ids
+    def passage(self, seed: int, number: int, bins: list[tuple[int, int]] = BINS) -> Passage:
+        """Passage `number` is as long as the largest distance, and begins where the one before ends, round and round.
+        seed: other seeds begin other lines. Raises ValueError where a bin has too few."""
+        rng, length = np.random.default_rng((seed, number)), bins[-1][1]
+        places = torch.arange(number * length, (number + 1) * length) % len(self.ids)
+        ids = self.ids[places]
+        lines, found = self.lines_in(ids, number * length), []
+        for at, (low, high) in enumerate(bins):
+            end = length + len(self.line_end) + at * (CUE + REST + len(self.line_end))  # where the line recurs
+            found.append([(line, end - line) for line in lines if low <= end - line <= high])
+            if len(found[-1]) < EACH:
+                there = f"{length} tokens have {len(found[-1])} lines"
+                raise ValueError(f"{there} to begin again at {low} to {high}, {EACH} are wanted")
+        while True:
+            chosen = [rng.choice(each, EACH, replace=False).tolist() for each in found]
+            if len({line for each in chosen for line, _ in each}) == EACH * len(bins):  # none recurs twice
+                recitals = [self.recital(ids, again) for again in zip(*chosen, strict=True)]
+                return Passage(ids[None], self.nbytes[places], recitals)
 
-    def question(self, rng: np.random.Generator, low: int, high: int) -> Question:
-        """One whose answer comes `low` to `high` tokens after the word that it repeats.
+    def lines_in(self, ids: Int[Tensor, " T"], first: int) -> list[int]:
+        """Where lines begin that are long enough, and begin like no other. first: where in the play the ids stand."""
+        long = self.starts[np.array(self.lengths) > CUE + REST]  # the line's end is not asked for
+        inside = sorted(int(each) for each in (long - first) % len(self.ids) if each + CUE + REST < len(ids))
+        cues = [tuple(cue) for cue in ids.unfold(0, CUE, 1).tolist()]
+        return [line for line in inside if cues.count(cues[line]) == 1]
 
-        All names and words are different; the fact asked for is the first, the second, ... the last told equally
-        often, so that its place gives nothing away. Raises ValueError for a tokenizer whose tokens are too short.
-        """
-        count = int(rng.integers(FACTS[0], FACTS[1] + 1))
-        rank = int(rng.integers(count))
-        names = rng.choice(NAMES, count, replace=False).tolist()
-        words = rng.choice(self.words, count, replace=len(self.words) < count).tolist()
-        facts = [self.encode(STEM.format(name=name) + word + END) for name, word in zip(names, words, strict=True)]
-        asks = self.encode((QUESTION + STEM).format(name=names[rank]))
-        told = len(self.encode(STEM.format(name=names[rank])))  # tokens of the asked fact in front of its word
-
-        without_prose = len(facts[rank]) - told + sum(map(len, facts[rank + 1 :])) + len(asks)
-        least = max(low + max(map(len, self.lines)), without_prose)
-        if least > high or len(set(words)) < count:
-            raise ValueError(
-                f"distances {low} to {high} leave no room for {count} facts in tokens as short as this model's"
-            )
-        first = int(rng.integers(len(self.lines)))
-        before = self.prose(first, BEFORE)
-        after = self.prose(first + len(before), int(rng.integers(least, high + 1)) - without_prose)
-        front = [*strewn(rng, before, facts[:rank]), *facts[rank]]
-        prompt = [*front, *strewn(rng, after, facts[rank + 1 :]), *asks]
-        place = len(front) - len(facts[rank]) + told  # of the word
-        return Question(torch.tensor([prompt]), len(asks), prompt[place], len(prompt) - place, count)
-
-    def prose(self, first: int, room: int) -> list[list[int]]:
-        """The lines of the play from there on, round and round, as many as have room."""
-        lines: list[list[int]] = []
-        while room >= len(line := self.lines[(first + len(lines)) % len(self.lines)]):
-            lines.append(line)
-            room -= len(line)
-        return lines
+    def recital(self, ids: Int[Tensor, " T"], lines: tuple[list[int], ...]) -> Recital:
+        """lines: where each begins in the text, and how far back that is."""
+        again, asked = [*self.line_end], [False] * len(self.line_end)
+        for line, _ in lines:
+            again += [*ids[line : line + CUE + REST].tolist(), *self.line_end]
+            asked += [False] * CUE + [True] * REST + [False] * len(self.line_end)
+        return Recital(torch.tensor([again]), torch.tensor([asked]), [distance for _, distance in lines])
 
 
-def strewn(rng: np.random.Generator, lines: list[list[int]], facts: list[list[int]]) -> list[int]:
-    """The tokens of the lines, with the facts among them in their order."""
-    places = np.sort(rng.integers(0, len(lines) + 1, len(facts)))
-    pieces = np.split(np.arange(len(lines)), places)
-    ids = [token for at in pieces[0] for token in lines[at]]
-    for fact, piece in zip(facts, pieces[1:], strict=True):
-        ids += [*fact, *(token for at in piece for token in lines[at])]
-    return ids
-
-
-@torch.inference_mode()
-def recall_in_plain_english(
-    model,
-    tokenizer: Tokenizer,
-    cache: str = "none",
-    questions: int = 20,
-    seed: int = 0,
-    on_question: Callable[[], None] = lambda: None,
-    **options,
-) -> tuple[dict[int, float], dict[int, float]]:
-    """The share of memory questions answered right, and of those that a guess among the words in view gets right, for
-    each bin of distance that the model can read, by its upper edge in tokens.
-
-    An answer is right if the likeliest token of the whole vocabulary is the first of the word that the fact gave. The
-    cache takes in the prompt in chunks, then the question.
-    questions: for each bin. seed: other seeds are other questions. cache, options: as make_cache takes them.
-    """
-    ask = PlainEnglish(tokenizer)
-    right, chance = {}, {}
-    for low, high in bins_of(model):
-        rng = np.random.default_rng((seed, low, high))
-        asked = [ask.question(rng, low, high) for _ in range(questions)]
-        count = 0
-        for each in asked:
-            count += answers(model, each, cache, options)
-            on_question()
-        right[high] = count / questions
-        chance[high] = float(np.mean([1 / each.facts for each in asked]))
-    return right, chance
+def with_nbytes(tokenizer: Tokenizer, text: str) -> tuple[list[int], list[int]]:
+    """Its tokens, and how many bytes each of them adds to those before."""
+    found = tokenizer.encode(text, add_special_tokens=False)
+    ends = [len(text[:end].encode()) for _, end in found.offsets[:-1]] + [len(text.encode())]
+    return found.ids, np.diff(np.maximum.accumulate(ends), prepend=0).tolist()
 
 
 def bins_of(model) -> list[tuple[int, int]]:
-    """The bins whose prompts the model can read. Raises ValueError where there is none."""
-    bins = [(low, high) for low, high in BINS if high + ROOM <= model.config.longest]
+    """The bins whose passages the model can read, and the recital after them. Raises ValueError where there is none."""
+    room = 2 * len(BINS) * (CUE + REST)  # the lines of a recital and their ends
+    bins = [(low, high) for low, high in BINS if high + room <= model.config.longest]
     if not bins:
-        least = BINS[0][1] + ROOM
-        raise ValueError(
-            f"memory questions in plain English take {least} tokens, the context is {model.config.context}"
-        )
+        least = BINS[0][1] + room
+        raise ValueError(f"recall in plain English takes {least} tokens, the context is {model.config.context}")
     return bins
-
-
-def answers(model, question: Question, name: str, options: dict) -> bool:
-    """Whether the model, reading through the named cache, gives the answer."""
-    prompt = question.prompt.to(model.device)
-    if "chunk" in cache_options(name):  # a ring has slots for the tokens that are fed at once
-        options = options | {"chunk": CHUNK}
-    cache = new_cache(model, 1, prompt.shape[1], name, options)
-    if cache.keeps:
-        next_logits(model, prompt[:, : -question.asks], None, cache, CHUNK)
-    return int(next_logits(model, prompt, None, cache, CHUNK).argmax()) == question.answer

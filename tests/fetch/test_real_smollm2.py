@@ -19,6 +19,7 @@ from minigpt.fetch.smollm2 import fetch, packaged
 from minigpt.loading import load
 from minigpt.pretrained import load_tokenizer
 from minigpt.recall import plain_english
+from minigpt.recall.reading import recall_in_plain_english
 
 # No blanks before a digit: there transformers 5.24 splits as GPT-2 does, not as the file says (see test_gguf.py).
 TEXTS = [
@@ -97,7 +98,7 @@ def test_it_remembers_through_a_cache_what_a_window_forgets(folder, model, monke
     monkeypatch.setattr(plain_english, "BINS", plain_english.BINS[:1])
     right = {}
     for name, each in {"none": model, "dynamic": model, "sliding_window": model.with_window(32, 4)}.items():
-        shares, chance = plain_english.recall_in_plain_english(each, load_tokenizer(folder), name, questions=5)
+        shares, chance, _ = recall_in_plain_english(each, load_tokenizer(folder), name, passages=2)
         right[name] = shares[250]
     assert right["none"] == right["dynamic"] > chance[250]
     assert right["sliding_window"] < right["dynamic"]

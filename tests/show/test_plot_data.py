@@ -16,6 +16,7 @@ from minigpt.measure.quality.scores import Score
 from minigpt.measure.quality.settings import SETTINGS
 from minigpt.measure.timed.time_per_token import TimePerToken, record
 from minigpt.show.plots.bytes_held import SHOWN, bytes_held, held
+from minigpt.show.plots.channels import largest_channels, sizes_by_model
 from minigpt.show.plots.flops import flops, work
 from minigpt.show.plots.growth import growing_weights, growth
 from minigpt.show.plots.labels import spread
@@ -23,8 +24,11 @@ from minigpt.show.plots.ladder import ladder, moves
 from minigpt.show.plots.models import contexts, real_models
 from minigpt.show.plots.prompt import NEW, prompt
 from minigpt.show.plots.quality import quality_against_bytes
+from minigpt.show.plots.quality_real import prose_against_bytes
 from minigpt.show.plots.recall import recall_by_distance
+from minigpt.show.plots.recall_real import recall_of_lines
 from minigpt.show.plots.recorded import recorded_quality
+from minigpt.show.plots.recorded_real import in_words, recorded_real, rounded_to, window_as_large
 from minigpt.show.plots.redundancy import redundancy, runs
 from minigpt.show.plots.ring import ring, turns
 from minigpt.show.plots.sameness import repeats, sameness
@@ -261,3 +265,41 @@ def test_the_committed_measurement_is_of_gpt_2_and_one_thread():
     recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
     assert recorded["model"] == GPT2
     assert recorded["machine"]["threads"] == 1
+
+
+def test_titles_of_the_real_models_figures_are_computed_from_the_record():
+    recording = recorded_real()
+    two, window = rounded_to(2, recording.scores), window_as_large(recording.scores)
+    prose, recall = prose_against_bytes(recording), recall_of_lines(recording)
+    for key, value in (("channel", "token"), ("token", "token"), ("channel", "channel")):
+        assert f" {two[key, value].more_bits:.2f}" in prose.words
+    assert f"with a window as large as 2 bits {window.recall:.0%}" in recall.words
+    # Other readings, other titles.
+    swapped = [recording.readings[2], recording.readings[1], recording.readings[0], *recording.readings[3:]]
+    other = dataclasses.replace(recording, readings=swapped)
+    assert prose_against_bytes(other).words != prose.words
+    assert recall_of_lines(other).words != recall.words
+
+
+def test_the_real_models_marks_and_whiskers_stand_where_the_record_says():
+    recording = recorded_real()
+    (panel,) = prose_against_bytes(recording).axes
+    marks = {(float(x), float(y)) for bars in panel.containers for x, y in [bars[0].get_xydata()[0]]}
+    assert marks == {(each.nbytes / 1e6, each.bits_per_byte) for each in recording.scores}
+    for bars, score in zip(panel.containers, recording.scores, strict=True):
+        (whisker,) = bars[2][0].get_segments()
+        ends = [recording.scores[0].bits_per_byte + end for end in score.more_bits_interval]
+        assert whisker[:, 1].tolist() == pytest.approx(ends)
+    names = {text.get_text() for text in panel.texts}
+    assert names == {in_words(score) for score in recording.scores}
+
+
+def test_every_layers_channels_are_drawn_with_the_middle_one_in_the_title():
+    sizes = sizes_by_model()
+    picture, (real, small) = largest_channels(sizes), sizes.values()
+    for panel, part in zip(picture.axes, ("keys", "values"), strict=True):
+        drawn = [line.get_ydata().tolist() for line in panel.lines]
+        assert drawn[::2] == [real.largest(part), small.largest(part)]
+        middle = sorted(real.largest(part))
+        assert f"{(middle[14] + middle[15]) / 2:.1f} times" in picture.words
+    assert min(real.largest("keys")) > max(small.largest("keys"))

@@ -10,7 +10,9 @@ from minigpt.measure.quality.recording import Recording
 from minigpt.measure.quality.rounding import RoundingError
 from minigpt.measure.quality.scores import Score
 from minigpt.measure.quality.settings import SETTINGS, exact, rounding, sliding
-from minigpt.show.tables.quality import report, report_recording
+from minigpt.show.plots.recorded_real import recorded_real
+from minigpt.show.tables.quality import report, report_plain, report_recording
+from minigpt.show.tables.quality_real import report_real
 from minigpt.show.tables.setting_names import explained, short_name
 
 RULE = "─"  # below a table's heads
@@ -116,3 +118,33 @@ def test_a_short_name_is_one_setting_and_explained_where_there_is_one_to_explain
     words = "int2 channel/token: 2 bits; keys share a scale by channel, values by token."
     assert explained([exact("none"), rounding("quanto", 8, "head", "head"), two]) == words
     assert explained([exact("none"), sliding(64, 4)]) == ""
+
+
+def test_the_tables_of_a_real_model_have_its_numbers_and_fit_80_columns():
+    recording = recorded_real()
+    lines, table = printed(report_real, recording), {}
+    assert max(map(len, lines)) <= 80
+    for line in lines:
+        for score in recording.scores:
+            if line.startswith(short_name(score.setting) + " "):
+                table.setdefault(score.setting.name, []).append(line)
+    for score in recording.scores:
+        prose, recall = table[score.setting.name]
+        low, high = score.more_bits_interval
+        assert f"{score.nbytes:,}" in prose
+        assert f"{score.bits_per_byte:.3f}" in prose
+        assert prose.endswith(f"{low:+.4f} to {high:+.4f}")
+        assert f"{100 * score.recall:.1f}%" in recall
+        assert recall.split()[-1] == f"{100 * [*score.by_distance.values()][-1]:.0f}"
+    (unread,) = (line for line in lines if line.startswith("not read"))
+    assert unread.split()[2:] == [f"{100 * share:.0f}" for share in recording.chance.values()]
+
+
+def test_recall_in_plain_english_says_what_was_asked_and_what_is_owed_to_the_language():
+    lines = printed(report_plain, "dynamic", {250: 0.75, 500: 0.5}, {250: 0.125, 500: 0.25}, 1.625, 40)
+    assert lines[1].startswith("Read through the cache dynamic: lines of a play are begun again")
+    assert [line.split() for line in lines if " to " in line and "%" in line] == [
+        ["1", "to", "250", "75.0%", "12.5%"],
+        ["251", "to", "500", "50.0%", "25.0%"],
+    ]
+    assert lines[-1] == "Surprise at the play: 1.625 bits a byte."

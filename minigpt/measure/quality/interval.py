@@ -7,7 +7,7 @@ import numpy as np
 CONFIDENCE = 0.95
 
 
-def wilson(right: int, asked: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def wilson(right: int | float, asked: int | float, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The interval of shares that `right` of `asked` answers support (Wilson, 1927, "Probable inference ...").
 
     Unlike share +- z standard errors it stays within 0 ... 1, and has a width even if all are right.
@@ -34,3 +34,16 @@ def bootstrap(
     ratios = np.array(amounts)[drawn].sum(1) / np.array(sizes)[drawn].sum(1)
     low, high = np.quantile(ratios, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+def clustered(right: list[int], each: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson's interval where `each` answers belong together, as those in one line do, and right[i] of line i's are.
+
+    Such answers are not independent: they count as fewer, by how much more the lines' counts vary than those of
+    independent answers would (the design effect; Kish, "Survey Sampling", 1965, section 8.2), 1 at least.
+    """
+    lines, share = len(right), sum(right) / (each * len(right))
+    usual = each * share * (1 - share)  # the variance of a line's count, of independent answers
+    varies = float(np.var(right, ddof=1)) if lines > 1 else 0.0
+    effect = max(1.0, varies / usual) if usual else 1.0
+    return wilson(sum(right) / effect, each * lines / effect, confidence)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from minigpt.show.plots.bytes_held import bytes_held, held
+from minigpt.show.plots.channels import largest_channels, sizes_by_model
 from minigpt.show.plots.contestants import contestants, recorded_race
 from minigpt.show.plots.flops import flops, work
 from minigpt.show.plots.flops_by_part import flops_by_part
@@ -13,8 +14,11 @@ from minigpt.show.plots.ladder import ladder, moves
 from minigpt.show.plots.models import contexts, real_models
 from minigpt.show.plots.profile import profile, recorded_profile
 from minigpt.show.plots.quality import quality_against_bytes
+from minigpt.show.plots.quality_real import prose_against_bytes
 from minigpt.show.plots.recall import recall_by_distance
+from minigpt.show.plots.recall_real import recall_of_lines
 from minigpt.show.plots.recorded import recorded_quality
+from minigpt.show.plots.recorded_real import recorded_real
 from minigpt.show.plots.redundancy import redundancy, runs
 from minigpt.show.plots.ring import ring, turns
 from minigpt.show.plots.sameness import repeats, sameness
@@ -46,6 +50,9 @@ FIGURES = {
     "scales": (groups_by_name, scales),
     "quality": (recorded_quality, quality_against_bytes),
     "recall": (recorded_quality, recall_by_distance),
+    "channels": (sizes_by_model, largest_channels),
+    "quality-real": (recorded_real, prose_against_bytes),
+    "recall-real": (recorded_real, recall_of_lines),
     "ladder": (moves, ladder),
 }
 

@@ -11,23 +11,37 @@ from minigpt.show.tables.setting_names import explained, short_name
 
 
 def report(
-    cache: str, shares: dict[int, float], chance: dict[int, float], bits: float | None, questions: int, console: Console
+    cache: str, shares: dict[int, float], chance: dict[int, float], bits: float, questions: int, console: Console
 ) -> None:
-    """Print the share of memory questions answered right by distance, and the bits per byte of the held-out play, if
-    that was measured."""
+    """Print the share of memory questions answered right by distance, and the bits per byte of the held-out play."""
     print_words(
         f"Read through the cache {cache}: {questions} memory questions at each distance, the tokens from the fact to "
         "the answer. A guess is among the values in view.",
         console,
     )
-    table = table_of("distance", "right", "by a guess")
-    low = 1
-    for high, share in shares.items():
-        table.add_row(f"{low} to {high}", f"{100 * share:.1f}%", f"{100 * chance[high]:.1f}%")
-        low = high + 1
-    print_table(table, console)
-    if bits is not None:
-        print_words(f"Surprise at prose never read before: {bits:.3f} bits a byte.", console)
+    print_table(by_distance(shares, chance, "by a guess"), console)
+    print_words(f"Surprise at prose never read before: {bits:.3f} bits a byte.", console)
+
+
+def report_plain(
+    cache: str, shares: dict[int, float], unread: dict[int, float], bits: float, tokens: int, console: Console
+) -> None:
+    """The same of a model that finishes lines of a play which it has read. unread: of the same tokens, the share that
+    is foreseen where nothing was read."""
+    print_words(
+        f"Read through the cache {cache}: lines of a play are begun again, and should go on as they did; {tokens} "
+        "tokens at each distance from where a line stood to where it recurs.",
+        console,
+    )
+    print_table(by_distance(shares, unread, "not read"), console)
+    print_words(f"Surprise at the play: {bits:.3f} bits a byte.", console)
+
+
+def by_distance(shares: dict[int, float], chance: dict[int, float], without: str) -> Table:
+    table = table_of("distance", "right", without)
+    for low, high in zip([1, *(edge + 1 for edge in shares)], shares, strict=False):
+        table.add_row(f"{low} to {high}", f"{100 * shares[high]:.1f}%", f"{100 * chance[high]:.1f}%")
+    return table
 
 
 def report_recording(recording: Recording, console: Console) -> None:
