@@ -1,14 +1,14 @@
 # %% [markdown]
 # # 12 A real model
 #
-# From our GPT to a Llama, and what that changes for a cache: keys are kept as they were turned, heads share keys and values. Then a real model writes, with a cache and without,
+# From our GPT to a Llama, and what that changes for a cache: keys are kept as they were turned, heads share keys and values. Then a real model writes, with a cache and without, we look at its outliers,
 # and we make out the bill for one of 70 billion parameters. At the end you know what of this course carries over to the models that people run, and what their caches cost.
 
 # %% [markdown]
 # **中文提要**　真实的模型多是 Llama 一类。本节把我们的 GPT 与 Llama 逐段对照：注意力、位置编码和 MLP 不同，访问缓存的那一行却完全一样。
 # Llama 用旋转位置编码：键和查询按各自的位置旋转，得分只取决于两者的距离；缓存里保存的是旋转之后的键。因此把一行键搬到别的位置，必须再转过相应的角度，否则结果错误；转过之后，与重新计算的一致（只差舍入误差）。
 # 既然只有距离起作用，就可以在缓存之内计数位置（StreamingLLM）：窗口加注意力汇点，文本可以远远超出训练时的上下文长度，内存不变；学习得到的位置编码做不到这一点。
-# 分组查询注意力让多个查询头共用一个键头和一个值头：缓存成比例变小，注意力的计算量不变。最后是录下的真实文本（有缓存与无缓存，文字相同，时间不同），以及 70B 模型的账单：
+# 分组查询注意力让多个查询头共用一个键头和一个值头：缓存成比例变小，注意力的计算量不变。接着是录下的真实文本（有缓存与无缓存，文字相同，时间不同）和真实模型的离群通道：少数键通道比其他通道大好几倍，值则没有那么明显。最后是 70B 模型的账单：
 # 从配置算出缓存何时比权重还大，以及分组查询注意力、窗口、4 位量化和多头潜在注意力（MLA）各能省下多少。
 
 # %% [markdown]
@@ -26,6 +26,7 @@
 # | chat template | 对话模板 | how a message is written for a model that was taught to converse |
 # | weights | 权重 | the numbers that a model has learned |
 # | batch | 批次 | several texts computed together |
+# | outlier | 离群值 | a number much larger than its neighbours |
 #
 # </details>
 
@@ -36,6 +37,7 @@ sys.path.insert(0, "..")  # minigpt is in the folder above
 
 import dataclasses
 import json
+import statistics
 import textwrap
 import time
 from pathlib import Path
@@ -56,7 +58,8 @@ from minigpt.measure.forms.roofline import decode_attention_intensity
 from minigpt.measure.forms.weights import projection_weights
 from minigpt.measure.recorded import DATA
 from minigpt.pretrained import without_memory
-from minigpt.show.notebook import changed, code, refused, source_of
+from minigpt.show.notebook import changed, code, refused, show, source_of
+from minigpt.show.plots.channels import largest_channels, sizes_by_model
 
 torch.set_num_threads(1)
 _ = torch.set_grad_enabled(False)
@@ -425,7 +428,30 @@ else:
     print("skipped: there is no folder smollm2 beside the folder of the notebooks")
 
 # %% [markdown]
-# ## 7. The bill for a 70B
+# ## 7. Real outliers
+#
+# Rounding suffers from **outliers**, numbers far larger than those that share their scale. The bundled model has hardly any. `python -m minigpt quality --model smollm2` looked at each of the real one's channels (its root mean square over 1,024 tokens of prose), and this is what it recorded.
+#
+# **Claim.** In every layer a few key channels are several times as large as the others. With the values it is less so.
+#
+# **Predict.** Groups of 32 numbers share a scale. For keys with such channels, should a group go along the tokens of one channel, or along the channels of one token?
+
+# %%
+sizes = sizes_by_model()
+picture = largest_channels(sizes)
+show(picture, picture.alt)
+real_keys, real_values = (sizes["smollm2"].largest(part) for part in ("keys", "values"))
+print(
+    f"smallest of the {len(real_keys)} layers: keys {min(real_keys):.1f}, values {min(real_values):.1f} times"
+)
+assert min(real_keys) > 2 * max(sizes["recall"].largest("keys"))
+assert statistics.median(real_keys) > 2 * statistics.median(real_values)
+
+# %% [markdown]
+# **Answer.** Along the tokens of one channel. There an outlier shares its scale with numbers as large as itself. Along the channels of one token it would set the scale for all its neighbours, which then fall on one code or two. Notebook 06 shows what either costs this model in bits a byte.
+
+# %% [markdown]
+# ## 8. The bill for a 70B
 #
 # The cache is one part of the memory that a model takes, its **weights** are the other. Both follow from a config: `minigpt/measure/forms/models` has what is needed for the cache of Llama 3 70B. The width of its MLP and its vocabulary, for the weights, we add by hand, and build the model
 # without memory for its numbers, to count its parameters.
@@ -483,7 +509,7 @@ assert longest(exact[8].here, weights) == weights // (8 * token)
 # **Answer.** From 53,829 on. For one text it takes 430,626, far more than the model was made for; with 64 texts the caches are larger before 8,192 tokens are full. So whoever serves many texts pays for the cache, and whoever writes alone pays for the weights.
 
 # %% [markdown]
-# ## 8. What makes the bill smaller
+# ## 9. What makes the bill smaller
 #
 # Grouped heads, windows and **multi-head latent attention** are decisions of a model's makers; the last (DeepSeek-V2, arXiv 2405.04434) keeps one short vector a token and layer, from which all heads make their keys and values. Fewer bits are yours to decide. Here each is put upon the same model, with windows of 4,096 tokens and the vectors of
 # DeepSeek-V3.
