@@ -148,7 +148,7 @@ def test_a_class_that_no_module_has_is_proved_and_its_script_says_where_it_goes(
 
 
 @pytest.mark.parametrize(
-    "verb", {verb for of_one in SITUATIONS.values() for story in of_one for verb, *_ in steps_of(story)}
+    "verb", sorted({verb for of_one in SITUATIONS.values() for story in of_one for verb, *_ in steps_of(story)})
 )
 def test_every_word_of_a_story_is_explained(verb):
     assert verb in MEANINGS

@@ -1,4 +1,4 @@
-// Bytes of keys and values, in closed form: those of minigpt/measure/forms, to the byte (tests/page/test_memory.py).
+// Bytes of keys and values, in closed form: those of minigpt/measure/forms, to the byte (tests/page/test_memory_forms.py).
 
 const EXACT = 2; // bytes of a number in 16 bits
 const GROUP = 64; // numbers that share a scale and an offset; the size of each head here is a multiple
