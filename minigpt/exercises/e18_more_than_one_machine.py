@@ -78,9 +78,11 @@ share = Exercise(
         "the last block counts too, however few tokens it has": lambda tokens, part, machines, block: (
             block * share_of(tokens // block, part, machines, 1)
         ),
-        "parts are not equal": lambda tokens, part, machines, block: tokens // machines,
-        "machines take turns: they don't have one stretch of the text each": lambda tokens, part, machines, block: max(
-            0, min(tokens - part * -(-tokens // machines), -(-tokens // machines))
+        "after the last machine's block comes another of machine 0: there are many rounds": (
+            lambda tokens, part, machines, block: min(max(tokens - part * block, 0), block)
+        ),
+        "machine 0 has the first block, and the last machine is number machines - 1": (
+            lambda tokens, part, machines, block: share_of(tokens, machines - 1 - part, machines, block)
         ),
     },
 )

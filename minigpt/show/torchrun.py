@@ -14,7 +14,11 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import json
+import os
+from pathlib import Path
+
 import torch
+
 from minigpt.parallel import together
 
 {source}
@@ -23,10 +27,10 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     try:
         with together() as processes:
-            part, said = processes.part, {name}(processes)
+            said = {name}(processes)
     except (ValueError, RuntimeError) as error:
         said = f"{{type(error).__name__}}: {{error}}"
-    print(json.dumps([part, said]), flush=True)
+    Path(__file__).with_name(os.environ["RANK"]).write_text(json.dumps(said), encoding="utf-8")
 """
 
 
@@ -45,7 +49,7 @@ def torchrun(function: Callable, count: int) -> list[Any]:
         paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
         ended = subprocess.run([*start, str(script)], env=environment, capture_output=True, text=True, encoding="utf-8")
-    if ended.returncode:
-        raise RuntimeError(ended.stderr)
-    said = dict(map(json.loads, ended.stdout.splitlines()))
-    return [said.get(part) for part in range(count)]
+        if ended.returncode:
+            raise RuntimeError(ended.stderr)
+        files = [script.with_name(str(part)) for part in range(count)]
+        return [json.loads(file.read_text(encoding="utf-8")) if file.exists() else None for file in files]

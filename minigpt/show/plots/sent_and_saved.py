@@ -30,12 +30,14 @@ class Traffic:
 
 def traffic() -> Traffic:
     """Of Llama 3.1 8B in 16 bits, one text, on two machines with the memory of an H100."""
-    how = {"itemsize": ITEMSIZE, "memory": MEMORY}
     return Traffic(
         {way: form(LLAMA, MACHINES, itemsize=ITEMSIZE).on_the_wire for way, (form, _) in WAYS.items()},
         {tokens: (1 - 1 / MACHINES) * tokens * kv_nbytes(LLAMA, ITEMSIZE) for tokens in CONTEXTS},
         {
-            link.name: {way: pays_from(seconds, LLAMA, MACHINES, link, **how) for way, (_, seconds) in WAYS.items()}
+            link.name: {
+                way: pays_from(seconds, LLAMA, MACHINES, link, itemsize=ITEMSIZE, memory=MEMORY)
+                for way, (_, seconds) in WAYS.items()
+            }
             for link in LINKS
         },
     )
