@@ -81,7 +81,7 @@ assert torch.allclose(weighted, whole)
 assert not torch.allclose((read[0] + read[1]) / 2, whole, atol=1)
 
 # %% [markdown]
-# **Answer.** No: 21.788 where 17.169 is right. A softmax divides by the sum of the exponentials that it knows. Weighted by these sums, the two means give exactly what one softmax over all keys gives. So a machine
+# **Answer.** No: 21.192 where 16.571 is right. A softmax divides by the sum of the exponentials that it knows. Weighted by these sums, the two means give exactly what one softmax over all keys gives. So a machine
 # sends what it read, and one number more.
 
 # %% [markdown]
@@ -285,7 +285,7 @@ def work(processes):
         "by heads": (cut, make_cache("dynamic", cut.config, dtype=torch.float64)),
         "by positions": (joint, ShardedCache(DynamicCache, model.config, **shard)),
     }
-    found = {"alone": {"text": model.generate(ids, max_new_tokens=20)[0].tolist()}}
+    found = {}
     for way, (served, cache) in caches.items():
         text = served.generate(ids, max_new_tokens=20, cache=cache)
         filled = getattr(cache, "kept", cache).length
@@ -303,17 +303,15 @@ def work(processes):
 both = torchrun(work, 2)
 alone = model.generate(torch.arange(100)[None], max_new_tokens=20)[0].tolist()
 for way, form in {"by heads": forms.by_heads, "by positions": forms.by_positions}.items():
-    sent = form(model.config, 2, itemsize=8)
+    sent = form(model.config, 2, itemsize=8)  # of one token, in float64
     for number, found in enumerate(both):
         mine = found[way]
-        print(
-            f"{way:12} process {number}: {mine['heads']} heads of {mine['tokens']} tokens",
-            end=", ",
-        )
-        print(f"collectives and bytes handed over for a token: {mine['sent']}")
+        keeps = f"keeps {mine['heads']} of 2 heads of {mine['tokens']} tokens"
+        print(f"{way:12} process {number} {keeps}, hands over {mine['sent'][1]} bytes")
         assert mine["text"] == alone
         assert mine["sent"] == [sent.collectives, sent.given]
-print("both texts are that of one process:", alone[100:106], "...")
+    print(f"{'':12} collectives for a token: {sent.collectives}")
+print("all texts are that of one process")
 
 # %% [markdown]
 # **Answer.** By heads more: two rows of 128 numbers a layer against 2 x 65. Over 3 layers that is 6144 bytes in 6 collectives, against 3120 in 3. In both ways each process generates the whole text: all of them know the sums, so all
@@ -343,10 +341,10 @@ found = torchrun(seconds_a_token, 2)[0]
 for name, seconds in found.items():
     print(f"{name:9} {1000 * seconds:6.1f} ms a token")
 print(f"to start and end the processes as well: {time.perf_counter() - begin:.0f} s")
-assert all(seconds > 0 for seconds in found.values())
+assert found["by heads"] > found["alone"]
 
 # %% [markdown]
-# It is slower: the model is tiny, and each collective costs more than the work that it saves. What two processes on one machine show is that the result is right, not that it is fast.
+# It is slower, and many times so: the model is tiny, and each collective, with all that leads to it, costs more than the work that it saves. What two processes on one machine show is that the result is right, not that it is fast.
 
 # %% [markdown]
 # ## 6. Prefill here, decode there

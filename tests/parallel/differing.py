@@ -1,4 +1,4 @@
-"""One of two processes that were to be started alike, and differ in one thing: `differing.py weights`."""
+"""One of two processes that were to be started alike, and differ in some: `differing.py arguments version`."""
 
 import os
 import sys
@@ -13,13 +13,13 @@ from minigpt.commands import parser
 from minigpt.commands.company import company
 
 
-def run(what):
+def run(differ):
     part = int(os.environ["RANK"])
-    torch.manual_seed(part if what == "weights" else 0)
+    torch.manual_seed(part if "weights" in differ else 0)
     model = GPT(GPTConfig(vocab_size=53, context=64, n_layer=1, n_head=2, n_embd=16)).eval()
-    if what == "version":
+    if "version" in differ:
         minigpt.__version__ += f".{part}"
-    if what == "arguments":
+    if "arguments" in differ:
         sys.argv += ["--seed", str(part)]
     with company(SimpleNamespace(parallel="heads", device="cpu"), model):
         print("done")
@@ -29,7 +29,7 @@ def run(what):
 class Command:
     """As the command line runs it."""
 
-    run = staticmethod(lambda options: run(sys.argv[1]))
+    run = staticmethod(lambda options: run(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One of several processes that generate together: `dying.py 60 killed 0`, `dying.py 10 late 1`. First how long each
+"""One of several processes that generate together: `dying.py 60 killed 0`, `dying.py 6 late 1`. First how long each
 waits for another, then what happens in mid-generation, to the process of which number."""
 
 import os
@@ -16,7 +16,7 @@ from minigpt.parallel import by_heads, together
 
 def run(seconds, what, who):
     torch.manual_seed(0)
-    model = GPT(GPTConfig(vocab_size=53, context=512, n_layer=2, n_head=4, n_embd=32)).eval()
+    model = GPT(GPTConfig(vocab_size=53, context=512, n_layer=2, n_head=6, n_embd=48)).eval()
     with together(timeout=float(seconds)) as group:
 
         class Streamer:
@@ -27,7 +27,7 @@ def run(seconds, what, who):
                 if self.tokens == 5 and group.part == int(who):
                     if what == "killed":
                         os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
-                    time.sleep(2 * float(seconds))
+                    time.sleep(float(seconds) + 2)
 
             def end(self):
                 pass
