@@ -263,10 +263,16 @@ assert sum(cache.nbytes for cache in caches) == one.nbytes
 #
 # Now with real processes. `torchrun`, which comes with PyTorch, starts as many as it is told, and tells each its number; `torch.distributed` carries what goes between them. The function below runs in two **processes**, which share no memory; our
 # helper `torchrun` writes it to a file, starts it there, and brings back what each returned.
-#
+
+# %%
+sizes = model.config
+print(f"{sizes.n_layer} layers, {sizes.n_embd} wide, {sizes.n_head} heads of {sizes.head_size}")
+print(f"a head's row and a log-sum-exp: {sizes.head_size + 1} numbers")
+
+# %% [markdown]
 # **Claim.** The model that is cut generates the text of the whole one, under unchanged caches, and sends what the closed form says.
 #
-# **Predict.** For one token, by heads, every layer sums twice a row as wide as the model; by positions, once what each head read, and its log-sum-exp. Our model is 128 wide, with 2 heads of 64. Which of the two sends more?
+# **Predict.** For one token, by heads, every layer sums twice a row as wide as the model; by positions, once what each head read, and its log-sum-exp. Which of the two sends more?
 
 
 # %%
