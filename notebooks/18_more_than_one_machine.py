@@ -423,6 +423,7 @@ show(
 # %%
 link = forms.LINKS[2]
 sent = forms.by_positions(LLAMA, 2, itemsize=2)
+print("Llama 3.1 8B in 16 bits, by positions on two machines")
 print(f"{link.name}: {sent.collectives} collectives for a token, {sent.on_the_wire:,.0f} bytes")
 print(f"  waiting {1e6 * sent.collectives * link.latency:.0f} µs", end=", ")
 print(f"sending {1e6 * sent.on_the_wire / link.bytes_per_second:.0f} µs")
