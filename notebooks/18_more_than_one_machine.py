@@ -7,7 +7,7 @@
 # %% [markdown]
 # **中文提要**　一台机器放不下时，缓存有两种切法。按注意力头切（张量并行）：每台机器只算一部分头，只保留这些头的键和值，“两台机器上的一个缓存，就是两个普通缓存”，每层求和两次。按位置切（上下文并行）：
 # 每台机器保留一部分词元的键和值，各自做注意力，再用各部分的 log-sum-exp（指数和的对数）精确合并；各部分可以不等长，也可以为空。我们先在一个进程里手工合并两部分，再用 `torchrun` 启动两个真正的进程，
-# 验证生成的文本与单进程完全相同，发送的字节数等于闭式表达式。缓存也可以在一处做预填充，再送到另一处继续解码。最后看代价：在一台双核机器上，两个进程只会更慢；在真实的链路上，
+# 验证生成的文本与单进程完全相同，发送的字节数等于闭式表达式。缓存也可以在一处做预填充，再送到另一处继续解码。最后看代价：两个进程若在同一台机器上，只会更慢；在真实的链路上，
 # 多长的上下文才划算，由闭式表达式给出。一个进程中途退出时，其余进程会报错结束，不会一直等下去。
 
 # %% [markdown]
@@ -34,6 +34,7 @@ import sys
 sys.path.insert(0, "..")  # minigpt is in the folder above
 
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 
@@ -48,7 +49,7 @@ from minigpt.measure.forms import parallel as forms
 from minigpt.measure.forms.roofline import kv_nbytes
 from minigpt.parallel.handover import load_cache, save_cache
 from minigpt.parallel.joining import attend_to_part, joined
-from minigpt.show.notebook import code, refused, show
+from minigpt.show.notebook import WIDTH, code, refused, show
 from minigpt.show.plots.sent_and_saved import LLAMA, MEMORY, sent_and_saved, traffic
 from minigpt.show.plots.who_keeps_what import keepers, who_keeps_what
 from minigpt.show.torchrun import torchrun
@@ -508,7 +509,7 @@ def ends_early(processes):
 
 
 left, ended = torchrun(ends_early, 2)
-print("process 0:", left.partition(" (")[0])
+print(textwrap.fill("process 0: " + left.partition(" (")[0], WIDTH))
 print("process 1:", ended)
 assert left.startswith("LostProcessError: another process has ended")
 assert ended is None
