@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,25 +43,25 @@ def together(device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[Processe
     """
     if "WORLD_SIZE" not in os.environ:
         raise ValueError(f"this process is alone, and was to work with others: {START}")
-    lost = f"another process has ended, or has not answered for {timeout:g} seconds"
+    late = f"not all {os.environ['WORLD_SIZE']} processes have come within {timeout:g} seconds"
+    lost = f"another process has ended, or has not answered for {timeout:g} seconds: what this one did is not finished"
     try:
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=timedelta(seconds=timeout))
     except RuntimeError as error:
-        raise LostProcessError(
-            f"not all {os.environ['WORLD_SIZE']} processes have come: {first_sentence(error)}"
-        ) from error
+        raise LostProcessError(f"{late} ({first_sentence(error)})") from error
     try:
         yield Processes(dist.get_world_size(), dist.get_rank())
     except RuntimeError as error:
         if isinstance(error, dist.DistError) or "gloo" in str(error):
-            raise LostProcessError(f"{lost}: what it was doing is not done ({first_sentence(error)})") from error
+            raise LostProcessError(f"{lost} ({first_sentence(error)})") from error
         raise
     finally:
         dist.destroy_process_group()
 
 
 def first_sentence(error: Exception) -> str:
-    return str(error).partition("\n")[0].partition(". ")[0]
+    """Of what torch says, without the place in its own source that stands before it."""
+    return re.sub(r"^\[\S*\] ", "", str(error)).partition("\n")[0].partition(". ")[0]
 
 
 def agree(processes: Processes, **facts: object) -> None:

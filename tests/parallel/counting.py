@@ -14,7 +14,7 @@ from minigpt.parallel import by_heads, by_positions, together
 from minigpt.parallel.handover import load_cache, receive_cache, save_cache, send_cache
 
 SIZES = {"vocab_size": 53, "context": 64, "n_layer": 2, "n_head": 4, "n_kv_head": 2, "n_embd": 32, "n_inner": 48}
-ROWS, PROMPT, NEW = 3, 9, 12
+ROWS, PROMPT, NEW = 3, 9, 8
 
 
 def models():

@@ -1,5 +1,5 @@
-"""One of several processes that generate together; the one that is named ends itself in mid-generation, or is late:
-`dying.py killed 1`, `dying.py late 1`."""
+"""One of several processes that generate together: `dying.py 60 killed 0`, `dying.py 6 late 1`. First how long each
+waits for another, then what happens in mid-generation, to the process of which number."""
 
 import os
 import signal
@@ -10,16 +10,14 @@ import torch
 
 from minigpt import GPT, GPTConfig
 from minigpt.__main__ import main
+from minigpt.commands import parser
 from minigpt.parallel import by_heads, together
 
-TIMEOUT = 5.0
 
-
-def run(what, who):
+def run(seconds, what, who):
     torch.manual_seed(0)
-    model = GPT(GPTConfig(vocab_size=53, context=512, n_layer=2, n_head=4, n_embd=32)).eval()
-    with together(timeout=TIMEOUT) as group:
-        part = by_heads(model, group)
+    model = GPT(GPTConfig(vocab_size=53, context=512, n_layer=2, n_head=6, n_embd=48)).eval()
+    with together(timeout=float(seconds)) as group:
 
         class Streamer:
             tokens = 0
@@ -28,13 +26,15 @@ def run(what, who):
                 self.tokens += 1
                 if self.tokens == 5 and group.part == int(who):
                     if what == "killed":
-                        os.kill(os.getpid(), signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
-                    time.sleep(3 * TIMEOUT)
+                        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+                    time.sleep(float(seconds) + 2)
 
             def end(self):
-                print("done")
+                pass
 
-        part.generate(torch.zeros(1, 4, dtype=torch.int64), max_new_tokens=400, streamer=Streamer())
+        prompt = torch.zeros(1, 4, dtype=torch.int64)
+        by_heads(model, group).generate(prompt, max_new_tokens=400, streamer=Streamer())
+        print("done")
     return 0
 
 
@@ -45,7 +45,5 @@ class Command:
 
 
 if __name__ == "__main__":
-    from minigpt.commands import parser
-
     parser.parse = lambda arguments: Command
     sys.exit(main())

@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 import torch.distributed as dist
-from counting import NEW, PROMPT, ROWS, SIZES
+from counting import PROMPT, ROWS, SIZES
 from start_processes import ended, together
 
 from minigpt import GPTConfig, LlamaConfig
@@ -33,7 +32,7 @@ def test_conformance(way, count):
     said = lines(together(count, HERE / "conformance.py", way))
     assert len(set(said)) == 1, said
     held, noticed, bugs = map(int, said[0].split())
-    assert held >= 40
+    assert held >= 20
     assert noticed == bugs == (0 if count == 1 else {"heads": 2, "positions": 3}[way])
 
 
@@ -98,8 +97,3 @@ def test_a_cut_into_unequal_parts_is_refused():
 
     with pytest.raises(ValueError, match="n_kv_head 2 can't be cut into 4 equal parts"):
         by_heads(GPT(CONFIGS["GPT"]), Processes(4, 0))
-
-
-def test_new_tokens_are_worth_comparing():
-    assert NEW > 8
-    assert torch.distributed.is_gloo_available()

@@ -23,9 +23,11 @@ from minigpt.show.plots.redundancy import redundancy, runs
 from minigpt.show.plots.ring import ring, turns
 from minigpt.show.plots.sameness import repeats, sameness
 from minigpt.show.plots.scales import groups_by_name, scales
+from minigpt.show.plots.sent_and_saved import sent_and_saved, traffic
 from minigpt.show.plots.style import THEMES, Picture
 from minigpt.show.plots.time_a_token import recorded_times, time_a_token
 from minigpt.show.plots.time_by_context import recorded_growth, time_by_context
+from minigpt.show.plots.who_keeps_what import keepers, who_keeps_what
 
 HOW = (
     "Drawn by `python -m minigpt figures`, each from a run, or from closed forms that equal what runs count; time and "
@@ -54,6 +56,8 @@ FIGURES = {
     "quality-real": (recorded_real, prose_against_bytes),
     "recall-real": (recorded_real, recall_of_lines),
     "ladder": (moves, ladder),
+    "who-keeps-what": (keepers, who_keeps_what),
+    "sent-and-saved": (traffic, sent_and_saved),
 }
 
 
