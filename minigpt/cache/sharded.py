@@ -14,10 +14,8 @@ from minigpt.places import Device, Dtype
 class ShardedCache(Cache):
     """The tokens of one part, in `kept`, an unchanged cache that is fed no others: its positions have gaps.
 
-    Tokens are dealt out in blocks: token i, in the order of arrival, is of part i // block % parts. Each part knows the
-    whole text (ids and positions, 16 bytes a token), and gives attention its own keys and values alone: what the parts
-    read must be joined, as in `parallel.by_positions`.
-
+    Token i, in the order of arrival, is of part i // block % parts. Each part knows the whole text (ids and positions),
+    and gives attention its own keys and values alone: what is read must be joined, as `parallel.by_positions` does.
     kind: of cache, one that keeps all that it is fed, exactly. max_cache_len: the most tokens of all parts together
     (None: as `kind` has it). (Blocks over machines: Liu et al., arXiv 2310.01889, section 3.)
     """
@@ -40,10 +38,8 @@ class ShardedCache(Cache):
         if kind.lossy or kind.needs_window:
             raise ValueError(f"a {kind.__name__} does not keep all that it is fed: take DynamicCache, or StaticCache")
         self.kind: Any = kind
-        self.parts, self.block = whole_number("parts", parts, 1), whole_number("block", block, 1)
-        self.part, self.options = whole_number("part", part, 0), {}
-        if part >= parts:
-            raise ValueError(f"part must be one of 0 to {parts - 1}, got {part}")
+        self.part, self.parts = whole_number("part", part, 0), whole_number("parts", parts, part + 1)
+        self.block, self.options = whole_number("block", block, 1), {}
         if "max_cache_len" in [option.name for option in options_of(kind)]:
             self.capacity = config.context if max_cache_len is None else whole_number("max_cache_len", max_cache_len, 1)
             self.options = {"max_cache_len": max(1, self.share(self.capacity))}
@@ -82,7 +78,6 @@ class ShardedCache(Cache):
     @alone
     @lasting
     def reset(self):
-        """As `kept` does it: of a static one the addresses stay."""
         self.cut(0, "reset()")
 
     def wipe(self, left):
@@ -93,8 +88,7 @@ class ShardedCache(Cache):
 
     def empty(self, rows):
         kept = self.kind(self.config, rows, dtype=self.dtype, device=self.device, **self.options)
-        written = {"layers_written": self.config.n_layer, "unfinished": ""}
-        return {"text": Text.empty(rows, self.device), "kept": kept, **written}
+        return {"text": Text.empty(rows, self.device), "kept": kept, "layers_written": len(kept.kv), "unfinished": ""}
 
     def tensors(self, layer):
         return self.kept.tensors(layer)
