@@ -186,12 +186,12 @@ def test_it_proves_a_class_of_a_module_in_the_working_folder(tmp_path, monkeypat
         " ".join(told.split())
     )
     assert main(["prove", "mine:Right", "--only", "chunks", "crop"]) == 0
-    assert "Nothing is wrong." in capsys.readouterr().out
+    assert "Nothing is wrong, in texts of up to 591 tokens." in capsys.readouterr().out
 
 
 def test_a_class_of_the_package_may_be_named(capsys):
     assert main(["prove", "minigpt.cache:DynamicCache", "--only", "crop"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "Nothing is wrong."
+    assert capsys.readouterr().out.splitlines()[-1] == "Nothing is wrong, in texts of up to 591 tokens."
 
 
 def test_its_tables_are_80_columns_wide_at_most(monkeypatch, capsys):
@@ -283,3 +283,9 @@ def test_a_cache_that_crashes_where_there_is_a_window_is_not_taken_for_one_that_
 
     with pytest.raises(ValueError, match="ours: IndexError: oops"):
         minigpt.prove(make, ["prefill"])
+
+
+def test_a_situation_may_be_named_alone_and_must_be_one():
+    assert [*prove(DynamicCache, "crop").verdicts] == ["crop"]
+    with pytest.raises(ValueError, match="no situation is named crap; there are prefill"):
+        prove(DynamicCache, ["crap"])

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from minigpt.cache import Cache, CacheError, KVCache, make_cache
+from minigpt.cache import CACHES, Cache, CacheError, KVCache, make_cache
 from minigpt.config import Config
 from minigpt.interop.announce import announcing
 from minigpt.interop.ours_there import CacheOfOurs, as_ours
@@ -25,6 +25,11 @@ def to_transformers(cache: KVCache, model: PreTrainedModel) -> CacheOfOurs:
 def cache_for(model: PreTrainedModel, name: str, **options: Any) -> CacheOfOurs:
     """The cache of that name (see `make_cache`, also for its options), empty, for a model of transformers."""
     config = config_of(model)
+    if name in CACHES and CACHES[name].needs_window and config.window is None:
+        raise ValueError(
+            f"this model sees all tokens before, and a {name} cache would forget some: it serves a model of transformers "
+            "whose own config has a window (`sliding_window`, as Mistral's)"
+        )
     return served(make_cache(name, config, **{"dtype": model.dtype, "device": model.device, **options}), model, config)
 
 

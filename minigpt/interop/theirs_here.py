@@ -12,6 +12,7 @@ from minigpt.attention import NEVER
 from minigpt.cache import CacheError, KVCache, checks
 from minigpt.cache.state import State, alone, lasting
 from minigpt.cache.text import Text
+from minigpt.language_model import LanguageModel
 
 EXACT = DynamicLayer, DynamicSlidingWindowLayer, StaticLayer, StaticSlidingWindowLayer
 
@@ -24,6 +25,11 @@ def from_transformers(cache: transformers.Cache, model) -> "CacheOfTheirs":
     """
     if not isinstance(cache, transformers.Cache) or isinstance(cache, transformers.EncoderDecoderCache):
         raise ValueError(f"from_transformers wants a cache of transformers for a decoder, got {cache!r}")
+    if not isinstance(model, LanguageModel):
+        raise ValueError(
+            f"from_transformers wants a model of this package, as minigpt.load gives it, got a {type(model).__name__}; "
+            "a cache of this package enters a model of transformers by cache_for"
+        )
     if cache.layers and cache.get_seq_length():
         raise ValueError(f"the cache holds {cache.get_seq_length()} tokens, and nothing says which: give an empty one")
     return CacheOfTheirs(cache, model)

@@ -20,7 +20,9 @@ def house_of(make: Callable) -> Ours | Theirs:
             continue
         if all(hasattr(cache, verb) for verb in verbs):
             return house
-        refused.append(f"a {type(cache).__name__} lacks some of {', '.join(verbs)}")
+        refused.append(
+            f"{kind.__name__.lower()}: what it gives, {type(cache).__name__}, lacks some of {', '.join(verbs)}"
+        )
     wanted = "a function or class of (config, batch_size, dtype, device) that gives a cache"
     where = "in minigpt's interface or in transformers'"
     raise ValueError(f"prove wants {wanted}, {where}; {make!r} gives none ({'; '.join(refused)})")

@@ -39,6 +39,9 @@ def prove(make: Callable, situations: Iterable[str] = SITUATIONS) -> Proof:
 
 def prove_house(name: str, house, situations: Iterable[str] = SITUATIONS, on_step: Callable = lambda: None) -> Proof:
     """house: an Ours or a Theirs. on_step: called after each situation."""
+    situations = [situations] if isinstance(situations, str) else list(situations)
+    if unknown := [each for each in situations if each not in SITUATIONS]:
+        raise ValueError(f"no situation is named {', '.join(unknown)}; there are {', '.join(SITUATIONS)}")
     verdicts = {}
     for situation in situations:
         verdicts[situation] = verdict(house, situation)

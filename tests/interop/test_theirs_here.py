@@ -159,6 +159,7 @@ def test_what_can_t_serve_is_refused_with_the_reason():
         ),
         (transformers.EncoderDecoderCache(filled, filled), random_gpt(), "for a decoder"),
         ("dynamic", random_gpt(), "wants a cache of transformers"),
+        (transformers.DynamicCache(), torch.nn.Linear(1, 1), "wants a model of this package"),
     ]:
         with as_for_a_user(), pytest.raises(ValueError, match=why):
             from_transformers(cache, gpt)

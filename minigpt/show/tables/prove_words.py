@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from minigpt.proof.prove import Proof
+from minigpt.proof.stories import longest_text
 from minigpt.proof.verdict import BREAKS, REFUSES, ROUNDS, WRONG, Verdict
 
 MEANING = (
@@ -68,4 +69,4 @@ def verdict_of_all(proofs: list[Proof]) -> str:
     useless = [proof.cache for proof in proofs if proof.serves_nothing]
     said = [f"Wrong somewhere: {'; '.join(wrong)}."] if wrong else []
     said += [f"Takes in no text at all: {'; '.join(useless)}."] if useless else []
-    return " ".join(said) or "Nothing is wrong."
+    return " ".join(said) or f"Nothing is wrong, in texts of up to {longest_text()} tokens."
