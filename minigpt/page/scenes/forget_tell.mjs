@@ -20,7 +20,7 @@ export function verdict({ t, language }, answers, { window, distance }) {
   // Two caches of as many bits that agree are told once.
   function eachBits(answers) {
     const told = answers.filter(({ bits }, at) => answers.findIndex((other) => other.bits === bits) === at);
-    return new Intl.ListFormat(language, { type: "disjunction" }).format(told.map(({ name }) => t(name)));
+    return told.map(({ name }) => t(name)).join(t("or"));
   }
 }
 

@@ -61,7 +61,7 @@ function fitOf(t, machines, bytes) {
 }
 
 /** Of the models made for so long a context: how many fit each machine, and the largest of them. `all`: smallest first. */
-export function fittingOf({ t, language }, all, context) {
+export function fittingOf({ t }, all, context) {
   const made = all.filter(({ model }) => model.context >= context);
   if (!made.length) return t("none_made", { n: context });
   const each = MACHINES.map(([name], at) => {
@@ -69,8 +69,7 @@ export function fittingOf({ t, language }, all, context) {
     const found = { machine: t(name), n: fitting.length, largest: fitting.at(-1)?.model.label };
     return t(fitting.length ? "fitting" : "none_fitting", found);
   });
-  const fitting = new Intl.ListFormat(language).format(each);
-  return t("of_made", { n: made.length, context, fitting });
+  return t("of_made", { n: made.length, context, fitting: each.join(t("then")) });
 }
 
 /** What its layers keep: how heads share it, and which layers have a window. */
