@@ -28,6 +28,8 @@ PUBLISHED = {
     "gpt-oss-120b": ("gpt-oss 120B", 117e9),
     "deepseek-v3": ("DeepSeek-V3", 671e9),
 }
+# Published in fewer bits a weight than 16, of most weights.
+PUBLISHED_BITS = {"gpt-oss-120b": 4, "deepseek-v3": 8}
 STORY = "Our revels now are ended"  # where the story begins in the held-out play
 LEAD = 2  # lines of the play come before the facts: else the first fact would lie on the sinks, and a window keep it
 LONG = 480  # tokens of the story
@@ -47,6 +49,7 @@ def real_model(name: str) -> dict:
         "name": name,
         "label": label,
         "parameters": round(parameters),
+        "published_bits": PUBLISHED_BITS.get(name),
         "kind": kind(model, heads),
         "heads": heads,
         "kept": [*model.kept.values()],

@@ -12,10 +12,10 @@ const { model, tokenizer } = load(data);
 const told = ({ scene, caches, ...asked }) => {
   const prompt = promptOf(scene, asked);
   const answers = answering(asked.window).filter(({ name }) => caches.includes(name)).map(({ name, cache, options }) => {
-    const { id, nbytes, layers } = recall(model, tokenizer, { ...prompt, cache, options });
+    const { id, nbytes, used, layers } = recall(model, tokenizer, { ...prompt, cache, options });
     const [{ layer, head, share }] = looks(layers, prompt.fact);
     const { kept, looked } = byToken(layers[layer], head, prompt.ids.length, options);
-    return { name, cache, options, id, nbytes, layer, head, share, kept: [...kept], looked: [...looked] };
+    return { name, cache, options, id, nbytes, used, layer, head, share, kept: [...kept], looked: [...looked] };
   });
   return { ...prompt, answers };
 };

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 import minigpt
+from minigpt.measure.forms.memory import nbytes
+from minigpt.measure.forms.real_models import load
 from minigpt.page import node, scene_data
 from minigpt.recall.exam import CHUNK, answer
 
@@ -72,6 +74,17 @@ def test_every_cache_answers_as_it_does_in_python(scene, model):
         assert all(right[name]), name
     for name in ("sliding_window", "int1"):
         assert {*right[name]} == {True, False}, name
+
+
+def test_bytes_in_use_leave_out_spare_room(scene):
+    """In float32; the closed form counts 16 bits. Of 56 tokens nothing has left the window."""
+    for distance, seen in ((20, None), (180, 64 + 4)):
+        (prompt,) = asked(scene, [{"distance": distance}], ["dynamic", "sliding_window", "int2"])
+        exact, ring, rounded = prompt["answers"]
+        tokens = len(prompt["ids"])
+        assert exact["used"] == 2 * nbytes(load("recall"), tokens) < exact["nbytes"]
+        assert ring["used"] == 2 * nbytes(load("recall"), seen or tokens) < ring["nbytes"]
+        assert rounded["used"] == rounded["nbytes"], "it has no spare room"
 
 
 def test_the_attention_on_the_fact_is_torchs(scene, model):

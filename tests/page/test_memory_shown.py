@@ -1,8 +1,10 @@
 """What the page's scene `memory` shows, in a browser: the closed forms' numbers, in pictures, sentence and table."""
 
+import re
+
 import pytest
 
-from minigpt.measure.forms.memory import Plan
+from minigpt.measure.forms.memory import Plan, longest
 from minigpt.measure.forms.real_models import NAMES, load
 from minigpt.page import scene_data
 
@@ -11,7 +13,10 @@ PARAMETERS = {model["name"]: model["parameters"] for model in scene_data.memory(
 # Of each machine: its weights, its cache, and the memory that it has.
 WIDTHS = """() => [...document.querySelectorAll(".tank")].map((tank) =>
   ["weights", "cache", "memory"].map((part) => tank.querySelector(`.${part}`).getBoundingClientRect().width))"""
-LABELS = {model["label"]: model["name"] for model in scene_data.memory()}
+LABELS = {model["label"]: model["name"] for model in scene_data.memory()} | {"recall (here)": "recall"}
+ROWS = "[...document.querySelectorAll('tbody tr')].map(row => [...row.cells].map(cell => cell.textContent))"
+LISTED = """[...document.querySelectorAll(".models button")].map(
+  (row) => [".name", ".kind"].map((part) => row.querySelector(part).textContent))"""
 
 
 def held(name: str, context: int, batch: int, bits: int) -> int:
@@ -42,14 +47,58 @@ def test_it_finds_that_a_cache_can_be_larger_than_its_model(visit):
 def test_the_table_has_the_bytes_of_every_model(visit, context, batch, bits):
     tab = visit(f"scene=memory&lang=en&context={context}&batch={batch}&bits={bits}&weights=8")
     tab.wait_for_selector("table", state="attached")
-    rows = tab.evaluate(
-        "[...document.querySelectorAll('tbody tr')].map(row => [...row.cells].map(cell => cell.textContent))"
-    )
+    rows = tab.evaluate(ROWS)
     assert {LABELS[row[0]] for row in rows} == {*NAMES}
     for label, _, _, cache, weights, *_ in rows:
         name = LABELS[label]
         assert int(cache.replace(",", "")) == held(name, context, batch, bits)
         assert int(weights.replace(",", "")) == PARAMETERS[name]
+
+
+def test_no_context_is_longer_than_the_model_was_made_for(visit):
+    tab = visit("scene=memory&lang=en&model=llama-3.1-8b")
+    tab.wait_for_selector("table", state="attached")
+    for label, *_, made_for, phone, laptop, gpu in tab.evaluate(ROWS):
+        made = load(LABELS[label]).context
+        assert int(made_for.replace(",", "")) == made
+        assert all(int(longest.replace(",", "")) <= made for longest in (phone, laptop, gpu)), label
+    assert tab.locator(".machine").nth(2).text_content().endswith("up to 131,072 tokens (model’s limit)")
+    tab.evaluate("location.hash = 'scene=memory&lang=en&model=llama-3.1-8b&weights=8'")
+    fits = longest(Plan("static", 16, load("llama-3.1-8b"), 1, {}).peak, 16 * GB - PARAMETERS["llama-3.1-8b"])
+    assert fits < 131072
+    tab.wait_for_function(
+        "text => document.querySelectorAll('.machine')[1].textContent.endsWith(text)",
+        arg=f"up to {fits:,} tokens (memory)",
+    )
+
+
+def test_that_a_rounded_cache_has_no_windows_stands_beside_its_numbers(visit):
+    tab = visit("scene=memory&lang=en&model=gemma-3-4b")
+    says(tab, "Gemma 3 4B, 131,072 tokens")
+    windowed = {label: kind for label, kind in tab.evaluate(LISTED) if any(load(LABELS[label]).windows)}
+    assert set(windowed.values()) == {"GQA, window"}
+    assert "window or not" not in tab.text_content(".finding")
+    tab.keyboard.press("c")
+    says(tab, "keeps all tokens of all 34 layers, window or not: its own limit, not that of rounding.")
+    assert {kind for label, kind in tab.evaluate(LISTED) if label in windowed} == {"GQA, all kept"}
+    assert {row[0]: row[1] for row in tab.evaluate(ROWS)} == dict(tab.evaluate(LISTED))
+
+
+@pytest.mark.parametrize(("context", "made"), [(131072, 5), (2**20, 0)])
+def test_it_tells_which_of_the_models_made_for_it_fit(visit, context, made):
+    tab = visit(f"scene=memory&lang=en&context={context}&weights=8")
+    longer = [name for name in NAMES if load(name).context >= context]
+    assert len(longer) == made
+    told = tab.text_content(".fitting").replace("\u00a0", " ")
+    if not made:
+        assert told == "No model here is made for 1,048,576 tokens."
+        return
+    fits = [
+        sum(PARAMETERS[name] + held(name, context, 1, 16) <= memory * GB for name in longer) for memory in (8, 16, 80)
+    ]
+    counts = re.findall(r"(?:phone|laptop|GPU) (\d+)", told)
+    assert [int(count) for count in counts] == fits
+    assert 0 < fits[-1] < made
 
 
 def test_weights_and_cache_fill_a_machine_by_their_bytes(visit):
@@ -89,3 +138,12 @@ def test_a_link_and_a_change_of_language_keep_what_is_shown(visit):
     says(tab, "Mistral 7B v0.1，131,072 个词元")
     tab.evaluate("location.hash = 'scene=memory&lang=zh&model=gpt2&context=1024'")
     says(tab, "GPT-2，1,024 个词元")
+
+
+def test_keys_stay_in_one_line_and_the_printed_table_on_its_page(visit):
+    tab = visit("scene=memory&lang=en&context=1048576")
+    says(tab, "1,048,576 tokens")
+    assert tab.evaluate("document.querySelector('.slider kbd').getClientRects().length") == 1
+    tab.emulate_media(media="print")
+    tab.set_viewport_size({"width": 718, "height": 1000})  # A4 within its margins
+    assert tab.evaluate("document.querySelector('table').getBoundingClientRect().right") <= 718

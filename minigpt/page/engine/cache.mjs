@@ -37,6 +37,16 @@ export class Cache {
     return this.buffers.reduce((sum, buffer) => sum + buffer.byteLength, 0);
   }
 
+  /** Of these, without spare room: what the next token can see. */
+  get used() {
+    return this.nbytes;
+  }
+
+  /** Of so many tokens, exact, in all layers. */
+  bytesOf(tokens) {
+    return this.buffers.length * tokens * this.config.n_embd * Float32Array.BYTES_PER_ELEMENT;
+  }
+
   get buffers() {
     return this.layers.flat();
   }
@@ -91,6 +101,10 @@ export class DynamicCache extends Cache {
     keys.set(k, old * n_embd);
     values.set(v, old * n_embd);
     return [keys.subarray(0, this.length * n_embd), values.subarray(0, this.length * n_embd), this.positions];
+  }
+
+  get used() {
+    return this.bytesOf(this.length);
   }
 
   roomy(buffer) {

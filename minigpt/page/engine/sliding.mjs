@@ -46,6 +46,11 @@ export class SlidingWindowCache extends Cache {
     return position < sinks ? position : sinks + (position % this.ring);
   }
 
+  /** The ring also has slots for the chunk that comes. */
+  get used() {
+    return this.bytesOf(Math.min(this.length, this.config.sinks + this.config.window));
+  }
+
   get buffers() {
     return this.layers.flatMap(([keys, values]) => [keys, values]);
   }

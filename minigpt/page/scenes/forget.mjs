@@ -44,7 +44,7 @@ function mountForget(root, page) {
     el(
       "div",
       { class: "forget" },
-      el("div", { class: "told" }, rows.node, buttons, distance.node, width.node, el("details", null, length, text)),
+      el("div", { class: "told" }, rows.node, buttons, distance.node, width.node, el("p", { class: "quiet" }, t("rule")), el("details", null, length, text)),
       answers,
     ),
   );

@@ -13,9 +13,11 @@ export function shownOf({ result, options }, exact, prompt) {
   const { kept, looked } = byToken(result.layers[layer], head, prompt.ids.length, options);
   const count = (state) => kept.filter((each) => each === state).length;
   const unseen = kept.subarray(...prompt.fact).every((state) => state === 0);
-  const counts = { gone: count(0), exact: count(1), rounded: count(2) };
+  const counts = { gone: count(0), exact: count(1), rounded: count(2), roundedValues: roundedOf(result.layers[layer].valueState) };
   return { layer, head, share, kept, looked, unseen, right: result.id === prompt.answer, ...counts };
 }
+
+const roundedOf = (states) => states.filter((state) => state === 2).length;
 
 export function strip({ kept, looked }, fact, colour, label) {
   const tokens = kept.length;

@@ -33,12 +33,22 @@ export function changed(facts, at, kind, value) {
   return facts.map((fact, i) => (i === at ? { ...fact, [kind]: value } : fact[kind] === value ? { ...fact, [kind]: old } : fact));
 }
 
+/** The line that has it already, if that is another one: counted from 1, else 0. */
+function taken(facts, at, kind, value) {
+  const line = facts.findIndex((fact) => fact[kind] === value);
+  return line === at ? 0 : line + 1;
+}
+
 /** Returns {node, show(facts, asked)}: a line for each, as the model reads it. */
-export function factRows({ t, data }, onfacts, onask) {
+export function factRows({ t, data, say }, onfacts, onask) {
   let shown = [];
   const rows = Array.from({ length: 4 }, (_, at) => {
     const select = (kind, all) => {
-      const onchange = ({ target }) => onfacts(changed(shown, at, kind, target.value));
+      const onchange = ({ target: { value } }) => {
+        const [n, old] = [taken(shown, at, kind, value), shown[at][kind]];
+        onfacts(changed(shown, at, kind, value));
+        if (n) say(t("swapped", { name: value, n, old }));
+      };
       const options = Object.keys(all).map((name) => el("option", { value: name }, name));
       return el("select", { name: `${kind}${at + 1}`, "aria-label": t(kind, { n: at + 1 }), onchange }, options);
     };
@@ -50,8 +60,13 @@ export function factRows({ t, data }, onfacts, onask) {
   const show = (facts, asked) => {
     shown = facts;
     rows.forEach(({ person, thing, ask, node: line }, at) => {
-      person.value = facts[at].person;
-      thing.value = facts[at].thing;
+      for (const [kind, select] of [["person", person], ["thing", thing]]) {
+        for (const option of select.options) {
+          const [name, n] = [option.value, taken(facts, at, kind, option.value)];
+          option.textContent = n ? t("swap", { name, n }) : name;
+        }
+        select.value = facts[at][kind];
+      }
       ask.setAttribute("aria-pressed", at === asked);
       ask.setAttribute("aria-label", `${t("ask")}: ${facts[at].person}`);
       line.classList.toggle("asked", at === asked);

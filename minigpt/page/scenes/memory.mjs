@@ -2,7 +2,7 @@
 import { el } from "../shell/dom.mjs";
 import { bytesOfToken } from "./memory_bytes.mjs";
 import { modelList, sumOfParts, tank } from "./memory_draw.mjs";
-import { MACHINES, factsOf, findingOf, inBytes, keepingOf } from "./memory_facts.mjs";
+import { MACHINES, factsOf, findingOf, fittingOf, inBytes, keepingOf, kindOf } from "./memory_facts.mjs";
 import { memoryWords } from "./memory_words.mjs";
 import { slider } from "./slider.mjs";
 import { debounced, following, moved, stateOf } from "./state.mjs";
@@ -19,7 +19,8 @@ const SETTINGS = {
 
 function mountMemory(root, page) {
   const { t } = page;
-  const models = page.data.memory.toSorted((a, b) => a.parameters - b.parameters);
+  const ours = (model) => (model.name === "recall" ? { ...model, label: t("ours", model) } : model);
+  const models = page.data.memory.map(ours).toSorted((a, b) => a.parameters - b.parameters);
   const names = models.map(({ name }) => name);
   const fields = { model: { values: names, start: "llama-3.1-8b" }, ...SETTINGS };
   let state = stateOf(page.params, fields);
@@ -41,21 +42,22 @@ function mountMemory(root, page) {
   const tell = debounced((all, facts) => {
     root.setAttribute("aria-busy", false);
     page.finding(findingOf(page, facts, state));
-    page.table(t("caption", state), headOf(page), all.map((each) => rowOf(page, each)));
+    page.table(t("caption", state), headOf(page), all.map((each) => rowOf(page, each, state.bits)));
   }, 150);
 
   function draw() {
     const all = models.map((model) => factsOf(model, state));
     const facts = all[names.indexOf(state.model)];
     for (const [name, { show }] of sliders) show(state[name]);
-    list.show(all, state.model);
+    list.show(all, state);
     sum.replaceChildren(...sumOfParts(page, facts));
     keeping.replaceChildren(keepingOf(page, facts.model, state).join(t("then")));
-    tanks.replaceChildren(...facts.machines.map((machine) => tank(page, facts, machine)), el("p", { class: "quiet" }, t("note")));
+    tanks.replaceChildren(...facts.machines.map((machine) => tank(page, facts, machine)), el("p", { class: "quiet fitting" }, fittingOf(page, all, state.context)));
     root.setAttribute("aria-busy", true); // the sentence is still that of the setting before
     tell(all, facts);
   }
 
+  page.aside(el("span", null, t("note")));
   draw();
   const keys = {
     ArrowLeft: () => step("context", -1),
@@ -81,12 +83,11 @@ function mountMemory(root, page) {
 }
 
 const headOf = ({ t, language }) => [
-  ...["model", "kind", "token", "cache", "weights"].map((name) => t(`head_${name}`)),
+  ...["model", "kind", "token", "cache", "weights", "made_for"].map((name) => t(`head_${name}`)),
   ...MACHINES.map(([, memory]) => t("head_longest", { memory: inBytes(language, memory) })),
 ];
 
-function rowOf({ t, language }, { model, cache, weights, machines }) {
-  const number = new Intl.NumberFormat(language);
-  const longest = machines.map((each) => (each.longest === null ? t("any") : number.format(Math.max(0, each.longest))));
-  return [model.label, model.kind, ...[bytesOfToken(model), cache, weights].map(number.format), ...longest];
+function rowOf(page, { model, cache, weights, machines }, bits) {
+  const numbers = [bytesOfToken(model), cache, weights, model.context, ...machines.map(({ longest }) => Math.max(0, longest))];
+  return [model.label, kindOf(page, model, bits), ...numbers.map(new Intl.NumberFormat(page.language).format)];
 }

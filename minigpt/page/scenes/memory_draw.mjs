@@ -1,30 +1,29 @@
 // The pictures: each model's cache as a bar of a list, and each machine as a tank that weights and cache fill.
 import { el } from "../shell/dom.mjs";
-import { windowOf } from "./memory_bytes.mjs";
-import { inBytes, longestIn } from "./memory_facts.mjs";
+import { inBytes, kindOf, longestIn } from "./memory_facts.mjs";
 
-/** Returns {node, show(all, chosen)}: one button for each model. onmodel(name): it was pressed. */
+/** Returns {node, show(all, state)}: one button for each model. onmodel(name): it was pressed. */
 export function modelList(page, models, onmodel) {
   const rows = models.map((model) => {
-    const [bar, bytes] = [el("i", { class: "fill" }), el("span", { class: "bytes" })];
-    const kind = windowOf(model) ? page.t("windowed", model) : model.kind;
+    const [bar, kind, bytes] = [el("i", { class: "fill" }), el("span", { class: "kind" }), el("span", { class: "bytes" })];
     const button = el(
       "button",
       { type: "button", onclick: () => onmodel(model.name) },
       el("span", { class: "name" }, model.label),
-      el("span", { class: "kind" }, kind),
+      kind,
       el("span", { class: "bar" }, bar),
       bytes,
     );
-    return { button, bar, bytes };
+    return { button, bar, kind, bytes };
   });
   const node = el("ul", { class: "models", "aria-label": page.t("models") }, rows.map(({ button }) => el("li", null, button)));
-  const show = (all, chosen) => {
+  const show = (all, { model: chosen, bits }) => {
     const most = Math.max(...all.map(({ cache }) => cache));
     all.forEach(({ model, kept, cache }, at) => {
-      const { button, bar, bytes } = rows[at];
+      const { button, bar, kind, bytes } = rows[at];
       button.setAttribute("aria-pressed", model.name === chosen);
       bar.style = `width: ${(100 * cache) / most}%; background: var(--${kept})`;
+      kind.replaceChildren(kindOf(page, model, bits));
       bytes.replaceChildren(inBytes(page.language, cache));
     });
   };
@@ -32,7 +31,8 @@ export function modelList(page, models, onmodel) {
 }
 
 /** A machine's memory, and what lies in it. What is too much lies beyond its end, hatched. */
-export function tank({ t, language }, { kept, cache, weights, total }, { name, memory, fits, longest }) {
+export function tank({ t, language }, { kept, cache, weights, total }, machine) {
+  const { name, memory, fits } = machine;
   const whole = Math.max(total, memory);
   const percent = (bytes) => `${(100 * bytes) / whole}%`;
   const verdict = fits ? t("fits") : t("too_much", { bytes: inBytes(language, total - memory) });
@@ -53,7 +53,7 @@ export function tank({ t, language }, { kept, cache, weights, total }, { name, m
       null,
       el("b", null, t("machine", { name: t(name), memory: inBytes(language, memory) })),
       el("b", { class: "verdict" }, `${fits ? "✓" : "✗"} ${verdict}`),
-      el("span", { class: "quiet" }, longestIn(t, longest)),
+      el("span", { class: "quiet" }, longestIn(t, machine)),
     ),
     picture,
   );
