@@ -286,6 +286,6 @@ def test_a_cache_that_crashes_where_there_is_a_window_is_not_taken_for_one_that_
 
 
 def test_a_situation_may_be_named_alone_and_must_be_one():
-    assert [*prove(DynamicCache, "crop").verdicts] == ["crop"]
+    assert [*minigpt.prove(DynamicCache, "crop").verdicts] == ["crop"]
     with pytest.raises(ValueError, match="no situation is named crap; there are prefill"):
-        prove(DynamicCache, ["crap"])
+        minigpt.prove(DynamicCache, ["crap"])
