@@ -4,7 +4,7 @@ import { growParts } from "./grow_controls.mjs";
 import { growDetails } from "./grow_details.mjs";
 import { growLegend, growPicture } from "./grow_draw.mjs";
 import { growView, nextSlot } from "./grow_facts.mjs";
-import { growFinding, growTable } from "./grow_said.mjs";
+import { growFinding, growRule, growTable } from "./grow_said.mjs";
 import { growKey, growRequest, growState, slotOf } from "./grow_state.mjs";
 import { growWords } from "./grow_words.mjs";
 import { KeptRuns } from "./kept_runs.mjs";
@@ -83,6 +83,7 @@ class Growing {
     parts.legend.replaceChildren(...growLegend(t, run.request, view));
     parts.text.replaceChildren(el("span", null, oneLine(view.text), el("mark", null, oneLine(view.next))));
     this.detail(this.chosen);
+    page.aside(el("p", null, growRule(t, run.request) ?? ""));
     this.tell(growFinding(t, run, view));
     page.table(...growTable(t, run, view, this.chosen));
   }
