@@ -73,8 +73,8 @@ function strip(step, { slot }, layer) {
 
 const shade = (share) => `rgb(${share < 0 ? "0 0 0" : "255 255 255"} / ${(0.6 * Math.abs(share)).toFixed(2)})`;
 
-/** What the colours mean, those that this cache shows, and what it holds. */
-export function growLegend(t, { cache, options }, { nbytes, spare }) {
+/** What the colours mean, those that this cache shows, and what it holds. further: not all lines are in sight. */
+export function growLegend(t, { cache, options }, { nbytes, room }, further) {
   const kinds = {
     none: ["new", "again"],
     dynamic: ["new", "kept"],
@@ -82,5 +82,6 @@ export function growLegend(t, { cache, options }, { nbytes, spare }) {
     quantized: ["new", "kept", "codes"],
   }[cache];
   const signs = kinds.map((kind) => el("li", null, el("i", { class: `grow-row grow-${kind}` }), t(kind, { bits: options.nbits })));
-  return [...signs, el("li", null, t(`bytes_${cache}`, { bytes: nbytes, spare }))];
+  const words = [t(`bytes_${cache}`, { bytes: nbytes, room }), ...(further ? [t("further")] : [])];
+  return [...signs, ...words.map((text) => el("li", null, text))];
 }

@@ -18,7 +18,7 @@ export function growView(run, at) {
     kept: slots.reduce((sum, { kinds }) => sum + kinds.filter((kind) => kind === "kept").length, 0),
     held,
     gone: newest + 1 - held,
-    spare: step.nbytes / bytesOfToken - held, // room for so many tokens more, where all are exact
+    room: step.nbytes / bytesOfToken, // tokens, where all are exact
     rounded: slots.filter(({ rounded }) => rounded).length,
     leaving: slots.filter(({ leaving }) => leaving).length,
     nbytes: step.nbytes,

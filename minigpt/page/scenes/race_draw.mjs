@@ -63,13 +63,13 @@ function paneOf({ el, t }, name, colour) {
   }
 }
 
-/** What came out: in three sentences, or how far it came. */
+/** What came out: in two sentences, or how far it came. */
 export function findingOf(t, { without, kept, parting, rounds, stopped }) {
   if (stopped) return t("stopped", { without: without.steps.length, kept: kept.steps.length });
   const same = parting < 0 ? t("same") : t(rounds ? "parted_by_rounding" : "parted", { n: parting + 1 });
-  const rows = { kept: kept.last.rows, without: without.last.rows, times: factor(without.last.rows / kept.last.rows) };
-  const clock = { kept: time(t, kept.ms), without: time(t, without.ms), times: factor(without.ms / kept.ms) };
-  return `${same} ${t("finding", rows)} ${t("clock", clock)}`;
+  const rows = { kept: kept.last.rows, without: without.last.rows };
+  const times = { times: factor(rows.without / rows.kept), longer: factor(without.ms / kept.ms) };
+  return `${same} ${t("finding", { ...rows, ...times })}`;
 }
 
 /** Where a cache gains nothing: at the first new token, which needs the prompt's rows in any case. */
