@@ -193,7 +193,7 @@ def test_a_scene_is_found_as_it_was_left_and_a_race_that_was_stopped_says_so(vis
     tab.select_option("select[name=tokens]", "400")
     tab.keyboard.press("Escape")
     tab.keyboard.press("Enter")
-    tab.wait_for_function("document.querySelector('.race-board b').textContent !== '0'")
+    tab.wait_for_function("() => document.querySelector('.race-board b').textContent !== '0'")
     tab.keyboard.press("3")
     tab.wait_for_selector("#stage[data-scene=break_it]")
     tab.keyboard.press("End")
