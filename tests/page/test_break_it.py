@@ -127,6 +127,10 @@ def test_the_keyboard_does_it_all(visit):
     press("Enter")
     expect(tab.locator(".break-prompt").first).to_have_text("Bb")
     expect(pressed).to_have_text("rounded twice")  # the letters were the prompt's
+    press("PageDown")  # Enter has left the field
+    expect(tab).to_have_url(re.compile("length=2"))
+    press("PageUp")
+    expect(tab).to_have_url(re.compile("length=1"))
 
 
 def test_an_empty_prompt_is_refused_and_nothing_is_said_of_it(visit):
@@ -137,7 +141,9 @@ def test_an_empty_prompt_is_refused_and_nothing_is_said_of_it(visit):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_was_found_is_on_the_screen_and_nothing_runs_over_a_telephones_edge(visit, name):
-    tab = visit(f"scene=break_it&bug={name}&length=30&lang=en")
+    tab = visit(
+        f"scene=break_it&bug={name}&length=40&lang=en&prompt=The cat sat on the mat and the dog ran to the king"
+    )
     expect(tab.locator(".finding")).to_be_in_viewport(ratio=0.99)
     tab.set_viewport_size({"width": 390, "height": 844})
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390

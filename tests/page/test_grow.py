@@ -5,6 +5,7 @@ from functools import cache
 
 import pytest
 import torch
+from tabs import found
 
 import minigpt
 from minigpt.attention import NEVER
@@ -108,6 +109,43 @@ def test_the_slot_that_is_marked_is_written_next_and_the_token_that_leaves_is_na
     assert f"“{leaving}” left the window" in tab.locator(".finding").text_content()
 
 
+def test_tokens_that_a_long_prompt_has_pushed_out_of_the_window_are_counted(visit):
+    tab = arrived(visit("scene=grow&cache=sliding_window&prompt=The cat sat on the mat and the dog ran to the king"), 0)
+    tokens = len(tokenizer().encode("The cat sat on the mat and the dog ran to the king").ids)
+    gone = tokens - sum(RING.values())
+    assert f"{3 * tokens} rows computed, {3 * tokens} needed. {gone} tokens have already left" in found(tab)
+
+
+@pytest.mark.parametrize("name", ["dynamic", "sliding_window"])
+def test_the_bytes_are_those_of_the_rows_that_there_is_room_for(visit, name):
+    tab = arrived(visit(f"scene=grow&cache={name}&step=8"), 8)
+    told = tab.locator(".grow-legend").text_content()
+    held = int(re.search(r"([\d,]+) bytes held", told)[1].replace(",", ""))
+    room = int(re.search(r"room for (\d+) tokens", told)[1]) if name == "dynamic" else sum(RING.values())
+    assert held == room * 3 * 2 * 128 * 4  # layers, keys and values, numbers, bytes of each
+    assert room >= len([row for row in shown(tab) if row[1] != "–"])
+
+
+def test_at_its_last_step_it_says_why_there_is_no_other(visit):
+    tab = arrived(visit(f"scene=grow&step={LAST}"), LAST)
+    expect(tab.locator(".grow-step")).to_have_text(f"step {LAST} of {LAST}")
+    expect(tab.get_by_role("button", name="Next token")).to_be_disabled()
+    expect(tab.get_by_role("button", name="Next token")).to_have_attribute(
+        "title", f"{LAST} steps are all that are shown"
+    )
+
+
+def test_earlier_tokens_are_told_of_and_come_into_sight(visit):
+    tab = arrived(visit(f"scene=grow&cache=dynamic&step={LAST}&prompt=The cat sat on the mat and the dog ran"), LAST)
+    expect(tab.locator(".grow-legend")).to_contain_text("not all tokens fit")
+    row = tab.locator(".grow-picture [data-slot='3'][data-layer='1']")
+    expect(row).not_to_be_in_viewport()
+    for _ in range(len(shown(tab)) - 4):
+        tab.keyboard.press("ArrowUp")
+    expect(row).to_have_attribute("aria-pressed", "true")
+    expect(row).to_be_in_viewport(ratio=0.9)
+
+
 @pytest.mark.parametrize("bits", [8, 4, 2])
 @pytest.mark.parametrize(("group", "options"), [("channel", CHANNEL), ("token", TOKEN)])
 def test_the_codes_are_those_that_the_package_holds(visit, group, options, bits):
@@ -171,6 +209,17 @@ def test_the_keyboard_does_it_all(visit):
     tab.keyboard.type("cb")
     press("Enter")
     expect(tab.locator(".grow-picture .grow-line").nth(1)).to_contain_text("c")
+    press("ArrowRight")  # Enter has left the field
+    arrived(tab, 1)
+    press("PageDown")
+    arrived(tab, 2)
+    press("PageUp")
+    arrived(tab, 1)
+    press("p")
+    press("End")
+    press("Shift+Enter")
+    press("Enter")
+    expect(tab).to_have_url(re.compile("prompt=cb%0A"))
     assert "cache=quantized" in tab.url  # the letters were the prompt's
 
 

@@ -81,7 +81,7 @@ class Breaking {
 /** The buttons, which press a key or go to a state; the places that each step fills; and all of it. */
 function breakParts({ t, button }, press, go) {
   const bugs = buttonSet({ label: t("choose_bug"), key: "B", values: BROKEN_BY, shown: t, onchoose: (bug) => go({ bug, length: 1 }) });
-  const prompt = promptLine({ label: t("prompt"), onchange: (text) => go({ prompt: text, length: 1 }) });
+  const prompt = promptLine({ label: t("prompt"), title: t("prompt_keys"), onchange: (text) => go({ prompt: text, length: 1 }) });
   const length = slider({ name: "length", label: t("length"), values: LENGTHS, text: String, onvalue: (value) => go({ length: value }) });
   const less = button(t("less"), "←", () => press("ArrowLeft"));
   const more = button(t("more"), "→", () => press("ArrowRight"), { class: "main" });
@@ -102,7 +102,7 @@ function breakParts({ t, button }, press, go) {
     why.textContent = t(`why_${state.bug}`);
     texts.setAttribute("aria-busy", String(run.error === null && run.steps.length < state.length));
     refused.hidden = run.error === null;
-    refused.textContent = run.error;
+    refused.textContent = run.prompt.length ? run.error : t("empty");
   }
 
   const all = [

@@ -3,6 +3,8 @@ import { el } from "../shell/dom.mjs";
 import { LENGTHS } from "./break_it_state.mjs";
 import { oneLine, visible } from "./sets.mjs";
 
+const LONG = 24; // letters
+
 export function codeLines(t, { where, before, after }) {
   const lines = el("pre", null,
     el("del", null, el("span", { "aria-hidden": "true" }, "✓ "), before),
@@ -30,8 +32,11 @@ export function bothTexts(t, { prompt }, { tokens, wrong }) {
   return Object.entries(texts).map(([which, parts]) =>
     el("div", { class: `pane break-text-${which}` },
       el("h2", { class: "quiet" }, t(`text_${which}`)),
-      el("p", { class: "break-text" }, el("span", { class: "break-prompt" }, oneLine(prompt)), parted(parts, wrong))));
+      el("p", { class: "break-text" }, el("span", { class: "break-prompt" }, ending(oneLine(prompt))), parted(parts, wrong))));
 }
+
+/** Of a long prompt, the end: there the texts begin. */
+const ending = (prompt) => (prompt.length > LONG ? `… ${prompt.slice(-LONG)}` : prompt);
 
 function parted(parts, wrong) {
   if (wrong === null) return [oneLine(parts.join(""))];

@@ -18,6 +18,8 @@ export function breakKey(key, { bug, length }) {
   const changes = {
     arrowright: () => ({ length: moved(LENGTHS, length, 1) }),
     arrowleft: () => ({ length: moved(LENGTHS, length, -1) }),
+    pagedown: () => ({ length: moved(LENGTHS, length, 1) }), // of a clicker
+    pageup: () => ({ length: moved(LENGTHS, length, -1) }),
     home: () => ({ length: 1 }),
     end: () => ({ length: LENGTHS.length }),
     b: () => ({ bug: following(BROKEN_BY, bug), length: 1 }),

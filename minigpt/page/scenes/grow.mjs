@@ -4,7 +4,7 @@ import { growParts } from "./grow_controls.mjs";
 import { growDetails } from "./grow_details.mjs";
 import { growLegend, growPicture } from "./grow_draw.mjs";
 import { growView, nextSlot } from "./grow_facts.mjs";
-import { growFinding, growTable } from "./grow_said.mjs";
+import { growFinding, growRule, growTable } from "./grow_said.mjs";
 import { growKey, growRequest, growState, slotOf } from "./grow_state.mjs";
 import { growWords } from "./grow_words.mjs";
 import { KeptRuns } from "./kept_runs.mjs";
@@ -80,21 +80,26 @@ class Growing {
     const view = (this.view = growView(run, at));
     this.chosen = { ...state, slot: slotOf(view, state.token) };
     this.fill(growPicture(t, run, view, this.chosen, sinks === undefined ? null : nextSlot(view, sinks)));
-    parts.legend.replaceChildren(...growLegend(t, run.request, view));
+    parts.legend.replaceChildren(...growLegend(t, run.request, view, parts.picture.scrollWidth > parts.picture.clientWidth));
     parts.text.replaceChildren(el("span", null, oneLine(view.text), el("mark", null, oneLine(view.next))));
     this.detail(this.chosen);
+    const rule = growRule(t, run.request);
+    page.aside(rule && el("p", null, rule));
     this.tell(growFinding(t, run, view));
     page.table(...growTable(t, run, view, this.chosen));
   }
 
-  /** The focus stays on the row that is chosen, and the newest columns are in sight. */
+  /** The focus stays on the row that is chosen. It is in sight, and so are the newest columns, if there is room. */
   fill(columns) {
     const { picture } = this.parts;
     const focused = picture.contains(document.activeElement);
     picture.classList.toggle("grow-ring", this.state.cache === "sliding_window");
     picture.replaceChildren(...columns);
     picture.scrollLeft = picture.scrollWidth;
-    if (focused) picture.querySelector("[tabindex='0']").focus();
+    const row = picture.querySelector("[tabindex='0']");
+    const left = row.closest(".grow-column").getBoundingClientRect().left - picture.getBoundingClientRect().left;
+    picture.scrollLeft += Math.min(0, left);
+    if (focused) row.focus({ preventScroll: true });
   }
 
   /** Aloud, too: what was found, or, when that is known, the row that was chosen. */

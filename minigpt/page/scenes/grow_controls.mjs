@@ -7,7 +7,7 @@ export function growParts({ t, el, button, data }, press, go) {
   const back = button(t("back"), "←", () => press("ArrowLeft"));
   const next = button(t("next"), "→", () => press("ArrowRight"), { class: "main" });
   const step = el("output", { class: "grow-step" });
-  const prompt = promptLine({ label: t("prompt"), onchange: (text) => go({ prompt: text, step: 0, token: null }) });
+  const prompt = promptLine({ label: t("prompt"), title: t("prompt_keys"), onchange: (text) => go({ prompt: text, step: 0, token: null }) });
   const set = (name, key, values, shown) =>
     buttonSet({ label: t(`choose_${name}`), key, values, shown, onchoose: (value) => go({ [name]: value }) });
   const sets = {
@@ -26,12 +26,14 @@ export function growParts({ t, el, button, data }, press, go) {
     for (const [name, each] of Object.entries(sets)) each.show(state[name]);
     sets.bits.node.hidden = sets.group.node.hidden = state.cache !== "quantized";
     back.disabled = state.step === 0;
-    next.disabled = state.step === run.request.newTokens - 1;
-    step.value = t("step", { step: state.step });
+    const last = run.request.newTokens - 1;
+    next.disabled = state.step === last;
+    next.title = next.disabled ? t("all_steps", { last }) : "";
+    step.value = t("step", { step: state.step, last });
     prompt.show(state.prompt);
     picture.setAttribute("aria-busy", String(run.error === null && run.steps.length <= state.step));
     refused.hidden = run.error === null;
-    refused.textContent = run.error;
+    refused.textContent = run.prompt.length ? run.error : t("empty");
   }
 
   const all = [

@@ -11,15 +11,15 @@ export function growPicture(t, run, view, chosen, coming) {
   const columns = [];
   for (let from = 0; from < view.slots.length; from += LINES) {
     const lines = view.slots.slice(from, from + LINES).map((slot) => line(t, run, view, step, chosen, slot, coming));
-    columns.push(el("div", { class: "grow-column" }, heading(t, step, chosen), lines));
+    columns.push(el("div", { class: "grow-column" }, heading(t, step, run.request.cache), lines));
   }
   return columns;
 }
 
-function heading(t, step, { layer, head }) {
+function heading(t, step, cache) {
   const names = step.layers.map((_, at) => el("span", null, t("layer", { layer: at })));
   return el("div", { class: "grow-line grow-heading", "aria-hidden": "true" },
-    el("span", null, t("position")), names, el("span", null, t("attention")));
+    el("span", null, t(cache === "sliding_window" ? "slot_position" : "position")), names, el("span", null, t("attention")));
 }
 
 function line(t, run, view, step, chosen, slot, coming) {
@@ -73,8 +73,8 @@ function strip(step, { slot }, layer) {
 
 const shade = (share) => `rgb(${share < 0 ? "0 0 0" : "255 255 255"} / ${(0.6 * Math.abs(share)).toFixed(2)})`;
 
-/** What the colours mean, those that this cache shows, and what it holds. */
-export function growLegend(t, { cache, options }, { nbytes }) {
+/** What the colours mean, those that this cache shows, and what it holds. further: not all lines are in sight. */
+export function growLegend(t, { cache, options }, { nbytes, room }, further) {
   const kinds = {
     none: ["new", "again"],
     dynamic: ["new", "kept"],
@@ -82,5 +82,6 @@ export function growLegend(t, { cache, options }, { nbytes }) {
     quantized: ["new", "kept", "codes"],
   }[cache];
   const signs = kinds.map((kind) => el("li", null, el("i", { class: `grow-row grow-${kind}` }), t(kind, { bits: options.nbits })));
-  return [...signs, el("li", null, t("bytes", { bytes: nbytes }))];
+  const words = [t(`bytes_${cache}`, { bytes: nbytes, room }), ...(further ? [t("further")] : [])];
+  return [...signs, ...words.map((text) => el("li", null, text))];
 }

@@ -8,13 +8,17 @@ export function growView(run, at) {
   const step = run.steps[at], before = run.steps[at - 1];
   const newest = Math.max(...step.layers[0].positions.filter((position) => position !== NO_TOKEN));
   const slots = Array.from(step.layers[0].positions, (_, slot) => inSlot(texts, step, before, slot));
+  const held = slots.filter(({ position }) => position !== null).length;
+  const [{ keys, values }] = step.layers, bytesOfToken = (step.layers.length * (keys.byteLength + values.byteLength)) / slots.length;
   const rows = step.rows - (before?.rows ?? 0), needed = step.needed - (before?.needed ?? 0);
   return {
     at, newest, slots, rows, needed,
     cache: run.request.cache,
     again: rows - needed,
     kept: slots.reduce((sum, { kinds }) => sum + kinds.filter((kind) => kind === "kept").length, 0),
-    held: slots.filter(({ position }) => position !== null).length,
+    held,
+    gone: newest + 1 - held,
+    room: step.nbytes / bytesOfToken, // tokens, where all are exact
     rounded: slots.filter(({ rounded }) => rounded).length,
     leaving: slots.filter(({ leaving }) => leaving).length,
     nbytes: step.nbytes,

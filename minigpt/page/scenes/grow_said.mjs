@@ -17,12 +17,22 @@ const AFTER = {
 
 function turned(t, view) {
   const slot = view.slots.find(({ replaced }) => replaced !== null);
-  return slot ? t("forgets", { old: visible(slot.replaced), new: visible(slot.text) }) : t("forgets_nothing");
+  if (slot) return t("forgets", { old: visible(slot.replaced), new: visible(slot.text) });
+  if (view.gone) return t(view.gone === 1 ? "has_forgotten_one" : "has_forgotten", { gone: view.gone });
+  return t("forgets_nothing");
 }
 
 function rounded(t, { leaving: count, rounded: all, held }, bits) {
   if (count) return t(count === 1 ? "rounds_one" : "rounds", { count, bits });
   return t("has_rounded", { rounded: all, exact: held - all, bits });
+}
+
+/** For the curious: why computing again changes nothing; or what is rounded, and when. */
+export function growRule(t, { cache, options }) {
+  if (cache === "none") return t("why_same");
+  if (cache !== "quantized") return null;
+  const { group_key: group, residual_length: exact, q_group_size: size } = options;
+  return t(`rule_${group}`, { exact, size });
 }
 
 /** caption, head and rows for page.table. */

@@ -45,6 +45,8 @@ export function growKey(key, state, { n_layer, n_head }, view) {
   const changes = {
     arrowright: () => ({ step: moved(STEPS, state.step, 1) }),
     arrowleft: () => ({ step: moved(STEPS, state.step, -1) }),
+    pagedown: () => ({ step: moved(STEPS, state.step, 1) }), // of a clicker
+    pageup: () => ({ step: moved(STEPS, state.step, -1) }),
     home: () => ({ step: 0 }),
     arrowup: () => ({ token: neighbour(view, state.token, -1) }),
     arrowdown: () => ({ token: neighbour(view, state.token, 1) }),

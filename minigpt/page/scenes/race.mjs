@@ -1,11 +1,12 @@
 // The prompt that was typed, continued twice at the same time: with a cache and without.
-import { boardOf, findingOf, tableOf } from "./race_draw.mjs";
-import { askedIn, formOf, next } from "./race_form.mjs";
+import { boardOf, findingOf, gainlessOf, tableOf } from "./race_draw.mjs";
+import { askedIn, FEWEST, formOf, next } from "./race_form.mjs";
 import { Race } from "./race_run.mjs";
 import { raceWords } from "./race_words.mjs";
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
-let finished = null; // the last race that came to its end: shown again when one comes back to it
+const PAUSE = 80; // milliseconds between pictures: the lanes, not the drawing, are to have the time
+let last = null; // the race that was run last, to its end or not: shown again when one comes back to it
 
 export const race = { name: "race", words: raceWords, mount };
 
@@ -22,12 +23,12 @@ function mount(root, page) {
   function show(params) {
     const asked = askedIn(params);
     form = formOf(page, asked, (patch) => {
-      page.set({ ...patch, run: null });
+      page.set(patch);
       setUp({ ...now.asked, ...patch });
-    });
+    }, begin);
     root.replaceChildren(el("div", { class: "controls" }, form.fields, start), refusal, place);
     setUp(asked);
-    if (same(finished?.asked, asked)) present(finished);
+    if (same(last?.asked, asked)) present(last);
     else if (params.run) begin();
   }
 
@@ -37,13 +38,18 @@ function mount(root, page) {
     now = new Race(asked);
     board = boardOf(page, now);
     place.replaceChildren(board.node);
-    const { window, sinks } = now.without.request.options;
-    page.aside(el("p", null, t("a_row")), window ? el("p", null, t("seen", { window, sinks })) : null, form.apart);
+    aside();
     refuse(null);
     page.finding("");
     page.table(null);
     draw();
     countTokens();
+  }
+
+  function aside(...more) {
+    const { window, sinks } = now.without.request.options;
+    const words = [t("a_row"), ...(window ? [t("seen", { window, sinks })] : []), t("why_same"), ...more];
+    page.aside(...words.map((text) => el("p", null, text)), form.apart);
   }
 
   function draw() {
@@ -53,20 +59,19 @@ function mount(root, page) {
   }
 
   function toggle() {
-    if (now.running) {
-      now.stop();
-      draw();
-    } else begin();
+    if (!now.running) return begin();
+    now.stop();
+    present(now);
   }
 
   async function begin() {
+    page.set({ run: null }); // of a link: it starts the race once
     setUp(now.asked);
     const mine = now;
     start.firstChild.textContent = t("loading");
     const reason = await reasonAgainst(mine.asked);
     if (mine !== now) return;
     if (reason) return draw(), refuse(reason);
-    page.set({ run: 1 });
     const end = mine.run(engines);
     follow(mine);
     await end;
@@ -77,13 +82,16 @@ function mount(root, page) {
   function follow(mine) {
     if (mine !== now) return;
     draw();
-    if (mine.running) setTimeout(() => requestAnimationFrame(() => follow(mine)), calm.matches ? 500 : 0);
+    if (mine.running) setTimeout(() => requestAnimationFrame(() => follow(mine)), calm.matches ? 500 : PAUSE);
   }
 
+  // A race that came to its end, or was stopped.
   function present(race) {
-    now = finished = race;
+    now = last = race;
     draw();
     page.finding(findingOf(t, race));
+    if (!race.done) return;
+    aside(gainlessOf(t, race));
     page.table(...tableOf(t, race));
   }
 
@@ -95,7 +103,10 @@ function mount(root, page) {
     const { context } = page.data.config;
     const count = await countOf(prompt);
     if (!count) return t("empty");
-    return count + tokens - 1 > context ? t("too_long", { count, tokens, context, most: context + 1 - tokens }) : null;
+    const most = context + 1 - tokens; // the last new token is never fed
+    if (count <= most) return null;
+    const fewer = context + 1 - count;
+    return t("too_long", { count, tokens, context, most }) + (fewer < FEWEST ? "" : t("or_fewer", { fewer }));
   }
 
   function refuse(reason) {
@@ -118,11 +129,12 @@ function mount(root, page) {
 
   // The next choice.
   function turn(name) {
-    page.set({ [name]: next(name, now.asked[name]), run: null });
-    show({ ...now.asked, [name]: next(name, now.asked[name]), run: null });
+    page.set({ [name]: next(name, now.asked[name]) });
+    show({ ...now.asked, [name]: next(name, now.asked[name]) });
   }
 
   function leave() {
+    if (now.running) last = now;
     now.stop();
     engines.forEach((engine) => engine.close());
   }

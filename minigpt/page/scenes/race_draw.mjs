@@ -1,4 +1,8 @@
 // A race as it goes: a pane for each lane, and beside them the time that each token took.
+
+const time = (t, ms) => (ms < 999.5 ? t("ms", { n: Math.round(ms) }) : t("s", { n: ms / 1000 }));
+const factor = (times) => (times < 10 ? times : Math.round(times));
+
 /** Both lanes side by side, the one without a cache first. */
 export function boardOf(page, { asked, kept, lanes }) {
   const { t } = page;
@@ -26,7 +30,7 @@ export function boardOf(page, { asked, kept, lanes }) {
     drawPlot(lines, marks);
     if (overtaken === null) return;
     panes[0].flag(t("overtaken", { made: overtaken }));
-    panes[1].flag(t("done", { s: lanes[1].seconds }));
+    panes[1].flag(t("done", { time: time(t, lanes[1].ms) }));
   }
 }
 
@@ -49,21 +53,29 @@ function paneOf({ el, t }, name, colour) {
   );
   return { node, draw, flag: (words) => flag.replaceChildren(words) };
 
-  function draw({ request, steps, last, seconds, text: written }) {
+  function draw({ request, steps, last, ms, text: written }) {
     rows.textContent = t("number", { n: last.rows });
-    cost.textContent = t("cost", { made: steps.length, ms: last.ms, s: seconds });
+    cost.textContent = t("cost", { made: steps.length, last: last.ms, time: time(t, ms) });
     prompt.textContent = request.prompt;
     text.data = written;
-    box.scrollTop = box.scrollHeight;
+    const line = parseFloat(getComputedStyle(box).lineHeight); // below the text, there is room for one more
+    box.scrollTop = line * Math.ceil((box.scrollHeight - line - box.clientHeight) / line); // whole lines
   }
 }
 
-/** What came out, in two sentences. */
-export function findingOf(t, { without, kept, parting, rounds }) {
-  const times = without.last.rows / kept.last.rows;
+/** What came out: in two sentences, or how far it came. */
+export function findingOf(t, { without, kept, parting, rounds, stopped }) {
+  if (stopped) return t("stopped", { without: without.steps.length, kept: kept.steps.length });
   const same = parting < 0 ? t("same") : t(rounds ? "parted_by_rounding" : "parted", { n: parting + 1 });
-  const rows = { kept: kept.last.rows, without: without.last.rows, times: times < 10 ? times : Math.round(times) };
-  return `${same} ${t("finding", rows)}`;
+  const rows = { kept: kept.last.rows, without: without.last.rows };
+  const times = { times: factor(rows.without / rows.kept), longer: factor(without.ms / kept.ms) };
+  return `${same} ${t("finding", { ...rows, ...times })}`;
+}
+
+/** Where a cache gains nothing: at the first new token, which needs the prompt's rows in any case. */
+export function gainlessOf(t, { without, kept }) {
+  const [one, other] = [without.steps[0], kept.steps[0]];
+  return t("gainless", { rows: other.rows, rows_without: one.rows, kept: time(t, other.ms), without: time(t, one.ms) });
 }
 
 /** Every token of both: caption, head and rows of a table. */

@@ -7,6 +7,7 @@ const CHOICES = {
   temperature: [0, 0.5, 0.8, 1],
   seed: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
 };
+export const FEWEST = CHOICES.tokens[0];
 const DEFAULTS = { prompt: "HAMLET.\nTo be", cache: "dynamic", tokens: 192, temperature: 0.8, seed: 0 };
 
 /** The race that an address asks for. What it leaves out, or asks amiss, is as it is by default. */
@@ -22,9 +23,15 @@ export function next(name, value) {
   return values[(values.indexOf(value) + 1) % values.length];
 }
 
-/** change(patch): called as a field changes. Returns the fields, those for the curious apart, and the prompt's label. */
-export function formOf({ el, t, choice }, asked, change) {
-  const prompt = el("textarea", { rows: 2, spellcheck: "false", oninput: () => change({ prompt: prompt.value }) }, asked.prompt);
+/** change(patch): called as a field changes. begin(): at Ctrl Enter in the prompt. Returns the fields, those for the curious apart, and the prompt's label. */
+export function formOf({ el, t, choice }, asked, change, begin) {
+  const onkeydown = ({ key, ctrlKey, metaKey }) => {
+    if (key !== "Enter" || !(ctrlKey || metaKey)) return;
+    prompt.blur();
+    begin();
+  };
+  const oninput = () => change({ prompt: prompt.value });
+  const prompt = el("textarea", { rows: 2, spellcheck: "false", oninput, onkeydown }, asked.prompt);
   const label = el("span", null, t("prompt"));
   const field = (name, textOf) =>
     choice({

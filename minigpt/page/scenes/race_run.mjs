@@ -12,6 +12,7 @@ export const RACERS = {
 /** asked: {prompt, cache (of RACERS), tokens, temperature, seed}. */
 export class Race {
   running = false;
+  stopped = false;
   overtaken = null; // how many tokens there were without a cache when all were there with it
 
   constructor(asked) {
@@ -37,7 +38,8 @@ export class Race {
     const arrived = () => (this.overtaken = this.kept.done ? this.without.steps.length : null);
     try {
       await Promise.all([one.ready, other.ready]);
-      await Promise.all([this.without.run(one), this.kept.run(other).then(arrived)]);
+      const start = performance.now(); // one clock for both
+      await Promise.all([this.without.run(one, start), this.kept.run(other, start).then(arrived)]);
     } finally {
       this.running = false;
     }
@@ -45,6 +47,7 @@ export class Race {
 
   stop() {
     this.running = false;
+    this.stopped = !this.done;
     for (const lane of this.lanes) lane.stopped = true;
   }
 
@@ -54,23 +57,23 @@ export class Race {
   }
 }
 
-// One run, and what it came to so far. seconds: of its own steps.
+// One run, and what it came to so far. ms: from the start of both to its newest token; of a step, its computing alone.
 class Lane {
   steps = [];
   text = "";
-  seconds = 0;
+  ms = 0;
   stopped = false;
 
   constructor(request) {
     this.request = request;
   }
 
-  async run(engine) {
+  async run(engine, start) {
     for await (const step of engine.generate(this.request)) {
       if (this.stopped) return;
       this.steps.push(step);
       this.text += step.text;
-      this.seconds += step.ms / 1000;
+      this.ms = performance.now() - start;
     }
   }
 

@@ -11,11 +11,28 @@ export function buttonSet({ label, key, values, shown = String, onchoose }) {
   return { node, show };
 }
 
-/** Of one line: a line break is shown, and can be typed, as ↵. */
-export function promptLine({ label, onchange }) {
-  const input = el("input", { class: "set-prompt", name: "prompt", type: "text", "aria-label": label, autocomplete: "off",
-    spellcheck: "false", onchange: () => onchange(input.value.replaceAll("↵", "\n")) });
-  return { node: input, show: (text) => (input.value = oneLine(text)) };
+/** Of one line: a line break is shown as ↵. Enter applies what was typed, and leaves; with Shift it is a line break. */
+export function promptLine({ label, title, onchange }) {
+  let applied;
+  const input = el("input", { class: "set-prompt", name: "prompt", type: "text", "aria-label": label, title, autocomplete: "off",
+    spellcheck: "false", onblur: apply, onkeydown: onEnter });
+  return { node: input, show };
+
+  function apply() {
+    if (input.value !== applied) onchange(input.value.replaceAll("↵", "\n"));
+  }
+
+  function onEnter(event) {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    if (event.shiftKey) input.setRangeText("↵", input.selectionStart, input.selectionEnd, "end");
+    else input.blur();
+  }
+
+  /** What is being typed stays. */
+  function show(text) {
+    if (document.activeElement !== input) input.value = applied = oneLine(text);
+  }
 }
 
 export const oneLine = (text) => text.replaceAll("\n", "↵");

@@ -19,6 +19,7 @@ const stage = byId("stage");
 const help = byId("help");
 const skip = byId("skip");
 const data = JSON.parse(byId("data").textContent);
+const left = {}; // of each scene that was left, its part of the address
 let on = null; // { scene, language, dark, mounted }
 
 const sceneOf = ({ scene }) => SCENES.find(({ name }) => name === scene) ?? SCENES[0];
@@ -29,12 +30,20 @@ const act = {
   language: () => go({ lang: LANGUAGES[1 - LANGUAGES.indexOf(on.language)] }),
   theme: () => go({ theme: on.dark ? "light" : "dark" }),
   help: () => help.showModal(),
+  visit,
 };
 const KEYS = { l: act.language, t: act.theme, "?": act.help };
 
 function go(patch) {
   change(patch);
   update();
+}
+
+// A scene is found as it was left.
+function visit(scene) {
+  const params = read();
+  left[on.scene.name] = ofScene(params);
+  location.hash = address({ ...ofShell(params), ...left[scene.name], scene: scene.name });
 }
 
 function update() {
@@ -65,7 +74,7 @@ function onKey(event) {
   if (!isFree(event)) return;
   const number = Number(event.key);
   if (on.mounted.key(event)) event.preventDefault();
-  else if (SCENES[number - 1]) location.hash = address({ ...ofShell(read()), scene: SCENES[number - 1].name });
+  else if (SCENES[number - 1]) visit(SCENES[number - 1]);
   else if (KEYS[event.key.toLowerCase()]) KEYS[event.key.toLowerCase()]();
   else return;
   event.preventDefault();

@@ -2,7 +2,8 @@
 
 const ARROWS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"];
 const NEEDS = [
-  ["textarea, select, input:not([type=range], [type=radio], [type=checkbox]), [contenteditable]", () => true],
+  ["textarea, input:not([type=range], [type=radio], [type=checkbox]), [contenteditable]", () => true],
+  ["select", (key) => ARROWS.includes(key) || key === "Enter" || key === " "],
   ["input[type=range], input[type=radio]", (key) => ARROWS.includes(key) || key === " "],
   ["button, summary, a, input[type=checkbox]", (key) => key === "Enter" || key === " "],
 ];
@@ -12,7 +13,7 @@ export function isFree(event) {
   return !NEEDS.some(([selector, needs]) => event.target.matches?.(selector) && needs(event.key));
 }
 
-// Out of a text field: Escape gives the keys back to the scene.
+// Out of a field: Escape gives all keys back to the scene.
 export function leaveField(event) {
-  if (event.key === "Escape" && event.target.matches?.("textarea, input")) event.target.blur();
+  if (event.key === "Escape" && event.target.matches?.("textarea, input, select")) event.target.blur();
 }

@@ -17,10 +17,11 @@ export const shellWords = {
     keys_language: "English or Chinese",
     keys_theme: "light or dark",
     keys_help: "these keys",
-    keys_escape: "leave a text field, close this",
+    keys_escape: "leave a field, close this",
     close: "Close",
     table: "The numbers, as a table: {caption}",
     loading: "Reading the model …",
+    empty: "The prompt is empty: type a word.",
   },
   zh: {
     brand: "KV 缓存，现场运行",
@@ -36,10 +37,11 @@ export const shellWords = {
     keys_language: "中文或英文",
     keys_theme: "浅色或深色",
     keys_help: "显示这些按键",
-    keys_escape: "离开文本框，关闭本窗口",
+    keys_escape: "离开输入框或下拉框，关闭本窗口",
     close: "关闭",
     table: "数据表：{caption}",
     loading: "正在读取模型……",
+    empty: "提示词为空：请输入文字。",
   },
 };
 
