@@ -27,8 +27,8 @@ def cache_for(model: PreTrainedModel, name: str, **options: Any) -> CacheOfOurs:
     config = config_of(model)
     if name in CACHES and CACHES[name].needs_window and config.window is None:
         raise ValueError(
-            f"this model sees all tokens before, and a {name} cache would forget some: it serves a model of transformers "
-            "whose own config has a window (`sliding_window`, as Mistral's)"
+            f"this model sees all tokens before, and a {name} cache would forget some: it serves a model of "
+            "transformers whose own config has a window (`sliding_window`, as Mistral's)"
         )
     return served(make_cache(name, config, **{"dtype": model.dtype, "device": model.device, **options}), model, config)
 
