@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
+from minigpt.measure.quality.real import RealScore
 from minigpt.measure.quality.recording import Recording
 from minigpt.measure.quality.rounding import RoundingError
 from minigpt.measure.quality.scores import Score
@@ -79,7 +80,7 @@ def report_scores(scores: list[Score], console: Console) -> None:
     print_table(prose_table(scores), console)
 
 
-def recall_table(scores: list[Score]) -> Table:
+def recall_table(scores: list[Score] | list[RealScore]) -> Table:
     table = table_of(
         "what is kept", "right", "95%\ninterval", *(f"to\n{edge}" for edge in scores[0].by_distance), gap=1
     )

@@ -7,6 +7,7 @@ from minigpt.measure.quality.real import RealScore
 from minigpt.measure.quality.real_recording import RealRecording
 from minigpt.recall.plain_english import REST
 from minigpt.show.tables.layout import print_table, print_words, table_of
+from minigpt.show.tables.quality import recall_table
 from minigpt.show.tables.setting_names import explained, short_name
 
 
@@ -41,18 +42,5 @@ def prose_table(scores: list[RealScore]) -> Table:
             f"{score.bits_per_byte:.3f}",
             f"{score.more_bits:+.4f}",
             f"{low:+.4f} to {high:+.4f}",
-        )
-    return table
-
-
-def recall_table(scores: list[RealScore]) -> Table:
-    table = table_of("what is kept", "right", "95%\ninterval", *(f"to\n{edge}" for edge in scores[0].edges), gap=1)
-    for score in scores:
-        low, high = score.recall_interval
-        table.add_row(
-            short_name(score.setting),
-            f"{100 * score.recall:.1f}%",
-            f"{100 * low:.1f} to {100 * high:.1f}",
-            *(f"{100 * share:.0f}" for share in score.by_distance.values()),
         )
     return table
