@@ -88,8 +88,8 @@ def unpacked(content: bytes, model: LanguageModel, name: str, options: dict) -> 
         raise CacheError(f"this is no cache that save_cache has written ({error})") from error
     if int(filled_by) != number_of(model):
         raise CacheError("the cache was filled by another model, and its keys and values are not this one's")
-    length = ids.shape[1]
-    cache = new_cache(model, len(ids), length, name, options)
+    length, room = ids.shape[1], max(1, ids.shape[1])
+    cache = new_cache(model, len(ids), room, name, options)
     cache.serve(model, len(ids))
     for layer in range(model.config.n_layer):
         held, (_, _, *ring) = tensors.get(f"{layer}.positions"), cache.tensors(layer)
@@ -98,7 +98,7 @@ def unpacked(content: bytes, model: LanguageModel, name: str, options: dict) -> 
                 f"layer {layer} was a ring of {held.shape[1]} slots, which has forgotten what stood in them before: "
                 "only a sliding_window cache with the same chunk can go on as it would"
             )
-    step = cache.largest_chunk or length
+    step = cache.largest_chunk or room
     places = positions.masked_fill(positions == NEVER, -1)  # rising along each row
     shelves = [
         [in_order(tensors[f"{layer}.{what}"], tensors.get(f"{layer}.positions"), places) for what in ("keys", "values")]

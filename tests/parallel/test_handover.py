@@ -1,0 +1,51 @@
+"""A cache in a file: what goes on with it goes on as the first would have, or is refused."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from minigpt.cache import CACHES, CacheError
+from minigpt.parallel.handover import load_cache, save_cache
+from minigpt.proof.oracles import uncached
+from minigpt.proof.sameness import assert_same
+from minigpt.proof.situations import model, new_cache, pairs, pieces, text
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 20])
+@pytest.mark.parametrize("pads", [[0], [0, 4]])
+@pytest.mark.parametrize(("name", "rule"), [pair for pair in pairs() if not CACHES[pair[0]].lossy])
+@torch.no_grad()
+def test_it_goes_on_as_the_first_would_have(name, rule, pads, tokens, tmp_path):
+    gpt, (ids, positions) = model(rule), text(pads, 25)
+    cache = new_cache(name, gpt, len(pads))
+    for piece in pieces(cache, 0, tokens) if tokens else []:
+        gpt(ids[:, piece], positions[:, piece], cache)
+    save_cache(cache, gpt, tmp_path / "kept")
+    other = load_cache(tmp_path / "kept", gpt, name, **({"max_cache_len": 25} if "static" in name else {}))
+    assert [*tmp_path.iterdir()] == [tmp_path / "kept"]
+    want = uncached(gpt, ids, positions, None, None)
+    for piece in pieces(other, tokens, 25):
+        got = gpt(ids[:, piece], positions[:, piece], other)
+        assert_same(got, want[:, piece], positions[:, piece], f"after {tokens} of a file", piece.start)
+
+
+@torch.no_grad()
+def test_what_a_ring_has_forgotten_no_other_cache_can_have(tmp_path):
+    gpt, (ids, positions) = model("window"), text([0], 20)
+    cache = new_cache("sliding_window", gpt, 1)
+    for piece in pieces(cache, 0, 20):
+        gpt(ids[:, piece], positions[:, piece], cache)
+    save_cache(cache, gpt, tmp_path / "kept")
+    for name, options in (("dynamic", {}), ("static", {"max_cache_len": 30}), ("sliding_window", {"chunk": 9})):
+        with pytest.raises(CacheError, match="has forgotten what stood in them before"):
+            load_cache(tmp_path / "kept", gpt, name, **options)
+
+
+def test_what_is_no_such_file_is_refused(tmp_path):
+    for write in (
+        lambda path: save_file({"other": torch.zeros(1)}, path),
+        lambda path: path.write_bytes(b"no safetensors"),
+    ):
+        write(tmp_path / "kept")
+        with pytest.raises(CacheError, match="no cache that save_cache has written"):
+            load_cache(tmp_path / "kept", model())
