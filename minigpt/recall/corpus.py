@@ -117,7 +117,7 @@ def read_file(path: Path) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text ({error}): save it as UTF-8") from error
     held_out = min(len(text) // 10, 100_000)
-    if held_out < 2:  # the first token can't be foreseen
+    if held_out < 2:  # the first token can't be predicted
         raise ValueError(f"{path}: {len(text)} characters are too few to train on: give 20 or more")
     return text[:-held_out], text[-held_out:]
 

@@ -1,7 +1,7 @@
 """What any model remembers of a play in plain English: a line that it has read is begun again, and it should go on as
 that line did.
 
-A passage is read once, and all lines are begun at its end. How many of the same tokens it foresees if it has *not* read
+A passage is read once, and all lines are begun at its end. How many of the same tokens it predicts if it has *not* read
 the passage is measured too: those it owes to the language, and not to its memory.
 """
 
@@ -16,14 +16,14 @@ from torch import Tensor
 from minigpt.recall.corpus import WEIGHTS, held_out
 
 BINS = [(1, 250), (251, 500), (501, 1000), (1001, 2000), (2001, 4000)]  # tokens from where it stood to where it recurs
-CUE, REST = 5, 5  # tokens of a line that are given, and that are then to be foreseen
+CUE, REST = 5, 5  # tokens of a line that are given, and that are then to be predicted
 EACH = 8  # lines of a text at each distance
 
 
 @dataclass(frozen=True)
 class Recital:
     """ids: (1, N), a line of each bin of distance, the nearest first, begun again. asked: (1, N), which of these tokens
-    are to be foreseen. distances: of each line, how many tokens back it stands in the text."""
+    are to be predicted. distances: of each line, how many tokens back it stands in the text."""
 
     ids: Int[Tensor, "1 N"]
     asked: Bool[Tensor, "1 N"]

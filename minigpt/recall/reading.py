@@ -1,4 +1,4 @@
-"""A passage read through a cache, then lines of it begun again: how well it was foreseen, and what is remembered."""
+"""A passage read through a cache, then lines of it begun again: how well it was predicted, and what is remembered."""
 
 import copy
 import math
@@ -20,7 +20,7 @@ SEGMENT = 250  # tokens: pieces of prose of which an interval is made
 @dataclass(frozen=True)
 class Reading:
     """bits, nbytes: of the prose in each segment of a passage. right: of each bin of distance, the nearest first, how
-    many of REST tokens are foreseen in each of its EACH lines."""
+    many of REST tokens are predicted in each of its EACH lines."""
 
     bits: list[float]
     nbytes: list[int]
@@ -32,10 +32,10 @@ def read(model, passage: Passage, cache: str = "none", **options) -> Reading:
     """The cache takes in the passage in chunks; then each recital by itself, as a fork of what was read.
 
     A token is right if it is the likeliest of the whole vocabulary, after the line's tokens before it. A passage's
-    first token can't be foreseen, and does not count. cache, options: as make_cache takes them.
+    first token can't be predicted, and does not count. cache, options: as make_cache takes them.
     """
     kept = cache_for(model, 1, CHUNK, cache, options)
-    bits = foreseen(model, passage.ids, kept, CHUNK if kept.keeps else passage.ids.shape[1])
+    bits = surprises(model, passage.ids, kept, CHUNK if kept.keeps else passage.ids.shape[1])
     segments, nbytes = bits.split(SEGMENT), passage.nbytes[1:].split(SEGMENT)
     right = [recite(model, each, kept, passage.ids) for each in passage.recitals]
     by_bin = [list(each) for each in zip(*right, strict=True)]
@@ -49,7 +49,7 @@ def unread(model, passage: Passage) -> list[list[int]]:
     return [list(each) for each in zip(*right, strict=True)]
 
 
-def foreseen(model, ids: Int[Tensor, "1 T"], cache, chunk: int) -> Float[Tensor, " T_1"]:
+def surprises(model, ids: Int[Tensor, "1 T"], cache, chunk: int) -> Float[Tensor, " T_1"]:
     """The surprise at each token but the first, in bits."""
     found = []
     for piece, wanted in zip(ids.split(chunk, dim=1), ids[0, 1:].split(chunk), strict=False):
@@ -59,7 +59,7 @@ def foreseen(model, ids: Int[Tensor, "1 T"], cache, chunk: int) -> Float[Tensor,
 
 
 def recite(model, recital: Recital, cache, before: Int[Tensor, "1 T"]) -> list[int]:
-    """How many tokens of each line are foreseen, after what the cache has read, which stays as it is. before: what it
+    """How many tokens of each line are predicted, after what the cache has read, which stays as it is. before: what it
     has read, for one that keeps nothing."""
     fork, ids = copy.deepcopy(cache), recital.ids if cache.keeps else torch.cat([before, recital.ids], dim=1)
     likeliest = model(ids.to(model.device), cache=fork)[0, -recital.ids.shape[1] : -1].argmax(-1).cpu()
@@ -76,7 +76,7 @@ def recall_in_plain_english(
     on_passage: Callable[[], None] = lambda: None,
     **options,
 ) -> tuple[dict[int, float], dict[int, float], float]:
-    """The share of tokens foreseen in lines begun again, and where nothing was read, for each bin of distance that the
+    """The share of tokens predicted in lines begun again, and where nothing was read, for each bin of distance that the
     model can read, by its upper edge in tokens; and the bits a byte of the passages.
 
     seed: other seeds begin other lines. cache, options: as make_cache takes them.

@@ -16,7 +16,7 @@ from minigpt.measure.quality.interval import clustered, wilson
 from minigpt.measure.quality.real import held_at_end
 from minigpt.measure.quality.real_recording import RealRecording, record
 from minigpt.measure.quality.real_settings import REAL_SETTINGS
-from minigpt.measure.quality.settings import exact, rounding
+from minigpt.measure.quality.settings import exact, rounding, sliding
 from minigpt.pretrained import load_tokenizer
 from minigpt.recall.corpus import VOCABULARY
 from minigpt.recall.plain_english import BINS, EACH, REST
@@ -24,7 +24,10 @@ from minigpt.recall.reading import SEGMENT
 from minigpt.show.plots.recorded_real import recorded_real
 
 SMOLLM2 = {"vocab_size": 49152, "context": 8192, "n_layer": 30, "n_head": 9, "n_kv_head": 3, "n_embd": 576}
+WINDOWED = "window", "sinks", "streaming"
 TWO = (exact("dynamic"), rounding("quanto", 2, "channel", "token", 8))
+
+ANOTHER = sliding(100, 4, streaming=True)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,7 @@ def test_bytes_are_what_such_a_cache_holds(recorded):
     """After a passage and one token, in 16 bits a number."""
     config = LlamaConfig(**SMOLLM2 | {"n_layer": 2, "n_inner": 8})
     for setting, nbytes in zip(recorded.settings, recorded.nbytes, strict=True):
-        window = {} if setting.window is None else {"window": setting.window, "sinks": setting.sinks}
+        window = {} if setting.window is None else {name: getattr(setting, name) for name in WINDOWED}
         sizes, singly = replace(config, **window), [1] * (BINS[-1][1] + 1)
         chunks = [BINS[-1][1], 1] if setting.cache == "quantized" else singly
         options = {"chunk": 1} if setting.window else {}
@@ -125,6 +128,22 @@ def test_recording_goes_on_where_it_was_left(llama, tmp_path, monkeypatch):
     assert whole.scores[1].more_bits != 0
     with pytest.raises(ValueError, match=r"holds another recording: give another --out"):
         record("tiny", llama, tokenizer, 2, 1, path)
+
+
+def test_a_new_setting_is_read_and_no_reading_is_lost(llama, tmp_path, monkeypatch):
+    path, tokenizer = tmp_path / "real.json", load_tokenizer("recall")
+    monkeypatch.setattr(real_recording, "REAL_SETTINGS", TWO)
+    record("tiny", llama, tokenizer, 1, 0, path)
+    monkeypatch.setattr(real_recording, "REAL_SETTINGS", (TWO[0], ANOTHER, TWO[1]))
+    seen = []
+    whole = record("tiny", llama, tokenizer, 1, 0, path, lambda setting: seen.append(setting))
+    assert seen == [ANOTHER]
+    assert whole == RealRecording.load(path)
+    assert whole == record("tiny", llama, tokenizer, 1, 0, tmp_path / "at-once.json")
+    monkeypatch.setattr(real_recording, "REAL_SETTINGS", TWO)
+    with pytest.raises(ValueError, match=r"holds another recording: give another --out"):
+        record("tiny", llama, tokenizer, 1, 0, path)
+    assert whole == RealRecording.load(path)
 
 
 def test_bytes_by_the_closed_form(llama):

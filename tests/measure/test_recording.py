@@ -154,7 +154,7 @@ def test_2_bits_keep_what_a_window_as_large_forgets_and_one_larger_than_the_most
     assert of["window 64, 4 sinks"].nbytes < good.nbytes
 
 
-def test_fed_one_token_at_a_time_the_answers_are_the_same_and_prose_is_foreseen_worse_through_rounded_numbers(recorded):
+def test_fed_one_token_at_a_time_the_answers_are_the_same_and_rounding_predicts_prose_worse(recorded):
     """Values by token are then rounded at once, and no longer 64 tokens later. A window sees the same."""
     at_once = {each.setting.name: each for each in recorded.scores}
     for score in recorded.checked_scores:

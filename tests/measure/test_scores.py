@@ -160,7 +160,7 @@ def test_a_score_has_the_bytes_at_the_end_and_the_most_on_the_way(model, referen
     assert (got.nbytes, got.most_nbytes) == (bytes_after[-1], bytes_after[447])
 
 
-def test_fed_one_token_at_a_time_a_window_answers_and_foresees_the_same(model, reference):
+def test_fed_one_token_at_a_time_a_window_answers_and_predicts_the_same(model, reference):
     """It sees as much however it is fed; its ring has just the slots that this takes."""
     setting = sliding(64, 4)
     one, other = (score(model, setting, reference, chunk) for chunk in (1, 64))
@@ -208,7 +208,7 @@ def test_each_setting_is_told_of_as_it_is_done(monkeypatch):
     ]
 
 
-def test_read_one_token_at_a_time_prose_is_foreseen_worse_through_values_rounded_at_once(model, short):
+def test_read_one_token_at_a_time_prose_is_predicted_worse_through_values_rounded_at_once(model, short):
     """In chunks of 64 the newest numbers are exact, which prose needs most; the recording has it of the whole play."""
     setting, exactly = rounding("quanto", 2, "channel", "token"), bits_per_byte(model, text=short)
     singly, at_once = (bits_per_byte(model, setting.cache, short, chunk=n, **setting.options) for n in (1, 64))

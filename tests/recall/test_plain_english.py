@@ -66,7 +66,7 @@ def test_passages_follow_each_other_and_one_is_made_again(play):
 
 
 class Looks(GPT):
-    """Foresees what came after the last CUE tokens where they stood before, if that is at most `reach` tokens back."""
+    """Predicts what came after the last CUE tokens where they stood before, if that is at most `reach` tokens back."""
 
     def __init__(self, reach):
         super().__init__(GPTConfig(**SIZES, context=SHORT[-1][1] + 100))
@@ -136,7 +136,7 @@ def goes_on(model, ids, recital):
     return Recital(said, recital.asked[:, : said.shape[1]], recital.distances[:1])
 
 
-def test_rounding_and_windows_change_what_is_foreseen(play, llama):
+def test_rounding_and_windows_change_what_is_predicted(play, llama):
     passage = play.passage(0, 0, SHORT)
     exact = read(llama, passage, "dynamic")
     rounding = {"nbits": 1, "residual_length": 0, "q_group_size": 8}

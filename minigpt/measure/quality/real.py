@@ -1,4 +1,4 @@
-"""How good a real model stays under each setting: how well it foresees a play, and what it remembers of it.
+"""How good a real model stays under each setting: how well it predicts a play, and what it remembers of it.
 
 Each passage is read once under each setting, by which the settings are compared in pairs.
 """
@@ -50,7 +50,7 @@ class RealScore:
 
     @property
     def recall(self) -> float:
-        """The share of all tokens that are foreseen in lines begun again."""
+        """The share of all tokens that are predicted in lines begun again."""
         return share_of(self.lines)
 
     @property
@@ -60,7 +60,7 @@ class RealScore:
 
     @property
     def by_distance(self) -> dict[int, float]:
-        """The share foreseen in each bin of distance, by its upper edge."""
+        """The share predicted in each bin of distance, by its upper edge."""
         return {edge: share_of(lines) for edge, lines in zip(self.edges, self.right, strict=True)}
 
     @property
@@ -69,7 +69,7 @@ class RealScore:
 
     @property
     def lines(self) -> list[int]:
-        """Of each line, how many of REST tokens are foreseen."""
+        """Of each line, how many of REST tokens are predicted."""
         return [each for lines in self.right for each in lines]
 
     @property

@@ -87,16 +87,13 @@ def record(
     on_reading: Callable[[Setting], None] = lambda setting: None,
 ) -> RealRecording:
     """Read so many passages under every setting, each under all before the next. name: of the model. The file is
-    written after each reading; one that holds a part of the same recording is gone on with.
+    written after each reading; one that holds a part of the same recording, or fewer settings, is gone on with.
 
-    Raises ValueError where the file holds another recording.
+    Raises ValueError where the file holds another recording, or a setting that is none of today's.
     """
     recording, play = begin(name, model, tokenizer, seed), PlainEnglish(tokenizer)
     if path.exists():
-        before = RealRecording.load(path)
-        if replace(recording, readings=before.readings, guessed=before.guessed, channels=before.channels) != before:
-            raise ValueError(f"{path} holds another recording: give another --out, or delete it")
-        recording = before
+        recording = go_on(recording, RealRecording.load(path), path)
     for number in range(passages):
         passage = play.passage(seed, number, bins_of(model))
         if len(recording.guessed) == number:
@@ -107,6 +104,18 @@ def record(
                 recording.save(path)
                 on_reading(setting)
     return recording
+
+
+def go_on(recording: RealRecording, before: RealRecording, path: Path) -> RealRecording:
+    """The recording, with what was read before."""
+    known = [*zip(before.settings, before.nbytes, before.readings, strict=True)]
+    wanted = zip(recording.settings, recording.nbytes, strict=True)
+    readings = [next((old for *about, old in known if about == [*each]), []) for each in wanted]
+    whole = replace(recording, channels=before.channels, readings=readings, guessed=before.guessed)
+    same = replace(whole, settings=before.settings, nbytes=before.nbytes, readings=before.readings) == before
+    if not same or sum(map(len, readings)) < sum(map(len, before.readings)):
+        raise ValueError(f"{path} holds another recording: give another --out, or delete it")
+    return whole
 
 
 def begin(name: str, model, tokenizer: Tokenizer, seed: int) -> RealRecording:

@@ -3,7 +3,7 @@
 Prompts are fed in chunks of 64 tokens, groups of tokens are 64 (or 32) tokens, and nothing but the newest chunk stays
 exact (residual_length=0). So whatever the setting, a query reads exact numbers of its own chunk alone: what is
 compared is the rounding. Fed one token at a time, groups of fewer tokens are rounded sooner, and prose, which needs the
-newest tokens most, is foreseen worse: how much is measured for the settings of CHECKED.
+newest tokens most, is predicted worse: how much is measured for the settings of CHECKED.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,8 @@ from minigpt.measure.forms.quantized import BITS, GROUP
 
 @dataclass(frozen=True)
 class Setting:
-    """A cache with its options, and the window that the model sees through (None: all). family: of similar settings."""
+    """A cache with its options, and the window that the model sees through (None: all). streaming: positions are
+    counted among what is seen. family: of similar settings."""
 
     name: str
     family: str
@@ -22,27 +23,30 @@ class Setting:
     options: dict = field(default_factory=dict)
     window: int | None = None
     sinks: int = 0
+    streaming: bool = False
 
     def serve(self, model):
         """The model as this setting wants it: with its window, if it has one."""
-        return model if self.window is None else model.with_window(self.window, self.sinks)
+        return model if self.window is None else model.with_window(self.window, self.sinks, self.streaming)
 
 
 def exact(cache: str) -> Setting:
     return Setting(cache, "exact", cache)
 
 
-def sliding(window: int, sinks: int) -> Setting:
-    name = f"window {window}, {sinks or 'no'} sinks"
-    return Setting(name, "sliding_window", "sliding_window", window=window, sinks=sinks)
+def sliding(window: int, sinks: int, streaming: bool = False) -> Setting:
+    name = f"window {window}, {sinks or 'no'} sinks" + (", streaming" if streaming else "")
+    return Setting(name, "sliding_window", "sliding_window", window=window, sinks=sinks, streaming=streaming)
 
 
-def rounding(backend: str, nbits: int, key: str, value: str, size: int = GROUP) -> Setting:
-    """backend, nbits, q_group_size, group_key and group_value as make_cache("quantized") takes them; no residual."""
+def rounding(backend: str, nbits: int, key: str, value: str, size: int = GROUP, residual: int = 0) -> Setting:
+    """As make_cache("quantized") takes them. key, value: how they are grouped. size: of a group. residual: the newest
+    tokens, which stay exact."""
     options = {"backend": backend, "nbits": nbits, "group_key": key, "group_value": value}
-    options |= {"q_group_size": size, "residual_length": 0}
+    options |= {"q_group_size": size, "residual_length": residual}
     bits = "fp8" if backend == "fp8" else f"int{nbits}" if backend == "quanto" else f"{backend} int{nbits}"
-    return Setting(f"{bits}, keys by {key}, values by {value}", backend, "quantized", options)
+    name = f"{bits}, keys by {key}, values by {value}" + (f", {residual} exact" if residual else "")
+    return Setting(name, backend, "quantized", options)
 
 
 SETTINGS = (

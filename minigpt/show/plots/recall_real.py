@@ -12,17 +12,17 @@ DASHES = {4: "--"}  # of so many bits; other lines are solid
 @drawn
 def recall_of_lines(recording: RealRecording, theme: Theme) -> Picture:
     """Steps over the bins of distance: the exact cache, 4 and 2 bits, a window of as many bytes as 2 bits, and what is
-    foreseen where nothing was read. Whiskers are 95% intervals."""
+    predicted where nothing was read. Whiskers are 95% intervals."""
     scores, window = recording.scores, window_as_large(recording.scores)
     few, coarse = (rounded_to(bits, scores)["channel", "token"] for bits in (4, 2))
     shown = {"exact": scores[0], "4 bits": few, "2 bits": coarse, f"window {window.setting.window}": window}
     last = recording.edges[-1]
     picture = Picture(
-        f"Lines begun again: {recording.model} foresees {scores[0].recall:.0%} of their ends,\n"
+        f"Lines begun again: {recording.model} predicts {scores[0].recall:.0%} of their ends,\n"
         f"{few.recall:.0%} in 4 bits, {coarse.recall:.0%} in 2 bits; "
         f"with a window as large as 2 bits {window.recall:.0%}",
         listed(
-            f"Steps of tokens foreseen in lines begun again, over bins of distance up to {last:,} tokens; of all:",
+            f"Steps of tokens predicted in lines begun again, over bins of distance up to {last:,} tokens; of all:",
             (
                 f"{name} {each.recall:.0%} ({' to '.join(f'{end:.0%}' for end in each.recall_interval)})"
                 for name, each in shown.items()
@@ -51,7 +51,7 @@ def recall_of_lines(recording: RealRecording, theme: Theme) -> Picture:
     unread = [100 * share for share in recording.chance.values()]
     panel.stairs(unread, range(len(bins) + 1), baseline=None, color=theme.muted, linewidth=1.5)
     ends.append((len(bins), unread[-1], "unread", theme.muted))
-    panel.set(xlabel="tokens from where a line stood to where it recurs", ylabel="tokens foreseen, %")
+    panel.set(xlabel="tokens from where a line stood to where it recurs", ylabel="tokens predicted, %")
     panel.set(xlim=(0, len(bins)), ylim=(-3, 103), xticks=range(len(bins) + 1))
     panel.set_xticklabels(["1", *(f"{edge:,}" for edge in recording.edges)])
     panel.grid(axis="y")

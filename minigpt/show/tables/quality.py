@@ -28,7 +28,7 @@ def report_plain(
     cache: str, shares: dict[int, float], unread: dict[int, float], bits: float, tokens: int, console: Console
 ) -> None:
     """The same of a model that finishes lines of a play which it has read. unread: of the same tokens, the share that
-    is foreseen where nothing was read."""
+    is predicted where nothing was read."""
     print_words(
         f"Read through the cache {cache}: lines of a play are begun again, and should go on as they did; {tokens} "
         "tokens at each distance from where a line stood to where it recurs.",

@@ -12,9 +12,10 @@ from minigpt.show.tables.setting_names import explained, short_name
 
 
 def report_real(recording: RealRecording, console: Console) -> None:
-    """Print what each setting holds, foresees and remembers."""
+    """Print what each setting holds, predicts and remembers."""
+    passages = f"{recording.passages} passage{'s' * (recording.passages > 1)}"
     print_words(
-        f"{recording.model} in {recording.dtype}: {recording.passages} passages of {recording.edges[-1]:,} tokens of a "
+        f"{recording.model} in {recording.dtype}: {passages} of {recording.edges[-1]:,} tokens of a "
         f"play, fed {recording.chunk} at once. Bytes: at a passage's end, kept in {recording.kept}, fed one token at a "
         "time. Bits a byte: surprise at the play; more: than the exact cache, its 95% interval. "
         f"{explained(recording.settings)}",
@@ -23,8 +24,8 @@ def report_real(recording: RealRecording, console: Console) -> None:
     print_table(prose_table(recording.scores), console)
     print_words(
         f"Lines begun again at the passage's end (seed {recording.seed}). Right: the share of {REST} tokens of each "
-        "that are foreseen, with its 95% interval; to N: the share in % where the line stands up to N tokens back. Not "
-        "read: the same tokens, where nothing was read before.",
+        "that are predicted, with its 95% interval; to N: that share in % for lines up to N tokens back. Not read: for "
+        "the same tokens, where nothing was read before.",
         console,
     )
     table = recall_table(recording.scores)
