@@ -154,7 +154,7 @@ assert all(torch.equal(out, first) for out in exact.values())
 # | `QuantizedStaticCache` | none | ours has all its room from the start |
 # | `OffloadedCache`, `OffloadedStaticCache` | `offloading=True` | theirs needs CUDA |
 #
-# A **backend** is a library that turns numbers into few bits and back. transformers supports **quanto** (the package optimum-quanto; the smallest and the largest number of a group set its scale) and **hqq**
+# A **backend** is a library that turns numbers into few bits and back. The best known in transformers are **quanto** (the package optimum-quanto; the smallest and the largest number of a group set its scale) and **hqq**
 # (half-quadratic quantization, which then moves the zero-point to make the error smaller). Ours has both methods built in: see notebook 06.
 #
 # **Claim.** In float64 an exact cache gives the tokens of `use_cache=False`. Three of ours don't promise it: the two quantized ones, which round, and the window, which forgets.
