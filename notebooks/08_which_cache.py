@@ -147,7 +147,7 @@ for name, each in counted.items():
 print(textwrap.fill(f"counted and closed form: equal for {', '.join(counted)}", WIDTH))
 
 # %% [markdown]
-# **Answer.** Fewer FLOPs: only the window, 357 MFLOP in place of 385, since it looks at fewer tokens; the static ones take more, since their attention is given empty slots too. Fewer bytes:
+# **Answer.** Fewer FLOPs: only the window, 357 MFLOP instead of 385, since it looks at fewer tokens; the static ones take more, since their attention is given empty slots too. Fewer bytes:
 # all but `offloaded`, which holds the same number, though fewer of them here.
 #
 # *held* is what the cache holds at the end, wherever that is, and *here* is the part in the memory where the model works. *written* are new rows, *copied*
@@ -534,7 +534,7 @@ assert nbytes(llama, 1) == 2 * 32 * 8 * 128 * 2
 assert max(fits.values()) > 10 * min(fits.values())
 
 # %% [markdown]
-# **Answer.** 131,072 bytes a token, so 65,536 tokens in a cache with just the slots they need, and 32,264 in one that doubles: when it is full it takes twice the room. The offloaded ones fit
+# **Answer.** 131,072 bytes per token, so 65,536 tokens in a cache with just the slots they need, and 32,264 in one that doubles: when it is full it takes twice the room. The offloaded ones fit
 # the most, because only two layers are here at a time. (The model was made for 8,192 tokens; more of them means more texts at once.)
 #
 # ### Held, and at the peak
@@ -740,7 +740,7 @@ with refused(CacheFull):
     tries(OneSlotLess, 11)
 
 # %% [markdown]
-# **Answer.** No: with 10 new tokens the text needs 15 slots, and both checks pass it. Only the very last slot tells them apart, so a test must fill a cache to the last slot. (It is the mutant *the last slot is never used* of the test suite.)
+# **Answer.** No: with 10 new tokens the text needs 15 slots, and both checks accept it. Only the very last slot tells them apart, so a test must fill a cache to the last slot. (It is the mutant *the last slot is never used* of the test suite.)
 #
 # The message itself shows that it is wrong: it needs 16 and has 16. On a large model the lost slot is a token's memory, and a text that fits by the calculator doesn't run.
 

@@ -90,7 +90,7 @@ assert not any("update(" in line for line in attention), "it is not among what c
 mlp = changed(model.MLP, llama.MLP)
 
 # %% [markdown]
-# **Answer.** In queries and keys, which are *turned* by their positions in every layer; values are left alone (`turned` stands twice, and not around `v`). The line with `cache.update` is not marked: a cache is given keys and values, and returns all so far. It can't tell
+# **Answer.** In queries and keys, which are *turned* by their positions in every layer; values are left alone (`turned` appears twice, and not around `v`). The line with `cache.update` is not marked: a cache is given keys and values, and returns all so far. It can't tell
 # which model it serves, so every cache of this course serves both.
 #
 # In short, the differences: queries, keys and values come from three matrices, with fewer heads for keys and values (section 5). Queries and keys are turned (section 2), and `back` is for texts without end (section 4). The MLP is **SwiGLU**: one product makes a *gate*, by which the other is multiplied. And before each
@@ -141,7 +141,7 @@ assert abs(scores[0] - scores[1]) < 1e-10 < abs(scores[0] - scores[2])
 #
 # Turning a key is cheap, but turning all old keys at every step is not. So a key is turned once, when it comes, and the *turned* key is stored. In a GPT, too, a row belongs to the position at which it was computed. The difference is that a Llama's row can be moved.
 #
-# Say that we have read 40 tokens from position 0 on, and want the same text to stand 100 positions later.
+# Say that we have read 40 tokens from position 0 on, and want the same text to begin 100 positions later.
 #
 # **Claim.** Moved as it is, a row is wrong. Turned further, by 100 positions, its key is the one that the model would compute there.
 #

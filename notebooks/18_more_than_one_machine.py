@@ -61,7 +61,7 @@ model = GPT.from_pretrained("recall", dtype=torch.float64)  # bundled
 # %% [markdown]
 # ## 1. Two parts of a text
 #
-# **Claim.** Attention to a text is the weighted mean of attention to its parts, each weighted by its share of the exponentials.
+# **Claim.** Attention to a text is the mean of attention to its parts, each weighted by its share of the exponentials.
 #
 # **Predict.** There are one query and four keys; two of the keys are on another machine. Each machine takes its own softmax, and computes its own mean of the values. Is the answer the mean of the two means?
 
