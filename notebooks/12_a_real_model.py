@@ -172,7 +172,7 @@ for layer in range(2):
     (keys, values), (fresh_keys, fresh_values) = kept.tensors(layer), fresh.tensors(layer)
     print(f"layer {layer}: values the same: {apart(values, fresh_values) < 1e-4}, ", end="")
     print(f"keys off by {apart(keys, fresh_keys):.1f}, ", end="")
-    print(f"turned further the same: {apart(turned(keys, on), fresh_keys) < 1e-4}")
+    print(f"the same when turned further: {apart(turned(keys, on), fresh_keys) < 1e-4}")
     assert apart(keys, fresh_keys) > 1
     assert max(apart(turned(keys, on), fresh_keys), apart(values, fresh_values)) < 1e-4
 
