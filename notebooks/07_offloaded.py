@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 07 The offloaded cache
 #
-# Notebook 06 kept every token in fewer bits. Here all bits are kept, but most of them elsewhere: a step down the memory ladder, where there is
+# Notebook 06 stored every token in fewer bits. Here all bits are kept, but most of them elsewhere: one rung down the memory ladder, where there is
 # more room. At the end you know why two layers at a time are enough, what a prefetch can hide, and what it can't.
 
 # %% [markdown]
@@ -15,16 +15,16 @@
 # | English | 中文 | meaning |
 # |---|---|---|
 # | memory ladder | 存储层级 | kinds of memory, from small and fast to large and slow |
-# | offloading | 卸载 | keeping what is not at work a step down the ladder |
-# | prefetch | 预取 | to begin to bring something before it is needed |
+# | offloading | 卸载 | keeping what is not in use one rung down the ladder |
+# | prefetch | 预取 | starting to load something before it is needed |
 # | resident | 驻留 | here, in fast memory |
 # | bandwidth | 带宽 | bytes that can be moved in a second |
-# | pinned memory | 锁页内存 | memory of the CPU that the system never moves, so that a GPU can copy from it by itself |
+# | pinned memory | 锁页内存 | CPU memory that the system never moves, so that a GPU can copy from it by itself |
 # | stream | 流 | a queue of a GPU's work; two streams run side by side |
 # | layer | 层 | one of the blocks that the rows go through, each with its own keys and values |
 # | slot | 槽位 | the place of one token in a cache |
 # | prefill | 预填充 | the first step, in which the whole prompt is read |
-# | decode | 解码 | the steps after it, a new token each |
+# | decode | 解码 | the steps after it, one new token each |
 #
 # </details>
 
@@ -68,12 +68,12 @@ with torch.no_grad():
 # %% [markdown]
 # ## 1. The memory ladder
 #
-# Memory comes in kinds. The faster, the smaller: the **memory ladder**. How many bytes a rung moves in a second is its **bandwidth**. Here are
-# three rungs of a workstation, in round figures as data sheets give them; nothing is measured here.
+# There are several kinds of memory, and the faster ones are smaller: this is the **memory ladder**. The number of bytes that a rung can move in a second is its **bandwidth**. Here are
+# three rungs of a workstation, in the round figures of data sheets; nothing is measured here.
 #
-# **Claim.** There are sizes at which a model fits on a GPU and its cache doesn't, while two of its layers would.
+# **Claim.** Beside a model's weights a GPU may have no room for the whole cache, but room for two of its layers.
 #
-# **Predict.** Llama 3 8B keeps 131,072 bytes for each token, in 32 layers. 16 texts of 8,192 tokens: how many gigabytes is that?
+# **Predict.** Llama 3 8B stores 131,072 bytes per token, in 32 layers. How many gigabytes do 16 texts of 8,192 tokens take?
 
 # %%
 rungs = {  # name: (gigabytes, gigabytes a second, as seen from the GPU)
@@ -95,8 +95,8 @@ assert weights + whole > 24e9 > weights + two_layers
 
 # %% [markdown]
 # **Answer.** 17.2 GB. Beside 16.1 GB of weights that is too much for the GPU's 24, while two of the 32 layers take 1.1.
-# The CPU's memory has the room, but it is 40 times slower to reach. So everything turns on two questions: what is needed at once, and can
-# the way up be hidden?
+# The CPU's memory has the room, but it is 40 times slower to reach. So there are two questions: how much is needed at once, and can
+# the time of the way up, from slow memory to fast, be hidden?
 
 # %% [markdown]
 # ## 2. By hand: one layer here
@@ -139,18 +139,18 @@ print("equal to the uncached logits:", torch.allclose(by_hand, uncached, atol=1e
 assert torch.allclose(by_hand, uncached, atol=1e-10)
 
 # %% [markdown]
-# **Answer.** NaN: it spreads to all that it is added to. But the logits are equal to the uncached ones, so no other layer's numbers were read. **Offloading** is
-# exact: it changes where numbers are kept, and nothing that is computed. It isn't good yet, though: the model stands
-# still while a layer comes up, and whole layers go down where only one row is new.
+# **Answer.** NaN: it spreads to every sum that it enters. But the logits are equal to the uncached ones, so no other layer's numbers were read. **Offloading** is
+# exact: it changes where numbers are stored, not what is computed. This version is slow, though: the model waits
+# while a layer comes up, and a whole layer goes down although only one row is new.
 
 # %% [markdown]
 # ## 3. Prefetch: come while another works
 #
-# The order of the layers is known. So the next one can be asked for while this one works: a **prefetch**.
+# The order of the layers is known. So the next one can be requested while this one works: this is a **prefetch**.
 #
-# **Claim.** With a prefetch a layer costs the *longer* of loading and working, not their sum. Two layers must be here for it.
+# **Claim.** With a prefetch a layer costs the *longer* of loading and working, not their sum. This takes room for two layers.
 #
-# **Predict.** 4 layers; a load takes 2 ticks, the work of a layer 3. How many ticks without a prefetch? With one? Which load stays visible?
+# **Predict.** There are 4 layers. A load takes 2 ticks, the work of a layer 3. How many ticks without a prefetch? With one? Which load stays visible?
 
 # %%
 loads, works = [2, 2, 2, 2], [3, 3, 3, 3]
@@ -178,19 +178,19 @@ assert len(timeline(False)[-1]) == sum(loads) + sum(works) == 20
 assert len(timeline(True)[-1]) == loads[0] + sum(works) == 14
 
 # %% [markdown]
-# **Answer.** 20 ticks without a prefetch, 14 with one. Only the first load, of 2 ticks, stays visible, and even that one can be hidden: the last layer of a step can ask for layer 0 of the *next* step.
+# **Answer.** 20 ticks without a prefetch, 14 with one. Only the first load, of 2 ticks, stays visible, and even that one can be hidden: the last layer of a step can request layer 0 for the *next* step.
 
 # %% [markdown]
 # ### Exercise 1: is a third layer worth its room?
 #
-# Above, two layers had room. Now `room` layers have, and loads and works take any time. One layer loads at a time, in order; a load begins as soon as
-# the load before it has ended and a layer has room. A layer takes room from the beginning of its load to the end of its work. When is the last layer done?
+# Above, there was room for two layers. Now there is room for `room` layers, and each load and each work has a time of its own. Layers load one at a time, in order; a load begins as soon as
+# the load before it has ended and there is room. A layer takes up room from the beginning of its load to the end of its work. When is the last layer done?
 
 
 # %% tags=["exercise"]
 def finish(loads, works, room):
-    """loads, works: ticks of each layer. room: how many layers have room. The tick at which all
-    is done, a float."""
+    """loads, works: ticks of each layer. room: how many layers there is room for. Returns the tick
+    at which all is done, a float."""
     raise NotImplementedError
 
 
@@ -228,17 +228,17 @@ for name, loads_, works_ in (
 # %% [markdown]
 # ## 4. The package's cache: who asks for what, and when
 #
-# `Offloaded` stands in front of a kind of cache: `class OffloadedStaticCache(Offloaded, StaticCache)`. When that cache asks for the tensors of the layer at work, it is
-# lent them. Then the next layer is asked for, before the work begins, and the new rows go down:
+# `Offloaded` is put in front of another cache class: `class OffloadedStaticCache(Offloaded, StaticCache)`. When that class asks for the tensors of the layer at work, `tensors`
+# fetches them. Then, before attention begins, `store` requests the next layer and sends the new rows down:
 
 # %%
 code(Offloaded.tensors)
 code(Offloaded.store)
 
 # %% [markdown]
-# **Claim.** Every layer is asked for before it is needed. So at each moment two layers are **resident**, that is here.
+# **Claim.** The next layer is always requested before this one attends. So at each update two layers are **resident**, that is, here in fast memory.
 #
-# **Predict.** 3 layers. Write down the order of `read` and `attend` for one decode step, before you look. Does it begin with `read 0`?
+# **Predict.** The model has 3 layers. Write down the order of `read` (a layer is requested) and `attend` (a layer is ready) in one decode step. Does it begin with `read 0`?
 
 
 # %%
@@ -283,7 +283,7 @@ assert all(len(here) == 2 for here in log.here_now)
 #
 # **Claim.** Two of GPT-2's 12 layers are here at a time. For each decoded token much more comes up than goes down.
 #
-# **Predict.** GPT-2 keeps 36,864 bytes a token. With 500 tokens held, how many megabytes come up for one new token? How many go down?
+# **Predict.** GPT-2 stores 36,864 bytes per token. With 501 tokens held, how many megabytes come up for one new token? How many go down?
 
 # %%
 seen = moves(prompt=500, new=2)  # GPT-2's sizes, bfloat16, zeros in place of numbers
@@ -298,18 +298,18 @@ assert down == 36864
 assert 501 * 36864 < up < 502 * 36864
 
 # %% [markdown]
-# **Answer.** 18.5 MB come up, 500 tokens and a little of the next; 36,864 bytes go down, one token. The figure shows, above, which layers are at work (dark) and prefetched
-# (light), update by update; below, the bytes that are here, which step up once, where the room doubles, and those that have moved. The prefill brings almost nothing up: there is nothing yet. From
-# then on each step brings everything. The last line is nearly flat: a row goes down once.
+# **Answer.** 18.5 MB come up, 501 tokens and a little of the next; 36,864 bytes go down, one token. The upper half of the figure shows, update by update, which layer is at work (dark) and which is prefetched
+# (light). The lower half shows the bytes that are here, which step up once, where the room doubles, and those that have moved so far. The prefill brings almost nothing up: nothing is stored yet. From
+# then on each step brings everything up. After the prefill, *down* is nearly flat: each row goes down once.
 #
-# (What is held counts room for 1,000 tokens, since the dynamic cache inside has doubled. Empty slots are not moved.)
+# (The bytes held count room for 1,000 tokens, since the dynamic cache inside has doubled. Empty slots are not moved.)
 
 # %% [markdown]
 # ## 6. Bytes up, bytes down
 #
-# **Claim.** The rows that go down grow with the text, those that come up with its square.
+# **Claim.** The number of rows that go down grows with the length of the text; the number that come up grows with its square.
 #
-# **Predict.** Prompt 50, then 10 tokens are fed. How many rows come up, how many go down?
+# **Predict.** A prompt of 50 tokens is fed, then 10 more, one at a time. How many rows come up, how many go down?
 
 # %%
 cache = make_cache("offloaded_static", model.config, max_cache_len=60, dtype=torch.float64)
@@ -324,14 +324,14 @@ assert down == 60 * row
 assert up == sum(range(50, 60)) * row
 
 # %% [markdown]
-# **Answer.** 545 rows come up: nothing in the prefill, then 50, and one more in each of the 10 steps. 60 go down, each token's once. (Layer 0, which was prefetched for a step that doesn't
+# **Answer.** 545 rows come up: none in the prefill, 50 in the first of the 10 steps after it, and one more in each later step. 60 go down, one for each token. (Layer 0, prefetched for a step that doesn't
 # come, is left out.)
 
 # %% [markdown]
 # ### Exercise 2: find the bug
 #
-# Below, a file is a list of numbers, and a row is several of them. `broken_write` should put rows into the slots from `first` on, and leave all others as they are. It
-# works for a prompt, which begins at slot 0. Mend it. It returns the whole file.
+# Below, a file is a list of numbers, and a row is several of them. `broken_write` should write rows into the slots from `first` on, leave all others as they are, and return the whole file. It
+# works for a prompt, which begins at slot 0. Fix it.
 
 
 # %%
@@ -357,7 +357,7 @@ exercises.mended.check(mended_write)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# The mutant *new rows are written one slot too early* of the test suite: each decoded token overwrites the one before it, and the end of the file
+# It is the mutant *new rows are written one slot too early* of the test suite: each decoded token overwrites the one before it, and the end of the file
 # stays empty.
 #
 # ```python
@@ -367,19 +367,19 @@ exercises.mended.check(mended_write)
 #     return file[:at] + new + file[at + len(new) :]
 # ```
 #
-# Appending is no way out: after `crop` new rows go over old ones.
+# Appending would not do: after a `crop` new rows overwrite old ones.
 #
 # </details>
 
 # %% [markdown]
 # ## 7. What is hidden, and what isn't
 #
-# A load is hidden if the work of a layer takes as long. In decoding, the work of a layer is mostly reading: its weights, and its keys and values, from the
-# GPU's own memory. The load is the same keys and values over the slower link.
+# A load is hidden if a layer's work takes at least as long. In decoding, that work is mostly reading: the layer's weights, keys and values, from the
+# GPU's own memory. A load brings the same number of keys and values over the slower link.
 #
 # **Claim.** For one text, the loads are hidden up to some length; beyond it, every token makes the step slower. More texts at once make that length shorter.
 #
-# **Predict.** Take the bandwidths of section 1. With Llama 3 8B and one text: hundreds of tokens, thousands, or tens of thousands?
+# **Predict.** Take the bandwidths of section 1. With Llama 3 8B and one text, is that length in the hundreds of tokens, the thousands, or the tens of thousands?
 
 # %%
 gpu, link = (rungs[name][1] * 10**9 for name in ("memory of the GPU", "memory of the CPU"))
@@ -399,20 +399,20 @@ assert longest[1] > longest[4] > longest[16]
 # %% [markdown]
 # **Answer.** Thousands: 3,149 tokens for one text, and only 196 for each of 16. Weights are read once for all texts of a batch, keys and values once for
 # each text. This is arithmetic with round figures, not a measurement, but the lesson holds wherever the link is much slower than the memory: offloading buys
-# *room*, and past some length the price is time. In prefill it is nearly free: much work, and nothing comes up.
+# *room*, and past some length the price is time. In prefill it is nearly free: there is much work, and nothing comes up.
 
 # %% [markdown]
 # ### Exercise 3: when does it stop hiding?
 #
-# The printed lengths came from a formula: find it. In the time in which a layer's keys and values (`batch` texts of n tokens) come over the link, the GPU
-# reads the weights of a layer and the same keys and values. What is the largest n for which loading takes no longer? The link is slower than the GPU's memory.
+# The printed lengths came from a formula: find it. While a layer's keys and values (of `batch` texts of n tokens each) come over the link, the GPU
+# reads a layer's weights and the same number of keys and values. What is the largest n for which loading takes no longer than reading? The link is slower than the GPU's memory.
 
 
 # %% tags=["exercise"]
 def hidden_up_to(weights, token, batch, gpu, link):
     """weights, token: bytes of a layer's weights, and of a token's keys and values in a layer.
-    batch: texts. gpu, link: bytes a second. Whole numbers all. The most tokens of each text, a
-    whole number."""
+    batch: texts. gpu, link: bytes a second. All are whole numbers. Returns the most tokens of each
+    text, a whole number."""
     raise NotImplementedError
 
 
@@ -434,8 +434,8 @@ exercises.hidden_up_to.check(hidden_up_to)
 # %% [markdown]
 # ### With a clock
 #
-# Hiding can be tried without a GPU, if we let both take long on purpose: a load sleeps for 20 ms in the reading thread, and the work of a
-# layer for 20 ms in ours. (Sleeping stands in for a slow disk and for a large model.)
+# Hiding can be tested without a GPU if we make both slow on purpose: a load sleeps for 20 ms in the reading thread, and a layer's
+# work for 20 ms in ours. (Sleeping stands in for a slow disk and for a large model.)
 
 
 # %%
@@ -480,7 +480,7 @@ assert torch.allclose(logits["with"], logits["without"], atol=1e-12)
 assert seconds["without"] > 1.2 * seconds["with"]
 
 # %% [markdown]
-# On a GPU the package's cache keeps the layers in **pinned memory** of the CPU, which the system never moves, and copies on a **stream** of its own, a second queue of the GPU's work. So the copy and
+# On a GPU the package's cache keeps the layers in **pinned memory**, CPU memory that the system never moves, and copies on a **stream** of its own, a second queue of the GPU's work. So the copy and
 # the work run side by side:
 
 # %%
@@ -489,9 +489,9 @@ code(PinnedLayers.read)
 # %% [markdown]
 # ## 8. Offloaded static
 #
-# **Claim.** In front of the static cache of notebook 04 it is the same, and that cache keeps its rules: attention is given all slots, so shapes stay, and what doesn't fit is refused.
+# **Claim.** Offloading works the same in front of the static cache of notebook 04, which keeps its rules: attention is given all slots, so shapes stay fixed, and what doesn't fit is refused.
 #
-# **Predict.** 60 slots, 50 filled, and one token is fed. Does the static kind have more bytes here than the dynamic one? Do more come up?
+# **Predict.** Of the static cache's 60 slots 50 are filled, and one token is fed. Does it have more bytes here than the dynamic one, offloaded too? Do more come up?
 
 
 # %%
@@ -523,18 +523,18 @@ with refused(CacheFull):
     )
 
 # %% [markdown]
-# **Answer.** No to both: here 245,760 bytes against 409,600, and 50.3 rows up against 67.0. Only filled slots move; but the dynamic one had just doubled its room, and layer 0, prefetched at the old size, was
-# fetched again. Of the two things that the static cache of notebook 04 fixes, shapes stay, but addresses are given up: each layer comes into a new buffer. And an offloaded cache
-# keeps the rules of its kind: what doesn't fit is refused.
+# **Answer.** No to both: here 245,760 bytes against 409,600, and 50.3 rows up against 67.0. Only filled slots move; but the dynamic one has just doubled its room, so layer 0, prefetched at the old size, was
+# fetched again. The static cache of notebook 04 fixes shapes and addresses. Here shapes stay fixed, but addresses don't: each layer comes into a new buffer. What doesn't fit
+# is refused, as there.
 
 # %% [markdown]
 # ## 9. Without a GPU: files
 #
-# On a machine with a GPU, transformers' offloaded caches use the CPU's memory; without one they stop with an error. Ours takes a step down even there: the layers wait in files, in the `folder` that you name.
+# On a machine with a GPU, transformers' offloaded caches use the CPU's memory; without one they stop with an error. Ours go one rung down even there: the layers wait in files, in the `folder` that you name.
 #
-# **Claim.** Two caches in one folder never meet, and they leave nothing behind.
+# **Claim.** Two caches in one folder never interfere, and they leave nothing behind.
 #
-# **Predict.** While two caches of 3 layers keep theirs in one folder, how many files are to be seen in it?
+# **Predict.** Two caches of 3 layers each keep their layers in one folder. How many files can be seen in it?
 
 # %%
 place = tempfile.TemporaryDirectory()
@@ -559,22 +559,22 @@ print("left in the end:   ", list(folder.iterdir()))
 assert not list(folder.iterdir())
 
 # %% [markdown]
-# **Answer.** None, and none is left in the end. The files have no names (where the system wants one, as Windows does, it goes with the cache): no other cache can open them, and whatever ends the program, the
-# system takes their bytes back.
+# **Answer.** None, and none is left in the end. The files have no names (where the system requires one, as Windows does, the file is deleted with the cache): no other cache can open them, and however the program ends, the
+# system frees their bytes.
 #
 # One thing to know when measuring: what was just written to a file is usually still in the system's memory, so a small cache never
-# waits for the disk. And the system's temporary folder may be memory itself.
+# waits for the disk. And the system's temporary folder may itself lie in memory.
 
 # %% [markdown]
 # ## 10. Break it: a full disk, a lost folder, a short file
 #
 # Disks fail in the middle of a step, when some layers have been written and others not.
 #
-# **Claim.** Whatever fails, the error says so, and no wrong number comes out. A write that fails leaves the cache as it was before the step, and it goes on rightly when the trouble is over.
+# **Claim.** Whatever fails, the error says so, and no wrong number comes out. A write that fails leaves the cache as it was before the step, and the cache works again when the trouble is over.
 #
-# **Predict.** The disk is full when the *second* layer writes its new row. The first layer's row is in its file already. What must be done about it?
+# **Predict.** The disk is full when the *second* layer writes its new row. The first layer's row is in its file already. What must be done about that row?
 #
-# We only pretend, so nothing on your machine is harmed: the second write finds no room.
+# The full disk is simulated, so nothing on your machine is harmed: the second write finds no room.
 
 # %%
 cache = make_cache("offloaded_static", model.config, **options)
@@ -602,9 +602,9 @@ print(
 assert torch.allclose(again, uncached[:, 50:], atol=1e-10)
 
 # %% [markdown]
-# **Answer.** Nothing: the row that had been written lies in a slot behind the text, and is overwritten later.
+# **Answer.** Nothing: that row lies in a slot beyond the end of the text, and is overwritten later.
 #
-# Now the folder is gone (we let Python believe so). Files without names don't need it, so the cache goes on. New files do: `reset` makes some, and is refused.
+# Now the folder is gone (this is simulated, too). Files without names don't need it, so the cache still works. New files do: `reset` makes some, and is refused.
 
 # %%
 cache.crop(-10)
@@ -621,7 +621,7 @@ assert torch.allclose(again, uncached[:, 50:55], atol=1e-10)
 assert cache.length == 55
 
 # %% [markdown]
-# And a file has lost its end, for real: someone cut it short.
+# Last, a file really loses its end: we cut it short.
 
 # %%
 cache.storage.near.clear()
@@ -635,8 +635,8 @@ gc.collect()
 place.cleanup()
 
 # %% [markdown]
-# This one can't be mended, since the numbers are lost; but no wrong logits came out. A **mapped** file, which the system shows as if it were memory, would have killed the whole process here. So the
-# cache reads and writes plainly.
+# This can't be repaired, since the numbers are lost; but no wrong logits came out. A **memory-mapped** file, which the system presents as if it were memory, would have crashed the whole process here. So the
+# cache uses ordinary reads and writes.
 
 # %% [markdown]
 # ## What to take away
@@ -645,6 +645,6 @@ place.cleanup()
 # - Each row goes down once. Everything comes up, at every step.
 # - A prefetch hides the shorter of loading and working. In decoding, the loads of long texts and large batches are not hidden.
 # - Nothing is rounded: the logits are those of the uncached model.
-# - A step that fails leaves the cache as it was. Bytes that a disk has lost stay lost, but it is noticed.
+# - A step that fails leaves the cache as it was. Bytes that a disk has lost stay lost, but the loss is noticed.
 #
-# Next, notebook 08: which cache, for what.
+# Next, notebook 08: which cache for what.

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 08 Which cache
 #
-# Work, bytes, time and quality of every cache of this course, counted in one run and put on one page. At the end you know why the first token is
-# slow, why the later ones slow down, how many tokens of a real model fit a card, which cache suits which need, and when none pays.
+# Work, bytes, time and quality of the caches of this course, on one page. At the end you know why the first token is
+# slow, why the later ones slow down, how many tokens of a real model fit on a card, which cache suits which need, and when no cache pays.
 
 # %% [markdown]
 # **中文提要**　本节把所有缓存放在同一页上比较：浮点运算量、占用与搬运的字节数、时间和质量。运算量与字节数由逐项计数得到，并与闭式表达式逐一相等。
@@ -17,12 +17,12 @@
 # | English | 中文 | meaning |
 # |---|---|---|
 # | prefill | 预填充 | the first step, in which the whole prompt is read |
-# | decode | 解码 | the steps after it, a new token each |
+# | decode | 解码 | the steps after it, one new token each |
 # | FLOP | 浮点运算 | one multiplication or one addition of two numbers |
 # | closed form | 闭式表达式 | a formula that gives a count without counting |
 # | arithmetic intensity | 算术强度 | FLOPs for each byte that is read or written |
 # | roofline | 屋顶线模型 | a machine computes and reads at once, and the slower of the two decides |
-# | bandwidth | 带宽 | bytes that a memory gives in a second |
+# | bandwidth | 带宽 | bytes that a memory delivers in a second |
 # | eager | 即时执行 | each operation is started by Python when its line is reached |
 # | profile | 性能剖析 | how much time each part of a step takes |
 # | peak | 峰值 | the most that is held at any moment |
@@ -31,7 +31,7 @@
 # | capacity | 容量 | how many slots there are |
 # | slot | 槽位 | the place of one token in a cache |
 # | recall | 事实记忆正确率 | the share of memory questions answered right |
-# | scoring | 打分 | asking how likely a text is that is already there |
+# | scoring | 打分 | asking how likely a given text is |
 #
 # </details>
 
@@ -100,9 +100,9 @@ gpt2 = GPTConfig(**GPT2)  # the sizes of GPT-2 124M, for arithmetic
 # written, copied, handed to attention, and moved to slower memory and back. The package has a **closed form** for each of these: a formula that gives the count
 # without counting.
 #
-# **Claim.** The closed forms equal the counts, to the last FLOP and the last byte, for every cache.
+# **Claim.** The closed forms equal the counts, to the last FLOP and the last byte, for each cache below.
 #
-# **Predict.** 200 tokens of prompt, 50 new ones. Which caches take fewer FLOPs than the dynamic one? Which hold fewer bytes?
+# **Predict.** With a prompt of 200 tokens and 50 new ones, which caches take fewer FLOPs than the dynamic one? Which hold fewer bytes?
 
 # %%
 PROMPT, NEW = 200, 50
@@ -147,13 +147,13 @@ for name, each in counted.items():
 print(textwrap.fill(f"counted and closed form: equal for {', '.join(counted)}", WIDTH))
 
 # %% [markdown]
-# **Answer.** Fewer FLOPs: only the window, 357 MFLOP in place of 385, since it looks at fewer tokens; the static ones take more, since their attention is given empty slots too. Fewer bytes:
-# all but `offloaded`, which holds as many, though fewer of them here.
+# **Answer.** Fewer FLOPs: only the window, 357 MFLOP instead of 385, since it looks at fewer tokens; the static ones take more, since their attention is given empty slots too. Fewer bytes:
+# all but `offloaded`, which holds the same number, though fewer of them here.
 #
-# *held* is what the cache keeps at the end, wherever that is, and *here* is the part in the memory where the model works. *written* are new rows, *copied*
-# what moved within the cache, to grow or to be rounded, *read* what attention was given, *up* and *down* what came from slower memory and went there.
+# *held* is what the cache holds at the end, wherever that is, and *here* is the part in the memory where the model works. *written* are new rows, *copied*
+# is what moved within the cache, to grow or to be rounded, *read* is what attention was given, and *up* and *down* are what came from slower memory and went there.
 #
-# The FLOPs are almost the same for all. What tells caches apart is bytes. So FLOPs say that you want *a* cache, and bytes say which. For a larger model the closed forms do; here is GPT-2 124M:
+# The FLOPs are almost the same for all caches; their bytes differ. So FLOPs say that you want *a* cache, and bytes say which. For a larger model the closed forms are enough; here is GPT-2 124M:
 
 # %%
 picture = flops(work())
@@ -164,11 +164,11 @@ show(picture, picture.alt)
 #
 # ### How many times fewer?
 #
-# That depends on what is asked, so a number without these is worth little:
+# That depends on three things, and a number that doesn't name them is worth little:
 #
 # - **the prompt and the new tokens**: with a longer prompt, the uncached model repeats more;
-# - **attention**: *dense*, a score for every query and key, as the plain form computes it and a counter counts it; or *causal*, only for those that see each other, about half. What is masked may
-#   be skipped by a fused kernel;
+# - **attention**: *dense*, a score for every query and key, as the plain form computes it and a counter counts it; or *causal*, only for those that see each other, about half. A fused kernel may
+#   skip what is masked;
 # - **logits**: of the last token fed, which is all that generating needs; or of all.
 
 # %%
@@ -204,17 +204,17 @@ headline, executed = (times[128, attention, "last"] for attention in ("causal", 
 print(f"after 128: {headline:.0f} times by the causal count, {executed:.0f} as executed")
 
 # %% [markdown]
-# So "225 times fewer" is said of a prompt of 128, of causal attention and of the last token's logits. What a counter sees `generate` execute is dense: 235 times. After a prompt of a single token it is
-# 176.5 times by the causal count, and 312 after one of 512.
+# So "225 times fewer" holds for a prompt of 128, causal attention and the last token's logits. What a counter sees `generate` execute is dense: 235 times. By the causal count it is
+# 176.5 times after a prompt of a single token, and 312 after one of 512.
 
 # %% [markdown]
 # ## 2. Why the first token is slow
 #
 # The first new token comes out of the **prefill**, which reads the whole prompt. Each later one comes out of a **decode** step, which reads one token.
 #
-# **Claim.** A fresh cache spares the prefill nothing; one that is kept from an earlier call can spare it nearly all.
+# **Claim.** A fresh cache saves nothing in the prefill; one that is kept from an earlier call can save nearly all of it.
 #
-# **Predict.** A prompt of 400 tokens: how many times the FLOPs of a decode step? As many times the seconds, or more, or fewer? And how many times fewer FLOPs, if a cache holds its first 390 tokens from an earlier call?
+# **Predict.** How many times the FLOPs of a decode step does the prefill of 400 tokens take? Is the ratio of the seconds the same, larger or smaller? And how many times fewer FLOPs does it take if a cache holds its first 390 tokens from an earlier call?
 
 # %%
 first, second = trace(model, prose, 2, "dynamic").passes
@@ -251,17 +251,17 @@ assert prefill > 2 * decode
 assert prefill / decode < first.flops.total / second.flops.total
 
 # %% [markdown]
-# **Answer.** 349 times the FLOPs (as executed: dense, logits of the last token), but far fewer times the seconds. Of the prompt whose first 390 tokens are kept, only what the two prompts don't share is
-# computed, 10 rows of 400, with 39 times fewer FLOPs. So the cache that makes the *first* token quick is the one that is not thrown away: a system prompt, a document, the conversation so far.
+# **Answer.** 349 times the FLOPs (as executed: dense, logits of the last token), but the ratio of the seconds is far smaller. If the cache holds the first 390 tokens, only the rest is
+# computed, 10 rows of 400, with 39 times fewer FLOPs. So the cache that makes the *first* token fast is the one that is not thrown away: that of a system prompt, a document, the conversation so far.
 #
-# A decode step has few FLOPs and is not as quick as that would allow. On our tiny model much of a step is Python that starts operations. On a large model it is something else: reading the weights.
+# A decode step has few FLOPs, but is slower than they suggest. On our tiny model much of a step is Python that starts operations. On a large model it is something else: reading the weights.
 
 # %% [markdown]
 # ### Two limits
 #
-# A machine computes and reads at the same time, and the slower of the two decides: the **roofline** (Williams et al., Communications of the ACM, "Roofline"). The
-# **arithmetic intensity** tells which it is: how many FLOPs there are for each byte that must be read or written. Take a machine of round numbers that does 100 FLOPs in the time in which
-# it reads a byte (bytes a second are its **bandwidth**). Below an intensity of 100 it waits for memory. Here attention is counted as causal.
+# A machine computes and reads at the same time, and the slower of the two decides: this is the **roofline** model (Williams et al., Communications of the ACM, "Roofline"). The
+# **arithmetic intensity** tells which it is: how many FLOPs there are for each byte that must be read or written. Take a machine, in round numbers, that does 100 FLOPs in the time that
+# it takes to read a byte (the bytes that it reads per second are its **bandwidth**). Below an intensity of 100 it waits for memory. Here attention is counted as causal.
 
 # %%
 MACHINE = {"flops_per_second": 100e12, "bytes_per_second": 1e12}
@@ -297,16 +297,16 @@ assert least["prefill"] < 10 * least["decode"]
 assert least["decode"] == decode_nbytes(gpt2, 1000, itemsize=2) / 1e12  # memory alone decides
 
 # %% [markdown]
-# In a prefill each weight that is read serves all tokens of the prompt, so a long prompt is decided by computing; one shorter than 150 tokens is still decided by memory, on this machine.
+# In a prefill each weight that is read serves all tokens of the prompt, so a long prompt is bound by computing; one shorter than 150 tokens is still bound by memory, on this machine.
 # In a decode step a weight serves one token: about one FLOP a byte, whatever the length. So the processor
 # waits for memory, and 1000 tokens of prefill take only a few times as long as one token of decode.
 
 # %% [markdown]
 # ## 3. Why it slows as it grows
 #
-# **Claim.** Each token makes every later step read one row more: its keys and values. With a window it stops growing.
+# **Claim.** Each token makes every later step read one more row: its keys and values. With a window this growth stops.
 #
-# **Predict.** GPT-2, 16 bits a number. After how many tokens does a step read as many bytes of keys and values as of weights? And with 64 texts at once (a **batch**)?
+# **Predict.** Take GPT-2 with 16 bits per number. After how many tokens does a step read as many bytes of keys and values as of weights? And with 64 texts at once (a **batch**)?
 
 # %%
 passes = trace(model, prose[:, :PROMPT], NEW, "dynamic").passes[1:]  # decode steps
@@ -340,9 +340,9 @@ for texts in (1, 64):
     print(f"batch {texts:2}: keys and values as large as the weights at {tokens:,} tokens each")
 
 # %% [markdown]
-# **Answer.** One text would need 6,703 tokens, more than GPT-2 can read at all; of 64 texts 105 tokens each are enough.
+# **Answer.** One text would need 6,703 tokens, more than GPT-2 can read at all; with 64 texts 105 tokens each are enough.
 #
-# These are the least times of the machine of section 2. For one text GPT-2 reads mostly weights, and you hardly see the growth. A batch shares the weights, so more texts cost little at first. But each text brings its own keys and
+# The times are lower bounds for the machine of section 2. For one text GPT-2 reads mostly weights, and you hardly see the growth. A batch shares the weights, so more texts cost little at first. But each text brings its own keys and
 # values, and soon these are most of what is read. That is why fewer bytes in the cache can mean more tokens a second for a server, even where memory is not short.
 #
 # (A static cache, whose attention is given all slots, reads as much at the first step as at the last.)
@@ -350,11 +350,11 @@ for texts in (1, 64):
 # %% [markdown]
 # ### Measured, to 8192 tokens
 #
-# Forms say what must be read and what a cache moves besides. What does a clock say? This takes minutes, so it was recorded: a small model with random weights, whose context is long (`python -m minigpt bench --growth` makes it again).
+# The closed forms say what must be read, and what else a cache moves. What does a clock say? Measuring takes minutes, so this was recorded, on a small model with random weights and a long context (`python -m minigpt bench --growth` makes it again).
 #
-# **Claim.** A cache pays for what it moves: `concat`, which copies all that it keeps at each step, gets slower faster than `dynamic`. Without a cache it is much worse.
+# **Claim.** A cache pays for what it moves: `concat`, which copies all that it holds at each step, slows down faster than `dynamic`. Without a cache it is much worse.
 #
-# **Predict.** Attention reads all keys and values, with either cache. How many times as many bytes does `concat` move as `dynamic`, once the text is long?
+# **Predict.** Attention reads all keys and values, with either cache. How many times the bytes of `dynamic` does `concat` move, once the text is long?
 
 # %%
 grown = recorded_growth()
@@ -376,13 +376,13 @@ power = {each["name"]: each["exponent"] for each in grown["growth"]}
 print(
     f"{'ms a token, at tokens':27}",
     *(f"{cell['context']:8,}" for cell in (first_cell, last_cell)),
-    "   power  foreseen",
+    "   power predicted",
 )
 for each in grown["growth"]:
-    name, foreseen = each["name"], each["predicted_exponent"]
-    foreseen = each["least_exponent"] if foreseen is None else foreseen
+    name, predicted = each["name"], each["predicted_exponent"]
+    predicted = each["least_exponent"] if predicted is None else predicted
     print(
-        f"{name:27} {first_ms[name]:8.2f} {last_ms[name]:8.2f} {power[name]:8.2f} {foreseen:9.2f}"
+        f"{name:27} {first_ms[name]:8.2f} {last_ms[name]:8.2f} {power[name]:8.2f} {predicted:9.2f}"
     )
 assert power["none"] > power["concat"] > power["dynamic"]
 assert last_ms["none"] > 20 * last_ms["concat"] > 20 * last_ms["dynamic"]
@@ -392,19 +392,19 @@ picture = time_by_context(grown)
 show(picture, picture.alt)
 
 # %% [markdown]
-# **Answer.** Three times: attention reads all rows once, and to copy them they are read and written once more.
+# **Answer.** Three times: attention reads all rows once, and copying reads and writes them once more.
 #
-# *power* is the slope of a line through the points of the figure: time grows as the number of tokens to this power. *foreseen* is the slope of the closed form: all that the cache reads, writes and copies, and the weights, at the memory's own speed (where a step is compiled, what must be read). With
-# a cache both stay below 1, since a short text costs nearly as much as none: there are the weights to read, and the Python to run. At the right end the slopes are steeper. The window's line is flat, and that of the uncached model is the steepest: it computes all the text anew.
+# *power* is the slope of a line through the marks of the figure: time grows as the number of tokens to this power. *predicted* is the slope of the closed form, the thin line: all that the cache reads, writes, copies and takes up or down, and the weights, at the memory's own speed (for a compiled step, what must be read), or the FLOPs at the processor's, whichever takes longer. With
+# a cache both stay below 1, since a short text costs nearly as much as none: there are the weights to read, and the Python to run. At the right end the slopes are steeper. The window's line is flat, and that of the uncached model is the steepest: it computes the whole text again.
 #
 # ### Where a step's time goes
 #
-# The marks of the figure lie above their lines. What else takes time? A **profile** tells: it takes a step apart, and measures each part. Ours writes down what a step calls, then runs each part again by itself. What the parts don't explain is Python: the modules that call each other, the checks, and the way from one
+# The marks of the figure lie above their lines. What else takes time? A **profile** shows it: it divides a step into parts, and measures each. Ours records what a step calls, then runs each part again by itself. What the parts don't explain is Python: the modules that call each other, the checks, and the way from one
 # operation to the next. Without a compiler PyTorch is **eager**: each operation is started by Python, when its line is reached.
 #
-# **Claim.** A step of a tiny model is to a large part Python; one of GPT-2's shape is reading weights.
+# **Claim.** A large part of a tiny model's step is Python; a step of GPT-2's shape is mostly reading weights.
 #
-# **Predict.** How many operations does Python start for one token of the bundled model, which has 3 layers? And `concat` and `quantized`: what do they spend their time on, attention or the cache's own work?
+# **Predict.** How many operations does Python start for one token of the bundled model, which has 3 layers? And what makes `concat` and `quantized` slower than `dynamic`: attention, or the cache's own work?
 
 # %%
 with torch.inference_mode():
@@ -440,16 +440,16 @@ for shape in profiled.steps:
         assert share[shape, "dynamic", "cache"] < share[shape, name, "cache"]
 
 # %% [markdown]
-# **Answer.** Some dozens of operations, most of them too small to notice: views, sums, norms. Each must be started, whatever it does, and in a model as small as the bundled one that takes about as long as what is computed. GPT-2 has four times as many layers and starts four times as many, but next to its
-# products they don't show: its weights are five hundred megabytes, and all of them are read for each token.
+# **Answer.** Several dozen operations, most of them too small to notice: views, sums, norms. Each must be started, whatever it does, and in a model as small as the bundled one starting takes about as long as computing. GPT-2 has four times as many layers and starts about four times as many, but next to its
+# matrix products they hardly show: its weights are five hundred megabytes, and all of them are read for each token.
 #
-# The dynamic cache itself takes little. `concat` pays for its copies. The quantized one turns all codes into numbers, at each step: it saves memory, not time (notebook 06 says when it saves time, too). A compiled step is one graph; its Python is what comes before it, the checks and counts of the cache.
+# Mostly the cache's own work. The dynamic cache itself takes little. `concat` pays for its copies. The quantized one turns all codes back into numbers at each step: it saves memory, not time (notebook 06 says when it saves time, too). A compiled step is one graph; the Python left is what comes before it, the checks and counts of the cache.
 #
 # ### The memory's own speed
 #
-# No program reads faster than the memory gives. A plain sum of many numbers does nothing but read, so it tells that speed. Divide by it the bytes that a step must read, and you have the least time that it can take: the orange lines above.
+# No program reads faster than the memory delivers. A plain sum of many numbers does little but read, so it measures that speed. The bytes that a step must read, divided by this speed, give a lower bound on its time: the orange lines above.
 #
-# **Claim.** An eager step of GPT-2's shape stays well below that speed, and a compiled one comes nearer.
+# **Claim.** An eager step of GPT-2's shape stays well below that speed, and a compiled one comes closer to it.
 #
 # **Predict.** The bytes are the same for both, and so is the memory. What can a compiler do about it?
 
@@ -474,21 +474,21 @@ took = (time.perf_counter() - begin) / 5
 print(f"here, one thread: a plain sum reads {numbers.nbytes / took / 1e9:.1f} GB/s")
 
 # %% [markdown]
-# **Answer.** It can read better. In a decode step each product is one row by a matrix, and the library's product for that, made for many rows, doesn't keep the memory busy on a CPU. Written as multiply-and-sum, it becomes a loop of the compiler's, which does (`minigpt/one_row.py`). What must be read is the same. And the Python
+# **Answer.** It can keep the memory busier. In a decode step each product is one row times a matrix, and the library's routine, made for many rows, doesn't keep the memory busy on a CPU. Written as multiply-and-sum, the product becomes a loop that the compiler makes, which does (`minigpt/one_row.py`). What must be read is the same. And the Python
 # between the operations is gone.
 #
-# Only fewer bytes go beyond that line: fewer bits for the weights, fewer for keys and values, or more texts that share one reading of the weights.
+# Only reading fewer bytes beats that bound: fewer bits for the weights, fewer for keys and values, or more texts that share one reading of the weights.
 
 # %% [markdown]
 # ### Exercise 1: twice as long
 #
-# Memory alone decides, and each text has `tokens` tokens. How many texts at once make a step take at least twice as long as a step of one text?
+# Suppose that a step takes the time of its reading, and each text has `tokens` tokens. How many texts at once make a step take at least twice as long as a step of one text?
 
 
 # %% tags=["exercise"]
 def twice_as_long(weights, token, tokens):
-    """weights, token: bytes of all weights, and of a token's keys and values. The least whole
-    number of texts."""
+    """weights, token: bytes of all weights, and of a token's keys and values. Returns the smallest
+    number of texts, a whole number."""
     raise NotImplementedError
 
 
@@ -511,13 +511,13 @@ exercises.twice_as_long.check(twice_as_long)
 # %% [markdown]
 # ## 4. The calculator for real models
 #
-# What a cache holds can be known without a run: layers, key/value heads and their size are in a model's `config.json`. `python -m minigpt memory` prints all of this for any of them.
+# What a cache holds can be known without a run: layers, key/value heads and their size are in a model's `config.json`. `python -m minigpt memory` prints all of this for a model.
 #
 # Say that the weights leave 8 GiB of a card for keys and values in 16 bits.
 #
 # **Claim.** How many tokens fit depends on the cache, by more than a factor of ten. And what counts is the **peak**, the most that is held at any moment.
 #
-# **Predict.** Llama 3 8B keeps 8 key/value heads of 128 channels in each of 32 layers. How many bytes a token? How many tokens fit 8 GiB, exactly kept and without room to spare? How many in a cache that doubles?
+# **Predict.** Llama 3 8B has 8 key/value heads of 128 channels in each of 32 layers. How many bytes is that per token? How many tokens fit in 8 GiB, stored exactly and without spare room? How many in a cache that doubles?
 
 # %%
 MEMORY = 8 * 2**30
@@ -534,13 +534,13 @@ assert nbytes(llama, 1) == 2 * 32 * 8 * 128 * 2
 assert max(fits.values()) > 10 * min(fits.values())
 
 # %% [markdown]
-# **Answer.** 131,072 bytes a token, so 65,536 tokens in a cache with just the slots they need, and 32,264 in one that doubles: when it is full it takes twice the room. The offloaded ones fit
-# most, because only two layers are here at a time. (The model was made for 8,192 tokens; more of them means more texts at once.)
+# **Answer.** 131,072 bytes per token, so 65,536 tokens in a cache with just the slots they need, and 32,264 in one that doubles: when it is full it takes twice the room. The offloaded ones fit
+# the most, because only two layers are here at a time. (The model was made for 8,192 tokens; more of them means more texts at once.)
 #
 # ### Held, and at the peak
 #
-# Why not half of 65,536? When a layer grows, its old keys and values are copied into the longer tensors, and for a moment both are there. The layers grow one after another, so it is one layer's old rows, not
-# the whole cache. Counted with real caches that are full at 1,024 tokens and take one more, each allocation and each release:
+# Why is 32,264 less than half of 65,536? When a layer grows, its old keys and values are copied into the longer tensors, and for a moment both are there. The layers grow one after another, so what comes on top is one layer's old rows, not
+# the whole cache. Here each allocation and each release is counted, with real caches that are full at 1,024 tokens and take one more:
 
 # %%
 for layers in (1, 2, 32):
@@ -575,27 +575,27 @@ with torch.no_grad():
 assert whole == 192 * kv_nbytes(model.config, itemsize=4) > 8 * rounding.nbytes
 
 # %% [markdown]
-# 32,769 tokens are held in 8 GiB, and yet don't fit, because the last layer could not grow. (`concat`, as transformers' own dynamic cache, has such a moment at every step. An allocator that can't use the freed
-# pieces again may need more than this.)
+# 32,769 tokens would be held in 8 GiB, and yet don't fit, because the last layer could not grow. (`concat`, like transformers' own dynamic cache, has such a moment at every step. An allocator that can't reuse the freed
+# pieces may need more than this.)
 #
-# Of the rounding cache the table counts what it holds once its tokens are rounded. A prompt that is fed whole stands there exactly until the next token comes, as the last lines show, and takes as much as in any other cache. So
-# feed it in chunks: only the newest chunk is exact.
+# For the quantized cache the table counts what it holds once its tokens are rounded. A prompt that is fed whole stays exact until the next token comes, as the last two lines show, and takes as much room as in any other cache. So
+# feed it in chunks: then only the newest chunk is exact.
 #
 # ### Pages
 #
-# A server runs many texts of lengths that nobody knows before. It takes slots in **pages** of, say, 16 tokens from one common store (Kwon et al., arXiv 2309.06180): nothing is copied to grow, and at most a page a text stands partly
-# empty. And texts that begin alike, with the same system prompt, can hold the same pages: **prefix sharing**, the reuse of section 2 for many texts at once.
+# A server runs many texts whose lengths are not known in advance. It can take slots in **pages** of, say, 16 tokens from one common pool (Kwon et al., arXiv 2309.06180): nothing is copied to grow, and at most one page per text is partly
+# empty. And texts that begin alike, with the same system prompt, can hold the same pages: this is **prefix sharing**, the reuse of section 2 for many texts at once.
 
 # %% [markdown]
 # ### Exercise 2: shared pages
 #
-# All texts begin with the same `shared` tokens, and part there. A page belongs to several texts only if it is full of tokens that they share. How many pages are in use?
+# All texts begin with the same `shared` tokens, and differ from there on. A page belongs to several texts only if it is full of tokens that they share. How many pages are in use?
 
 
 # %% tags=["exercise"]
 def pages(lengths, shared, page):
-    """lengths: of all texts, in tokens, each at least `shared`. page: tokens of a page. A whole
-    number of pages."""
+    """lengths: of all texts, in tokens, each at least `shared`. page: tokens of a page. Returns a
+    whole number of pages."""
     raise NotImplementedError
 
 
@@ -617,12 +617,12 @@ exercises.pages.check(pages)
 # %% [markdown]
 # ## 5. Models that keep less
 #
-# What the model's makers chose counts for as much as the cache. Several query heads may share a key/value head. Some layers may have a window and the others none: a **hybrid** model. And **multi-head latent attention** (MLA, DeepSeek-V2,
-# arXiv 2405.04434) keeps neither keys nor values, but one short **latent** vector a token and layer, from which every head makes its own, and a small rotary key that all heads share.
+# What the model's makers chose matters as much as the cache. Several query heads may share a key/value head. Some layers may have a window and the others none: a **hybrid** model. And **multi-head latent attention** (MLA, DeepSeek-V2,
+# arXiv 2405.04434) stores neither keys nor values, but, for each token and layer, one short **latent** vector, from which every head makes its own, and a small key for the position (a rotary key: notebook 12) that all heads share.
 #
-# **Claim.** What a model keeps of a token doesn't follow from its size.
+# **Claim.** How many bytes a model stores per token doesn't follow from its size.
 #
-# **Predict.** DeepSeek-V3 has 61 layers of 128 heads, Llama 3 8B 32 layers of 32. Which keeps more bytes of a token? And how many times as much would each keep with keys and values of every head?
+# **Predict.** DeepSeek-V3 has 61 layers of 128 heads, Llama 3 8B 32 layers of 32. Which stores more bytes per token? And how many times as much would each store with keys and values of every head?
 
 # %%
 print(f"{'':13}{'a token':>9}{'a later':>9}{'32,768 tokens':>15}   layers and what each keeps")
@@ -659,8 +659,8 @@ for name, (each, all_kept) in unshared.items():
 assert nbytes(deepseek, 1) < nbytes(llama, 1)
 
 # %% [markdown]
-# **Answer.** Llama, the much smaller model: 131,072 bytes against 70,272. With keys and values of all its heads DeepSeek-V3 would keep 71 times as much, Llama 3 8B 4 times. In a hybrid the few layers without a window are what
-# still grows: past its windows gemma-3-27b adds 81,920 bytes a token in place of 507,904. (*A later* token is one that comes when all windows are full.)
+# **Answer.** Llama, the much smaller model: 131,072 bytes against 70,272. With keys and values of all its heads DeepSeek-V3 would store 71 times as much, Llama 3 8B 4 times. In a hybrid only the few layers without a window
+# go on growing: past its windows gemma-3-27b adds 81,920 bytes per token instead of 507,904. (*A later* token is one that comes when all windows are full.)
 #
 # Other hybrids have layers that keep a state of fixed size, whatever the length. What these keep is not counted here, and `memory` says so:
 
@@ -676,20 +676,20 @@ picture = memory_chart("mistral-7b", plans(mistral, bits=(4, 2)), 32768, 1)
 show(picture, picture.alt)
 
 # %% [markdown]
-# The figure shows bytes held against tokens, both axes doubling, for a model with a window in each layer. All lines go on rising but the window's, which turns flat where the window is full: other caches make a token
+# The figure shows bytes held against tokens, both axes doubling, for a model with a window in each layer. All lines keep rising except the window's, which turns flat where the window is full: other caches make a token
 # cheaper, only a window makes tokens free. And a window is the model's decision, not the cache's.
 
 # %% [markdown]
 # ### Exercise 3: texts that fit
 #
-# A card has `memory` bytes, and the weights must be there too. Of the model's layers, `full_layers` keep all tokens, and `window_layers` keep the last `window` at most. How many texts of `context` tokens fit, kept exactly and without room to
-# spare?
+# A card has `memory` bytes, and the weights must be there too. Of the model's layers, `full_layers` keep all tokens, and `window_layers` keep at most the last `window`. How many texts of `context` tokens fit, stored exactly and without spare
+# room?
 
 
 # %% tags=["exercise"]
 def texts_that_fit(memory, weights, context, full_layers, window_layers, window, token):
-    """memory, weights: bytes; the weights fit. token: bytes of a token in one layer. A whole
-    number of texts."""
+    """memory, weights: bytes; the weights fit. token: bytes of a token in one layer. Returns a
+    whole number of texts."""
     raise NotImplementedError
 
 
@@ -710,11 +710,11 @@ exercises.texts_that_fit.check(texts_that_fit)
 # %% [markdown]
 # ## 6. Break it: a slot that is never used
 #
-# Once you know what fits, you say so: `max_cache_len`. How many slots does a text need? The last new token is never fed, since nobody asks what comes after it.
+# Once you know how much fits, you set `max_cache_len`. How many slots does a text need? The last new token is never fed, since nobody asks what comes after it.
 #
-# **Claim.** A prompt of 6 and 11 new tokens need 16 slots. A check with `>=` in place of `>` refuses them.
+# **Claim.** A prompt of 6 tokens and 11 new ones fit in 16 slots. A check with `>=` instead of `>` refuses them.
 #
-# **Predict.** Would a test have noticed that makes 10 new tokens?
+# **Predict.** Would a test that generates 10 new tokens have noticed?
 
 
 # %%
@@ -740,19 +740,19 @@ with refused(CacheFull):
     tries(OneSlotLess, 11)
 
 # %% [markdown]
-# **Answer.** No: with 10 new tokens the text needs 15 slots, and both take it. Only the very last slot tells them apart, so a test must fill a cache to the last slot. (It is the mutant *the last slot is never used* of the test suite.)
+# **Answer.** No: with 10 new tokens the text needs 15 slots, and both checks accept it. Only the very last slot tells them apart, so a test must fill a cache to the last slot. (It is the mutant *the last slot is never used* of the test suite.)
 #
-# The message is wrong in a way that one can read: it needs 16 and has 16. On a large model the lost slot is a token's memory, and a text that fits by the calculator doesn't run.
+# The message itself shows that it is wrong: it needs 16 and has 16. On a large model the lost slot is a token's memory, and a text that fits by the calculator doesn't run.
 
 # %% [markdown]
 # ## 7. What is kept
 #
 # Bytes are easy to save if nobody looks at what is lost. **Recall** is the share of memory questions that the model answers right: a fact, much prose, then a question about the fact.
-# Measuring it takes minutes, so these numbers are not of this run: the project recorded them, 25 questions at each of 8 distances (`python -m minigpt quality` makes them again).
+# Measuring it takes minutes, so these numbers don't come from this run: the project recorded them, 25 questions at each of 8 distances (`python -m minigpt quality` makes them again).
 #
-# **Claim.** Exact caches lose nothing. Where every token is kept in few bits, more is remembered than by a window of as many bytes.
+# **Claim.** Exact caches lose nothing. With every token kept in 2 bits, more is remembered than with a window of about the same number of bytes.
 #
-# **Predict.** From 4 bits to 2, and from 2 to 1: is less remembered at each step, or at one of them? And what share of its questions does the window answer?
+# **Predict.** Does recall fall from 4 bits to 2, from 2 to 1, or both times? And what share of its questions does the window answer?
 
 # %%
 recorded = recorded_quality()
@@ -761,7 +761,7 @@ scores = {each.setting.name: each for each in recorded.scores}
 two_bits = scores["int2, keys by channel, values by token"]
 narrow = as_large(recorded.scores)
 print(
-    f"bytes: of {recorded.prompt_tokens} tokens fed singly, {recorded.kept} where not rounded\n"
+    f"bytes: of {recorded.prompt_tokens} tokens fed one at a time, {recorded.kept} where not rounded\n"
     f"quality: of the {recorded.dtype} model, fed {recorded.chunk} at a time\n"
     f"prose: bits a byte more than exact\n"
 )
@@ -776,7 +776,7 @@ for name in (
         f"{name:38}{each.nbytes / 1e3:6,.1f} kB, recall {each.recall:6.1%} "
         f"(95%: {low:.0%} to {high:.0%}), prose {round(each.more_bits, 3) + 0.0:+.3f}"
     )
-print(f"\nquality as bytes are counted, in {recorded.kept} and fed singly:")
+print(f"\nquality as bytes are counted, in {recorded.kept} and fed one token at a time:")
 for each in recorded.checked_scores:
     most = f"{each.most_nbytes / 1e3:.1f} kB at most"
     print(
@@ -793,20 +793,20 @@ assert two_bits.nbytes <= narrow.nbytes < 1.02 * two_bits.nbytes
 assert two_bits.recall_interval[0] > narrow.recall_interval[1]
 
 # %% [markdown]
-# **Answer.** At one, the last: all tokens in 2 bits answer all questions right, as in 4, and in 1 bit 2.5% of them. A window of about as many bytes as the 2 bits answers 17.5%. On the way 2 bits hold a little more, 149.6 kB, since the tokens of a group stay exact until it is whole.
-# Fed singly, 2 bits cost more in prose than in chunks, whose own tokens are exact while they are read; all questions are still answered.
+# **Answer.** Only from 2 to 1: with all tokens in 2 bits all questions are answered right, as in 4, and in 1 bit 2.5% of them. A window of about the same number of bytes as the 2 bits answers 17.5%. While it reads, the cache of 2 bits holds more, up to 149.6 kB, since the tokens of a group stay exact until it is whole.
+# Fed one token at a time, 2 bits cost more in prose than in chunks, whose own tokens are exact while they are read; all questions are still answered.
 #
 # Notebook 06 draws all recorded settings by the bytes that they hold. A window is not a worse way to store
-# the same thing: it is another rule of who sees whom, and this model was not trained with it. One that was would lose less. And our model is tiny; what 2 bits do to yours, measure on yours.
+# the same thing: it is another rule of who sees whom, and this model was not trained with it. One that was would lose less. And our model is tiny: measure on yours what 2 bits do to it.
 
 # %% [markdown]
 # ## 8. All on one page
 #
-# *moved* is all that was written, copied, and taken up or down; FLOPs are dense, as counted. Recall is the recorded one, of the same window, and of 4 bits by token with no token left exact.
+# *moved* is all that was written, copied, and taken up or down; FLOPs are dense, as counted. Recall is the recorded one: of the same window, and of 4 bits by token with no token left exact.
 #
 # **Claim.** Nothing is free: each cache that keeps less here than the static one either moves more bytes, or remembers less.
 #
-# **Predict.** There are three. Which are they, and what does each pay?
+# **Predict.** There are three such caches. Which are they, and what does each pay?
 
 # %%
 recorded_as = {name: name for name in counted} | {
@@ -841,7 +841,7 @@ assert smaller == ["sliding_window", "quantized", "offloaded_static"]
 # %% [markdown]
 # **Answer.** The window remembers less; the quantized one moves more, since each step copies its residual; the offloaded static one moves more, up and down.
 #
-# And time, on the machine that made this page, with the median of the decode steps:
+# And time, on the machine that made this page; *ms later* is the median of the decode steps:
 
 # %% tags=["timed"]
 for name in counted:
@@ -856,14 +856,14 @@ for name, each in page.items():
 assert page["dynamic"]["ms later"] < page["none"]["ms later"]
 
 # %% [markdown]
-# Without a cache nothing is kept, and the work is many times as much. On a model this small the times of the exact caches are mostly those of Python; the bytes are what carries over to a large one.
+# Without a cache nothing is kept, and there is many times as much work. On a model this small the times of the exact caches are mostly those of Python; the bytes are what carries over to a large one.
 #
 # | you need | take | because |
 # |---|---|---|
 # | no trouble | dynamic | it grows by itself, exactly, and copies little |
-# | fixed addresses and shapes, or a known most | static | nothing moves, nothing is copied, too much is refused |
+# | fixed addresses and shapes, or a known upper limit | static | nothing moves, nothing is copied, too much is refused |
 # | more texts or longer ones, and may round | quantized | a fraction of the bytes; try your own questions |
-# | exact numbers, and more than fits | offloaded, offloaded_static | only two layers are here; each step brings all the others up |
+# | exact numbers, of more than fits | offloaded, offloaded_static | only two layers are here; each step brings all the others up |
 # | a very long text, from a model made with a window | sliding_window | flat; what left the window is gone |
 # | a first token that comes soon | any that is kept for the next call | what two prompts share is not computed again |
 # | one step only | none | see below |
@@ -873,7 +873,7 @@ assert page["dynamic"]["ms later"] < page["none"]["ms later"]
 #
 # **Claim.** For one new token, a fresh cache that nobody keeps saves no FLOP, and holds bytes for nothing. For two, it saves nearly half.
 #
-# **Predict.** And if the text is already there, and you only ask how likely it is (**scoring**): one pass, or token by token through a cache?
+# **Predict.** If the text is already there, and you only ask how likely it is (**scoring**), which is better: one pass, or token by token through a cache?
 
 # %%
 how = {"attention": "causal", "logits": "last"}
@@ -896,7 +896,7 @@ assert runs["none"][0].flops == runs["dynamic"][0].flops
 assert runs["none"][0].nbytes == 0 < runs["dynamic"][0].nbytes
 
 # %% [markdown]
-# So it is with a classifier, a reranker, or an embedding: one pass, no cache. Scoring is the same: each token's logits come out of one pass over the text.
+# The same holds for a classifier, a reranker, or an embedding: one pass, no cache. Scoring needs one pass, too: each token's logits come out of it.
 
 # %%
 T = prose.shape[1]
@@ -937,17 +937,17 @@ assert reads_each > 100 * reads_once
 # %% [markdown]
 # **Answer.** One pass. It gives the same logits. By the causal count the FLOPs are the same to the last one, 265.5 GFLOP for GPT-2; what runs is dense, and there the pass takes a little more, 283.9, since it also computes the half that is masked.
 # But token by token reads 828 times the bytes: each step reads all the weights again. Decoding goes token by token because it must: the next token isn't known yet. Where it is
-# known, don't.
+# known, take one pass.
 #
-# A cache isn't for training either, where the text is there too, and gradients would have to pass through what was kept: notebook 10. Nor for a model that looks both ways, whose old rows change: notebook 02.
+# A cache isn't for training either, where the text is there too, and gradients would have to pass through what was kept: see notebook 10. Nor is it for a model that looks both ways, whose old rows change: see notebook 02.
 
 # %% [markdown]
 # ## What to take away
 #
 # - FLOPs say that you want a cache; bytes say which.
-# - The first token pays for the prompt. If that is long, computing decides; a kept cache spares what was there before. Each later token reads all weights and all keys and values: memory decides.
-# - Layers, key/value heads, their size, bytes a number: a cache for a real model is a product of numbers that you can look up. What must fit is its peak.
-# - A number of FLOPs names its conventions: the prompt, dense or causal, whose logits.
+# - The first token pays for the prompt. If that is long, computing decides; a kept cache saves what was read before. Each later token reads all weights and all keys and values: memory decides.
+# - Layers, key/value heads, their size, bytes per number: the size of a real model's cache is a product of numbers that you can look up. What must fit is its peak.
+# - A FLOP count must name its conventions: the prompt, dense or causal, whose logits.
 # - What is saved is paid for: in bytes moved, or in what is remembered. Measure both on your own questions.
 # - One step, or a text that is already there: no cache.
 #

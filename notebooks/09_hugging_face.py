@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 09 Hugging Face
 #
-# A snippet for transformers, and the same snippet with one import changed. At the end you know which of our caches is which of
-# theirs, where the same name means another thing, and where transformers stays silent though it should speak.
+# A snippet for transformers, and the same snippet with one import changed. At the end you know which of our caches corresponds to which of
+# theirs, where the same name means something else, and where transformers stays silent though it should raise an error.
 
 # %% [markdown]
 # **中文提要**　同一段 transformers 代码，只改一行导入，就能在本项目上运行。用 float64 比较：不用缓存、动态缓存、静态缓存，两个库生成的词元完全相同。
@@ -15,14 +15,14 @@
 #
 # | English | 中文 | meaning |
 # |---|---|---|
-# | prompt | 提示词 | the text that generation goes on from |
+# | prompt | 提示词 | the text that generation continues |
 # | token | 词元 | a piece of text, as a number |
-# | left padding | 左填充 | filling short texts of a batch at the left |
+# | left padding | 左填充 | filling up the short texts of a batch on the left |
 # | dynamic cache | 动态缓存 | one that grows with the text |
 # | static cache | 静态缓存 | one whose size is fixed from the start |
 # | greedy decoding | 贪心解码 | taking the token with the highest score |
 # | residual | 全精度缓冲区（未量化的最近词元） | the newest tokens, which a quantized cache keeps exact |
-# | turn | 轮次 | what is said in one go; the next turn goes on from the whole text |
+# | turn | 轮次 | what is said in one go; the next turn continues the whole text |
 # | prefix | 前缀 | the first part of a text |
 #
 # </details>
@@ -56,12 +56,12 @@ tokenizer = transformers.AutoTokenizer.from_pretrained(FOLDER)
 # %% [markdown]
 # ## 1. One import
 #
-# The article that this course grows from, a Chinese one, goes through the KV caches of transformers. Here is its snippet, with a folder for the name of the model.
-# (**Left padding** fills the short texts of a batch at the left.)
+# This course grew out of a Chinese article that goes through the KV caches of transformers. Here is its snippet, with a folder in place of the model's name.
+# (**Left padding** fills up the short texts of a batch on the left.)
 #
 # **Claim.** With one import changed it runs on minigpt, with each cache.
 #
-# **Predict.** Which of the caches will write another text than `use_cache=False`, in bfloat16, where rounding is coarse?
+# **Predict.** Which of the caches will write a different text from `use_cache=False`, in bfloat16, where rounding is coarse?
 
 # %%
 SNIPPET = """
@@ -123,7 +123,7 @@ for name, how in {"none": HOW["none"], **others}.items():
 #
 # **Claim.** In float64 rounding decides nothing. Where texts still differ, the libraries compute different things.
 #
-# **Predict.** Three ways (no cache, dynamic, static), two libraries. How many different texts?
+# **Predict.** Three ways (no cache, dynamic, static) in two libraries: how many different texts?
 
 # %%
 exact = {}
@@ -151,14 +151,15 @@ assert all(torch.equal(out, first) for out in exact.values())
 # | `StaticCache` | `StaticCache` | the order of axes again; both return all slots |
 # | `SlidingWindowCache` | `DynamicCache` or `StaticCache`, when the config has a window | ours is asked for by name |
 # | `QuantizedCache` | `QuantizedCache` | when a token is rounded (section 4); theirs needs a backend |
+# | `QuantizedStaticCache` | none | ours has all its room from the start |
 # | `OffloadedCache`, `OffloadedStaticCache` | `offloading=True` | theirs needs CUDA |
 #
-# A **backend** is a library that turns numbers into few bits and back. transformers knows **quanto** (the package optimum-quanto; the smallest and the largest number of a group set its scale) and **hqq**
-# (half-quadratic quantization, which then moves the zero-point to make the error smaller). Ours has both methods built in: notebook 06.
+# A **backend** is a library that turns numbers into few bits and back. The best known in transformers are **quanto** (the package optimum-quanto; the smallest and the largest number of a group set its scale) and **hqq**
+# (half-quadratic quantization, which then moves the zero-point to make the error smaller). Ours has both methods built in: see notebook 06.
 #
-# **Claim.** In float64 an exact cache gives the tokens of `use_cache=False`. Two of ours don't promise it: the quantized one, which rounds, and the window, which forgets.
+# **Claim.** In float64 an exact cache gives the tokens of `use_cache=False`. Three of ours don't promise it: the two quantized ones, which round, and the window, which forgets.
 #
-# **Predict.** A window of 512, and this text: the same tokens, or others?
+# **Predict.** With a window of 512, does this text get the same tokens, or others?
 
 # %%
 for name, how in others.items():
@@ -168,16 +169,16 @@ for name, how in others.items():
         assert torch.equal(out, first)
 
 # %% [markdown]
-# **Answer.** The same: the window is longer than the text, so nothing is forgotten.
+# **Answer.** The same: the window is longer than the text, so nothing is forgotten. (And so short a text gives `quantized_static` nothing to round yet.)
 
 # %% [markdown]
 # ## 4. Quantized: one name, two moments
 #
 # A quantized cache rounds old tokens and keeps the newest exact: these are its **residual**, 128 tokens by default in both libraries. The snippet's text has 33.
 #
-# **Claim.** Ours rounds a token when it leaves the residual. transformers has another moment, so the same options need not give the same text.
+# **Claim.** Ours rounds a token when it leaves the residual. transformers rounds at other moments, so the same options need not give the same text.
 #
-# **Predict.** 2 bits, and the default residual: does ours write what the exact cache writes? Does transformers? And do the two agree, with a residual of 0?
+# **Predict.** With 2 bits and the default residual, does ours write what the exact cache writes? Does transformers? And do the two agree with a residual of 0?
 
 # %% tags=["timed"]
 inputs = tokenizer("A list of colors: red, blue", return_tensors="pt")
@@ -203,10 +204,10 @@ for residual in (128, 0):
     assert their_text != exact_text
 
 # %% [markdown]
-# (What transformers wrote was recorded, with its own cache and optimum-quanto: that backend is not among what this course installs, and compiles code when it is first used.)
+# (What transformers wrote was recorded, with its own cache and optimum-quanto: this course doesn't install that backend, which compiles code when it is first used.)
 #
-# To see the moments, here is transformers' own `QuantizedLayer` with a backend that just drops the digits behind the point, beside our cache. Both get the same
-# numbers, a prompt of 20 and then a token at a time, with a residual of 8. Which of the keys that attention is given are not what was fed (`#`), and which are (`.`)?
+# To see the moments, here is transformers' own `QuantizedLayer` with a backend that just drops the digits after the decimal point, beside our cache. Both get the same
+# numbers, a prompt of 20 and then one token at a time, with a residual of 8. Each line shows which of the keys that attention is given are rounded (`#`), and which are what was fed (`.`):
 
 
 # %% tags=["timed"]
@@ -225,7 +226,7 @@ one_layer = GPTConfig(vocab_size=2, context=40, n_layer=1, n_head=1, n_embd=64)
 their_layer = DropDigits(residual_length=8)
 our_cache = make_cache("quantized", one_layer, residual_length=8)
 keys = torch.randn(1, 40, 1, 64, generator=torch.Generator().manual_seed(0))
-print("tokens, and how they are read")
+print("tokens, and how their keys are read")
 for end in (20, *range(21, 34)):
     new = keys[:, our_cache.length : end]
     theirs_given, _ = their_layer.update(new.transpose(1, 2), new.transpose(1, 2))
@@ -237,24 +238,24 @@ for end in (20, *range(21, 34)):
     ]
     print(f"{end:2}: transformers {marks[0]:33} minigpt {marks[1]}")
     assert marks[1].count("#") == (end - 1 - 8 if end > 20 else 0)
-print("transformers rounds so many keys at a time:", their_layer.rounded[::2])  # then values
+print("keys that transformers rounds at a time:", their_layer.rounded[::2])  # then values
 
 # %% [markdown]
 # **Answer.** With the default residual ours writes the exact text, since nothing has left it; that proves nothing about rounding. transformers has rounded the prompt (`#`) and writes something else. With a
-# residual of 0 both round every old token, and with the same 2 bits both wrote the same other text here.
+# residual of 0 both round every old token, and here both wrote the same text, which is not the exact one.
 #
-# The picture shows why. In the prefill both attend to exact numbers. Then transformers reads the whole prompt rounded, whatever the residual, and empties its residual all at once every 8 tokens;
-# ours lets one token leave at a time. And when transformers empties it, it rounds all old tokens again, those of the prompt too; ours rounds each once.
+# The lines show why. In the prefill both attend to exact numbers. Then transformers reads the whole prompt rounded, whatever the residual, and empties its residual all at once every 8 tokens;
+# ours lets one token leave at a time. And when transformers empties it, it rounds all old tokens again, those of the prompt too; ours rounds each token once.
 
 # %% [markdown]
 # ### Exercise 1: how many are rounded?
 #
-# The left picture as a formula: after a prompt of `prompt` tokens, decode step `step` (the first is 1) attends. How many of the tokens that transformers reads in it are rounded?
+# Write the left column as a formula: after a prompt of `prompt` tokens, how many of the tokens that transformers reads in decode step `step` (the first is 1) are rounded?
 
 
 # %% tags=["exercise"]
 def rounded(prompt, step, residual):
-    """All whole numbers, 1 or more. A whole number of tokens."""
+    """All are whole numbers, 1 or more. Returns a whole number of tokens."""
     raise NotImplementedError
 
 
@@ -264,7 +265,7 @@ exercises.rounded.check(rounded)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# The residual is emptied at the end of steps `residual`, twice `residual`, and so on. Step `step` reads what `step - 1` steps have left.
+# The residual is emptied at the end of steps `residual`, twice `residual`, and so on. Step `step` reads what the `step - 1` steps before it have left.
 #
 # ```python
 # def rounded(prompt, step, residual):
@@ -276,9 +277,9 @@ exercises.rounded.check(rounded)
 # %% [markdown]
 # ## 5. The next turn
 #
-# A **turn** is what is said in one go. The next one is asked with the whole text so far; the cache must hold a proper **prefix** of it, its first part.
+# A **turn** is what is said in one go. The prompt of the next turn is the whole text so far; the cache must hold a proper **prefix** of it, its first part.
 #
-# **Claim.** Ours goes on from a cache, and refuses one that holds another text, or all of the prompt.
+# **Claim.** Ours continues from a cache, and refuses one that holds another text, or all of the prompt.
 #
 # **Predict.** Why must a prompt be longer than what the cache holds?
 
@@ -304,12 +305,12 @@ with refused(CacheError):
 # %% [markdown]
 # ### Exercise 2: how many to take back
 #
-# The cache holds the tokens `held`, the next prompt is `text`. How many must `crop` take back so that the rest serves?
+# The cache holds the tokens `held`, and the next prompt is `text`. How many tokens must `crop` take back so that the rest can be used?
 
 
 # %% tags=["exercise"]
 def take_back(held, text):
-    """Two lists of tokens -> how many of `held` to take back: as few as will do."""
+    """Two lists of tokens -> how many of `held` to take back: as few as possible."""
     raise NotImplementedError
 
 
@@ -332,10 +333,10 @@ exercises.take_back.check(take_back)
 # %% [markdown]
 # ## 6. Another user's words
 #
-# Two users share a model. Ann has told it where the ruby goes; Ben tells it something else. Someone forgets that a cache belongs to one text, and Ben's turn is given
+# Two users share a model. Ann has told it that Romeo gets a ruby; Ben tells it something else. Someone forgets that a cache belongs to one text, and Ben's turn is given
 # Ann's cache.
 #
-# **Claim.** Given a cache of another text, or of all the prompt, ours refuses. What transformers does depends on its version, so look at the output.
+# **Claim.** Ours refuses a cache of another text, or of all the prompt. What transformers does depends on its version, so look at the output.
 #
 # **Predict.** Ben says that Romeo gets a lantern, and asks what Romeo gets. What does transformers write for him, if the cache is Ann's: his lantern, her ruby, or an error?
 
@@ -391,7 +392,7 @@ for what, ids in turns.items():
     attempt(what, ids, **{CACHE: cache})
 
 # %% [markdown]
-# In the run shown Ben reads Ann's word, and nothing says so. The other wrong turns give wrong words, an error, or by luck the right ones. transformers counts how many tokens are new, and takes that many from the
+# In the run shown Ben reads Ann's word, and nothing says so. The other wrong turns give wrong words, an error, or by luck the right words. transformers counts how many tokens are new, and takes that many from the
 # end of the prompt; no token is compared. When the count is 0 or below, Python's slice means something else:
 
 # %%
@@ -402,7 +403,7 @@ for new, tokens in taken.items():
 assert [len(tokens) for tokens in taken.values()] == [5, 20, 15, 0]
 
 # %% [markdown]
-# With 0 new tokens the whole prompt is read again, behind itself. Ours, with the same texts:
+# With 0 new tokens the whole prompt is read a second time, after itself. Here is ours, with the same texts:
 
 # %%
 right = ours.generate(ben, max_new_tokens=1, use_cache=False)[0, -1:]
@@ -419,12 +420,12 @@ for what, ids in turns.items():
         assert torch.equal(cache.ids, ann)  # untouched
 
 # %% [markdown]
-# **Answer.** In the version that this was saved with, her ruby. Ours writes nothing: the cache compares its tokens with the prompt, and refuses.
+# **Answer.** In the version that made this page, her ruby. Ours writes nothing: the cache compares its tokens with the prompt, and refuses.
 
 # %% [markdown]
 # ### Exercise 3: find the bug
 #
-# A cache that grows by `cat` was cropped to `old` slots, but its buffer still has all of them. This append has a bug that shows only after a crop. Mend it.
+# A cache that grows by `cat` was cropped to `old` slots, but its buffer still has all of them. This append has a bug that shows only after a crop. Fix it.
 
 
 # %%
@@ -461,7 +462,7 @@ exercises.mended.check(mended_append)
 # %% [markdown]
 # ## 7. Options that die, options that are ignored
 #
-# **Claim.** Ours refuses an option that a cache does not have, and offloads on a machine without CUDA too.
+# **Claim.** Ours refuses an option that a cache does not have, and offloads even on a machine without CUDA.
 #
 # **Predict.** GPT-2 has no window. What does transformers give you for `cache_implementation="sliding_window"`? And for a `cache_config` with a misspelt name?
 
@@ -488,13 +489,13 @@ offloaded = ours.generate(prompt, max_new_tokens=8, cache_implementation="offloa
 assert torch.equal(offloaded, ours.generate(prompt, max_new_tokens=8, use_cache=False))
 
 # %% [markdown]
-# **Answer.** In the version that this was saved with: a full static cache, so its tokens are those without a window; and no word about the misspelt option, since only the quantized cache
-# reads `cache_config`. `offloaded` dies without CUDA. Ours refuses the option by its name, and offloads into files.
+# **Answer.** In the version that made this page: a full static cache, so its tokens are those without a window; and no word about the misspelt option, since only the quantized cache
+# reads `cache_config`. `offloaded` fails without CUDA. Ours refuses the option by its name, and offloads into files.
 
 # %% [markdown]
 # ## What to take away
 #
 # - One import, the same snippet, the same tokens in float64.
-# - The same name is not the same cache: ask when it rounds, what it returns, what it forgets.
+# - The same name doesn't mean the same cache: ask when it rounds, what it returns, what it forgets.
 # - A cache belongs to one text. Compare the text before you use it again, or someone reads another user's words.
 # - An option that is ignored is worse than one that is refused.

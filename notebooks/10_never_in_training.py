@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 10 Never in training
 #
-# "Use a KV cache in inference only", says the article that this course grows from: in training it "can cause unexpected errors". Here we cause
-# them, safely, on a small model. At the end you know what becomes of the gradient in three kinds of cache, what else goes wrong, how to
+# "Use a KV cache in inference only", says the article that this course grew out of: in training it "can cause unexpected errors". Here we cause
+# them, safely, on a small model. At the end you know what happens to the gradient in three kinds of cache, what else goes wrong, how to
 # generate in the middle of training, and why training has no use for a cache anyway.
 
 # %% [markdown]
@@ -18,11 +18,11 @@
 # |---|---|---|
 # | training | 训练 | changing the weights so that the loss falls |
 # | inference | 推理 | using the model as it is |
-# | loss | 损失 | how badly the next tokens were foreseen |
+# | loss | 损失 | how badly the next tokens were predicted |
 # | gradient | 梯度 | how the loss changes with each weight |
 # | optimiser step | 优化器更新 | one change of all weights |
-# | autograd graph | 自动求导计算图 | the record of how a number was made, by which gradients are found |
-# | detached | 与计算图断开 | a number without a record of how it was made |
+# | autograd graph | 自动求导计算图 | the record of how a number was computed, from which gradients are found |
+# | detached | 与计算图断开 | without a record of how the number was computed |
 # | truncated backpropagation | 截断反向传播 | finding the gradient through the newest piece of a text only |
 # | stale | 过期 | right for the old weights, wrong for the new ones |
 # | teacher forcing | 教师强制 | feeding the true text, not what the model generates |
@@ -72,12 +72,12 @@ def loss_of(logits, targets):
 # %% [markdown]
 # ## 1. The door is shut
 #
-# In **training** the weights are changed so that the **loss** falls, which is how badly the next tokens were foreseen. **Inference** uses the
-# model as it is. Training asks for the **gradient**, which is how the loss changes with each weight; PyTorch keeps what it needs for that unless told not to.
+# In **training** the weights are changed so that the **loss** falls, which says how badly the next tokens were predicted. **Inference** uses the
+# model as it is. Training needs the **gradient**, which says how the loss changes with each weight; PyTorch keeps what it needs for that unless told not to.
 #
 # **Claim.** A model in training mode is refused before anything is computed.
 #
-# **Predict.** You load a model and call `model.eval()`. Is the next call with a cache served?
+# **Predict.** You load a model and call `model.eval()`. Does the next call with a cache work?
 
 # %%
 cache = make_cache("dynamic", model.config, dtype=model.dtype)
@@ -93,20 +93,20 @@ with torch.no_grad():
 assert cache.length == ids.shape[1]
 
 # %% [markdown]
-# **Answer.** No: a model in eval mode is refused, too, while gradients are on. Both words are needed. `eval` turns dropout off in models that have it; `no_grad` says that nobody will ask for a gradient.
+# **Answer.** No: a model in eval mode is refused, too, while gradients are on. Both are needed. `eval` turns dropout off in models that have it; `no_grad` says that nobody will ask for a gradient.
 #
 # Now we take the door off its hinges, to see what it keeps out.
 
 # %% [markdown]
 # ## 2. Three ways to keep a row, and what becomes of the gradient
 #
-# PyTorch finds gradients by its **autograd graph**, the record of how each number was made. A cache can keep its rows in three ways:
+# PyTorch finds gradients from its **autograd graph**, the record of how each number was computed. A cache can keep its rows in three ways:
 #
 # - It *appends*: `torch.cat` makes new tensors, and their record goes back to the first token.
-# - It appends what is **detached**: the numbers, without a record of how they were made.
+# - It appends what is **detached**: the numbers, without a record of how they were computed.
 # - It *writes in place*, into slots that are there from the start.
 #
-# **Claim.** Read in two halves, the second half has the loss of the uncached model in all three, to rounding. The gradient is exact in one, wrong in one, and none in one.
+# **Claim.** If a text is read in two halves, the loss of the second half is that of the uncached model with all three, to rounding. The gradient is exact with one, wrong with one, and can't be computed with one.
 #
 # **Predict.** Which is which?
 
@@ -114,13 +114,13 @@ assert cache.length == ids.shape[1]
 # %%
 class Appending(ConcatCache):
     def serve(self, model, batch_size):
-        pass  # everyone
+        pass  # refuses nobody
 
 
 class Detached(Appending):
     def store(self, k, v, layer):
         keys, values, positions = super().store(k, v, layer)
-        # What is kept. What is returned has its record.
+        # Only what is kept is detached: what is returned has its record.
         self.kv[layer] = keys.detach(), values.detach()
         return keys, values, positions
 
@@ -159,15 +159,15 @@ for kind in (Appending, Detached, InPlace):
     assert (error < 1e-12, error > 0.3) == (kind is Appending, kind is Detached)
 
 # %% [markdown]
-# **Answer.** Appending gives the exact gradient, so it is not caching as such that spoils it. Writing in place fails loudly: the second half changed a tensor that the gradient
+# **Answer.** Appending gives the exact gradient, so caching as such does no harm to it. Writing in place fails loudly: the second half changed a tensor that the gradient
 # of the first still needed. The dangerous one is detached. Nothing looks wrong, the loss least of all; but no gradient reaches the
-# weights through the old keys and values. What is lost is 46% as long as the right gradient, and what is left points 27 degrees away from it.
+# weights through the old keys and values. The error is 46% as long as the right gradient, and what is left points 27 degrees away from it.
 
 # %% [markdown]
 # ### On purpose, and by default
 #
 # Cutting the gradient like this is called **truncated backpropagation**. Transformer-XL (Dai et al., arXiv 1901.02860, section 3.2) does so on purpose: it trains on
-# texts longer than memory allows, one piece at a time, and reads the piece before from a detached cache. Its authors know what they lose. The `DynamicCache` of
+# texts longer than memory allows, one piece at a time, and reads the previous piece from a detached cache. Its authors know what they lose. The `DynamicCache` of
 # transformers appends, refuses nobody, and keeps the record:
 
 # %%
@@ -190,18 +190,18 @@ print(
 assert torch.allclose(cached, exact, rtol=0, atol=1e-12)
 
 # %% [markdown]
-# Ours could do the same: `ConcatCache` did, as soon as its door was open. Then why shut it? That is the next section.
+# Ours could do the same: `ConcatCache` did, as soon as its door was open. Then why is it shut? The next section says.
 
 # %% [markdown]
 # ### Exercise 1: how much is lost
 #
-# A text is read in pieces through a detached cache. Each token sees itself and all tokens before it. Of these pairs of a query and a key, gradients flow
-# to the key only in those where both are in the same piece. Return how many these are.
+# A text is read in pieces through a detached cache. Each token sees itself and all tokens before it: each such query and key are a pair. A gradient flows
+# to the key only if both are in the same piece. Return the number of these pairs.
 
 
 # %% tags=["exercise"]
 def pairs_with_gradient(count, size):
-    """Of a text of `count` tokens, read in pieces of `size` tokens (the last may be
+    """For a text of `count` tokens, read in pieces of `size` tokens (the last may be
     shorter)."""
     raise NotImplementedError
 
@@ -228,12 +228,12 @@ exercises.pairs_with_gradient.check(pairs_with_gradient)
 #
 # **Claim.** As long as an appending cache lives, so does the whole graph of all that it has read. A detached cache holds none of it.
 #
-# **Predict.** Four pieces are read through the appending cache. After each we throw its logits away and keep the cache alone. How large is the graph that is still in memory, in multiples of the bytes of the keys and values?
+# **Predict.** Four pieces are read through the appending cache. After each we throw its logits away and keep only the cache. How large is the graph that is still in memory, in multiples of the bytes of the keys and values?
 
 
 # %%
 class Saved:
-    """A tensor that autograd has put by to find gradients with."""
+    """A tensor that autograd has saved to find gradients with."""
 
     def __init__(self, tensor):
         self.tensor = tensor.detach()
@@ -241,7 +241,7 @@ class Saved:
 
 
 def graph_bytes():
-    """Of all that is put by, weights left out; what shares memory counts once."""
+    """Of all that is saved, without the weights; what shares memory counts once."""
     storages = [each.tensor.untyped_storage() for each in alive]
     found = {each.data_ptr(): each.nbytes() for each in storages}
     return sum(
@@ -261,16 +261,16 @@ for kind in (Appending, Detached):
     assert (held == [0] * 4) if kind is Detached else (min(held) > 4)
 
 # %% [markdown]
-# **Answer.** 7 times in the end: the appending cache keeps the graph of every piece that it has read. The detached one keeps nothing of it. The uncached pass needs a graph too, but only until its step is done. So a cache that
+# **Answer.** In the end 7 times: the appending cache keeps the graph of every piece that it has read. The detached one keeps none of it. The uncached pass needs a graph too, but only until its step is done. So a cache that
 # keeps the record saves no memory, and one that drops it gives the wrong gradient. That is why the door is shut.
 
 # %% [markdown]
 # ### Exercise 2: train the last layer only
 #
-# To save work, somebody trains some of the weights only, and reads the text in two halves through a detached cache. The loss is that of the second half. Some
+# To save work, somebody trains only some of the weights, and reads the text in two halves through a detached cache. The loss is that of the second half. Some
 # weights get their exact gradient even so. Which? You are given the names of all weights of a model, as `named_parameters()` lists them: the embeddings `wte` (which is the output head, too)
 # and `wpe`; in each layer `ln_1`, `attn.c_attn` (makes queries, keys and values), `attn.c_proj`, `ln_2`, `mlp.c_fc`, `mlp.c_proj`; and `ln_f`.
-# Return the list of those names, in the order given.
+# Return the list of the names of these weights, in the order given.
 
 
 # %% tags=["exercise"]
@@ -285,8 +285,8 @@ exercises.exact_names.check(exact_names)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# A kept row carries no gradient. So a weight gets its exact gradient if no kept row was made with it: if it acts behind the last layer's keys and values.
-# Training "the last layer only" is not enough, since `ln_1` and `c_attn` of that layer make rows, too.
+# A kept row carries no gradient. So a weight gets its exact gradient if no kept row was made with it: if it acts after the last layer's keys and values are made.
+# Training "the last layer only" is not safe, since `ln_1` and `c_attn` of that layer make rows, too.
 #
 # ```python
 # def exact_names(names):
@@ -321,13 +321,13 @@ for trained in ("all layers", "the last layer"):
         apart = (learner(ids[:, half:], cache=old) - learner(ids)[:, half:]).abs().max().item()
     pairs = enumerate(zip(old.kv, new.kv, strict=True))
     wrong = [at for at, (k, k2) in pairs if not torch.equal(k[0][:, :half], k2[0][:, :half])]
-    print(f"{trained} changed: stale are the keys of layers {wrong}, logits off by {apart:.2f}")
+    print(f"{trained} changed: the keys of layers {wrong} are stale, logits off by {apart:.2f}")
     assert wrong == ([0, 1, 2] if trained == "all layers" else [2])
     assert apart > 0.01
 
 # %% [markdown]
-# **Answer.** In the layers below: their rows don't depend on the last layer. The last layer's own rows are stale, since its
-# weights make them. Again no error. The cache knows which model filled it, and this is the same model; that its weights have changed it can't know. So a cache must never outlive a step.
+# **Answer.** In the layers below it: their rows don't depend on the last layer. The last layer's own rows are stale, since its
+# weights make them. Again there is no error. The cache knows which model filled it, and this is the same model; it can't know that the weights have changed. So a cache must never outlive a step.
 
 # %% [markdown]
 # ## 5. The same batch again: the answers are in the cache
@@ -346,17 +346,17 @@ print(f"second reading, from position {second}: loss {losses[1]:.2f}")
 assert losses[1] < losses[0] - 0.5
 
 # %% [markdown]
-# **Answer.** At 60, behind the first reading, which it can look up. The loss falls, and that is not learning: the weights are the same. The model finds in the cache what came next the first
-# time, and copies some of it. Between batches a cache must be made anew, or `reset()`.
+# **Answer.** At 60, after the first reading, which it can look up. The loss falls, and that is not learning: the weights are the same. The model finds in the cache what came next the first
+# time, and copies some of it. Between batches, make a new cache or call `reset()`.
 
 # %% [markdown]
 # ## 6. Training has nothing to save
 #
 # In training the whole true text is fed at once (**teacher forcing**): the next token need not be generated, it is known.
 #
-# **Claim.** One causal pass over a text computes each key and value once, just as a cache does that is fed token by token.
+# **Claim.** One causal pass over a text computes each key and value once, just as a cache does that is fed one token at a time.
 #
-# **Predict.** 60 tokens at once, or one by one through a cache: which of the two takes more FLOPs in attention, and how many times as many?
+# **Predict.** 60 tokens at once, or one at a time through a cache: which takes more FLOPs in attention, and how many times as many?
 
 # %%
 meter = Meter(NoCache(), model.config)
@@ -388,18 +388,18 @@ assert at_once == singly == run_singly
 assert run_at_once.attention > 1.9 * run_singly.attention
 
 # %% [markdown]
-# **Answer.** All at once, about twice as many: 5.53 MFLOP against 2.81. The kernel does not leave out the pairs that the mask hides; if only those that see each other are counted, the work is the same. What is thrown away is a small part of
-# the whole, and buys one pass of wide products in place of 60 narrow ones that each read all the weights. A cache has no row to save here. It repairs what *generating* breaks: there the text comes a token at a time, and without a cache each step
+# **Answer.** All at once, about twice as many: 5.53 MFLOP against 2.81. The kernel does not leave out the pairs that the mask hides; if only those that see each other are counted, the work is the same. The wasted work is a small part of
+# the whole, and buys one pass of wide products in place of 60 narrow ones that each read all the weights. A cache has no row to save here. It helps only in *generating*: there the text comes one token at a time, and without a cache each step
 # begins from the first token again.
 
 # %% [markdown]
 # ## 7. Computed twice, written twice
 #
-# **Gradient checkpointing** forgets what a block computed, and computes it again when the gradient is asked for. It saves memory in training.
+# **Gradient checkpointing** discards what a block computed, and computes it again when the gradient is needed. It saves memory in training.
 #
 # **Claim.** A block that is checkpointed calls `cache.update` twice in one step.
 #
-# **Predict.** What would a cache that appends do at the second call?
+# **Predict.** What would an appending cache do at the second call?
 
 
 # %%
@@ -437,17 +437,17 @@ print("transformers' cache, given 10 tokens twice, holds", theirs.get_seq_length
 assert theirs.get_seq_length() == 20
 
 # %% [markdown]
-# **Answer.** That of transformers holds every token twice. Ours refuses the second call, since it comes out of turn.
+# **Answer.** It would hold every token twice, as that of transformers does. Ours refuses the second call, since it comes out of turn.
 
 # %% [markdown]
 # ## 8. A look in the middle of training
 #
-# You want to see what the model writes while it is trained. That is inference, so make it so: eval mode, no gradients, and a fresh cache that
+# You want to see what the model writes while it is trained. That is inference, so it needs eval mode, no gradients, and a fresh cache that
 # does not outlive the call. `generate` makes the cache, uses it, and drops it.
 #
 # **Claim.** Generating in the middle of a training step changes nothing in the training.
 #
-# **Predict.** Which of the two must you restore: gradients, or the mode?
+# **Predict.** Which of the two must you restore yourself: gradients, or the mode?
 
 # %%
 model.train()
@@ -469,8 +469,8 @@ assert torch.equal(without, between)
 # %% [markdown]
 # ### Exercise 3: look, and leave no trace
 #
-# Write the function that generates (greedily, as `generate` does by default), in eval mode, in the middle of a training, and leaves the model, its gradients and torch as they were. Return the tokens that
-# `generate` returns, the prompt among them, and nothing else. (The grader looks at the model itself.)
+# Write a function that generates (greedily, as `generate` does by default), in eval mode, in the middle of training, and leaves the model, its gradients and torch as they were. Return the tokens that
+# `generate` returns, including the prompt, and nothing else. (The check looks at the model itself.)
 
 
 # %% tags=["exercise"]
@@ -500,9 +500,9 @@ exercises.sample.check(sample)
 # ## 9. Rollouts: learning from what it wrote
 #
 # In reinforcement learning the model generates texts (**rollouts**), gets a reward for each, and is changed so that what earned more becomes likelier. So a cache is used *during*
-# training after all, but not *for* the gradient. Each step has two halves: write with a cache and without gradients, then read what was written in one pass, without a cache and with gradients.
+# training after all, but not *for* the gradient. Each step has two halves: write with a cache and without gradients; then read what was written in one pass, without a cache and with gradients.
 #
-# **Claim.** The second half gives the log-probabilities that the first one drew from, to rounding, and they carry a gradient.
+# **Claim.** The second half gives the log-probabilities that the first half sampled from, to rounding, and they carry a gradient.
 #
 # **Predict.** The reward is the number of `!`. What will the model write after a few steps?
 
@@ -540,13 +540,13 @@ for step in range(16):
 assert reward.mean() > 8
 
 # %% [markdown]
-# **Answer.** Exclamation marks and nothing else, as asked. The cache was made anew for each rollout, after the step that had made the old one stale. In large systems
+# **Answer.** Exclamation marks and nothing else, as the reward asks. Each rollout had a new cache, since the step before it had made the old one stale. In large systems
 # the two halves are two programs, often at two precisions, so their log-probabilities differ, and the difference has to be corrected for; here it is rounding alone.
 
 # %% [markdown]
 # ## What to take away
 #
-# - A cache that keeps the graph gives the exact gradient, and holds the whole graph. One that detaches cuts the gradient without a word. One that writes in place fails.
-# - Weights new, keys old; batch known, answers copied: neither raises an error by itself. So the cache refuses at the door.
+# - A cache that keeps the graph gives the exact gradient, and holds the whole graph. One that detaches cuts the gradient silently. One that writes in place fails.
+# - Old keys under new weights, answers copied from a batch read before: neither raises an error by itself. So the cache refuses at the door.
 # - Training feeds the whole text at once. Each row is computed once, and a cache could save no row.
 # - Generate in eval mode, without gradients, with a fresh cache; then go back, and read what was written in one pass.

@@ -2,7 +2,7 @@
 # # 11 Bugs that shipped
 #
 # Eight bugs, each of a kind that somebody shipped, most of them in libraries that you may use. You see what a user saw, and the code. Find the bug, and the shortest text that shows it. At the end you know
-# why ordinary tests missed them all, and what a proof must contain so that none gets through.
+# why ordinary tests miss such bugs, and what a proof must contain so that none gets through.
 
 # %% [markdown]
 # **中文提要**　本篇是“找错误”的练习：八个真实软件中出现过的那一类缓存错误，逐一植入本项目的代码。每一例先给出用户看到的现象，再给出有错的代码，请读者先预测错在哪里、怎样的最短文本能让它显现，
@@ -14,13 +14,13 @@
 #
 # | English | 中文 | meaning |
 # |---|---|---|
-# | chunk | 分块 | a piece of a prompt, fed at once |
-# | left padding | 左填充 | filling up short texts of a batch at their beginning |
+# | chunk | 分块 | a piece of a prompt, fed in one step |
+# | left padding | 左填充 | filling up the short texts of a batch on the left |
 # | batch | 批次 | several texts computed together |
-# | beam search | 束搜索 | writing several texts at once, and going on with the likeliest |
+# | beam search | 束搜索 | writing several texts at once, and continuing the likeliest |
 # | ring | 环形缓冲区 | slots that are used again from the start once the end is reached |
 # | residual | 全精度缓冲区（未量化的最近词元） | the newest tokens, which are still exact |
-# | oracle | 参照（oracle） | an uncached model that does what the cache should amount to |
+# | oracle | 参照（oracle） | an uncached model that computes what the cache should give |
 # | story | 操作序列 | what a cache lives through in a test, step by step |
 # | seeded bug | 植入的错误 | one that is put into right code on purpose, to see whether the tests notice |
 # | tolerance | 容差 | how far off a number may be before a test fails |
@@ -63,7 +63,7 @@ tokenizer = load_tokenizer("recall")
 # %% [markdown]
 # ## How the cases are shown
 #
-# A **seeded bug** is one that is put into right code on purpose. `with bug.planted():` puts it into this package, for as long as the block lasts: so each case below is run twice.
+# A **seeded bug** is one that is put into right code on purpose. `with bug.planted():` puts it into this package for as long as the block lasts, so each case below can be run twice: without the bug, and with it.
 
 
 # %%
@@ -108,23 +108,23 @@ def reported(what, of="Reported"):
 
 
 # %% [markdown]
-# The shortest text is written as a **story**, in the words of `python -m minigpt prove`:
+# The shortest text is written as a **story**, a list of steps in the words of `python -m minigpt prove`:
 #
 # | step | what happens |
 # |---|---|
-# | `rows 0 3` | two rows, with no pad and with three pads on their left |
-# | `feed 4` | the next 4 tokens of every row, at once |
+# | `rows 0 3` | a batch of two rows, with no pads and with three pads on the left |
+# | `feed 4` | the next 4 tokens of every row are fed, at once |
 # | `crop 5` | the last 5 tokens are taken back |
-# | `reorder 2 0 0` | row 0 becomes what row 2 was, and so on: what beams do |
-# | `another`, `swap` | go on with a new cache; with the other of the two again |
+# | `reorder 2 0 0` | row 0 becomes what row 2 was, and so on: what beam search does |
+# | `another`, `swap` | continue with a new cache; with the other of the two again |
 # | `try` | before a step: it may be refused, and must then have changed nothing |
 #
-# After each `feed` the logits are compared with those of an uncached run. Rows, layers and tokens count from 0. The stories below are the shortest that a search found.
+# After each `feed` the logits are compared with those of an uncached run. Rows, layers and tokens are counted from 0. The stories below are the shortest that a search found.
 
 # %% [markdown]
 # ## 1. The prompt came in pieces
 #
-# **Claim.** A prompt may be fed in pieces: the text that follows is the same. With this bug it isn't:
+# **Claim.** A prompt may be fed in pieces, **chunks**: the text that follows is the same. With this bug it isn't:
 
 # %%
 bug = SHIPPED[0]
@@ -150,26 +150,26 @@ for size in (None, 4):
 code(bug.broken)
 
 # %% [markdown]
-# **Predict.** Which line is wrong? How many tokens does it take to show it, in how many pieces?
+# **Predict.** Which line is wrong? How many tokens, in how many pieces, does it take to show it?
 
 # %%
 shortest_text(bug)
 
 # %% [markdown]
-# And the line, mended:
+# And the line, corrected:
 
 # %%
 mended(bug.broken, bug.right)
 reported(bug.what)
 
 # %% [markdown]
-# **Answer.** The line that makes `mask`: each query is counted from the first query *of its chunk*, so the second piece is treated like the first one: its tokens see the start of the text and themselves. Two pieces of 2 tokens show it.
+# **Answer.** The line that makes `mask`: it counts each query from the first query *of its chunk*, so the second piece is treated like the first one: its tokens see the start of the text and themselves. Two pieces of 2 tokens show it.
 # Ordinary tests feed the prompt whole, then single tokens. A whole prompt does start at 0, and for a single token there is no mask at all.
 
 # %% [markdown]
 # ## 2. One text of the two
 #
-# **Claim.** A text gives the same alone and in a batch. Here is a batch of a short text and a long one, with **left padding** in front of the short one.
+# **Claim.** A text gives the same result alone and in a batch. Here is a batch of a short text and a long one, with **left padding** in front of the short one.
 
 # %%
 bug = SHIPPED[1]
@@ -195,13 +195,13 @@ assert right[0] != broken[0]
 assert right[1] == broken[1]
 
 # %% [markdown]
-# A single new token needs no mask if nothing has to be hidden from it. That saves time. The code that decides so, with the bug in it:
+# A single new token needs no mask if nothing has to be hidden from it. That saves time. The code that decides this, with the bug in it:
 
 # %%
 code(bug.broken)
 
 # %% [markdown]
-# **Predict.** What does it forget to ask? What is the shortest text: how many rows, how many pads?
+# **Predict.** What does it forget to check? What is the shortest text: how many rows, how many pads?
 
 # %%
 shortest_text(bug)
@@ -209,7 +209,7 @@ mended(bug.broken, bug.right)
 reported(bug.what)
 
 # %% [markdown]
-# **Answer.** Whether a row has padding: `text.plain`. One row is enough, with a pad and a token behind it; the first pass reads both with a mask, the next token looks at the pad. Ordinary tests have one text, or several of the same length; or
+# **Answer.** Whether a row has padding: `text.plain` says that none has. One row is enough, with a pad and then a token; the first pass reads both with a mask, but the next token looks at the pad. Ordinary tests have one text, or several of the same length; or
 # they compare the prefill alone, which is right.
 
 # %% [markdown]
@@ -243,7 +243,7 @@ assert right[0] != broken[0]
 assert right[1:] == broken[1:]
 
 # %% [markdown]
-# The cloak is back (*sw* is the first token of *sword*), though the length is right, and the tokens that the cache reports, too. The code, with the bug in it: what the cache does with a layer's new keys and values `k` and `v`. Its `length` counts these already, and a `crop` lowers it.
+# The cloak is back (*sw* is the first token of *sword*), though the length is right, and the tokens that the cache reports, too. The code, with the bug in it, is what the cache does with a layer's new keys and values `k` and `v`. Its `length` already counts these, and a `crop` lowers it.
 
 # %%
 code(bug.kind.store)
@@ -257,7 +257,7 @@ mended(bug.kind.store, ConcatCache.store)
 reported("what was taken back is still reported", of="Reported of the same in a ring")
 
 # %% [markdown]
-# **Answer.** Still in `kv`: only the counter was moved. The next token is put behind them, and the newest `length` rows are taken for the text, so one token is enough. Ordinary tests of `crop` look at the length, which is right. A test must go on after every verb, and look at logits. (No report of just this one is known to us; the one above is of a ring that did the same.)
+# **Answer.** Still in `kv`: only the counter was moved. The next token is put after them, and the newest `length` rows are taken for the text, so one token is enough. Ordinary tests of `crop` look at the length, which is right. A test must feed more after every operation, and look at the logits. (We know of no report of exactly this bug; the one above is of a ring that did the same.)
 
 # %% [markdown]
 # ## 4. The layer that should remember
@@ -280,13 +280,13 @@ for name, reader in (("64, 256, 64", hybrid), ("256 in all layers", alike)):
     assert (broken[200] < 4) == (reader is hybrid)
 
 # %% [markdown]
-# The code, with the bug in it: how many slots the ring of each layer has.
+# The code, with the bug in it, sets how many slots each layer's **ring** has (slots that are used again from the start once the end is reached).
 
 # %%
 code(bug.broken)
 
 # %% [markdown]
-# **Predict.** Which line is wrong, and which models can't show it? Then the shortest text: the windows are 9 and 6 tokens wide. After how many tokens can the first error come?
+# **Predict.** Which line is wrong, and which models can't show it? In the shortest text the windows are 9 and 6 tokens wide: after how many tokens can the first error come?
 
 # %%
 shortest_text(bug)
@@ -294,12 +294,12 @@ mended(bug.broken, bug.right)
 reported(bug.what)
 
 # %% [markdown]
-# **Answer.** The line that sets `rings`: each layer gets a ring for the narrowest window. Where all windows are equal that is right, and so most tests, which use one window for all layers, or a model of one layer, can't see it. Here layer 0 lacks slots, the first of two: token 8 looks for what has been overwritten, as soon as enough tokens come at once. A proof needs a model whose layers differ.
+# **Answer.** The line that sets `rings`: each layer gets a ring for the narrowest window. Where all windows are equal that is right, so most tests, which use one window for all layers, or a model of one layer, can't see it. Here layer 0, with the wider window, lacks slots: token 8 looks for what has been overwritten, as soon as enough tokens come at once. A proof needs a model whose layers differ.
 
 # %% [markdown]
 # ### Exercise 1: how long must the text be?
 #
-# Another ring (the same mistake was [reported of transformers](https://github.com/huggingface/transformers/pull/47708)). `super().place` gives the right slots: slot `arrival % ring`. The ring has as many slots as the window is wide, at least 3, and tokens are fed
+# Another ring (the same mistake was [reported of transformers](https://github.com/huggingface/transformers/pull/47708)). `super().place` gives the right slots: token t goes to slot `t % ring`. The ring has as many slots as the window is wide, at least 3, and tokens are fed
 # one at a time. Return how many tokens must be fed until the logits of the last of them are wrong for the first time.
 
 # %%
@@ -308,7 +308,7 @@ code(exercises.late.kind.place)
 
 # %% tags=["exercise"]
 def long_enough(window):
-    """Tokens, with the first wrong one."""
+    """How many tokens, the first wrong one included."""
     raise NotImplementedError
 
 
@@ -318,8 +318,8 @@ exercises.long_enough.check(long_enough)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# Twice round all is right. The token after that goes to slot 0, where `max` keeps it: right again. The next one should go to slot 1 and goes to slot 0, over the token before it, which it should see.
-# This is the mutant *from the second turn on, the ring writes one slot too early*. A text that goes past the window "to be sure" proves nothing: go round more than twice.
+# Twice round, all is right. The token after that goes to slot 0, where `max` keeps it: right again. The next one should go to slot 1 but goes to slot 0, over the token before it, which it should see.
+# This is the mutant *from the second turn on, the ring writes one slot too early*. A text that goes just past the window "to be sure" proves nothing: go round more than twice.
 #
 # ```python
 # def long_enough(window):
@@ -331,7 +331,7 @@ exercises.long_enough.check(long_enough)
 # %% [markdown]
 # ## 5. The beams
 #
-# **Claim.** Beam search gives the same text with every exact cache, and a cache of 8 bits changes it seldom. **Beams** are several texts that are written at once; at each step the best go on, and their rows take the places of the others.
+# **Claim.** Beam search gives the same text with every exact cache, and a cache of 8 bits seldom changes it. **Beams** are several texts that are written at once; at each step the best are continued, and their rows take the places of the others.
 
 # %%
 bug = SHIPPED[4]
@@ -358,7 +358,7 @@ for count in (1, 4):
     assert (right == broken) == (count == 1)
 
 # %% [markdown]
-# This cache keeps the newest tokens exact, and the older ones rounded, in blocks: four tensors a layer. The code, with the bug in it: row i is to become what row `rows[i]` was.
+# This cache keeps the newest tokens exact, and the older ones rounded, in blocks: four tensors per layer. The code, with the bug in it, should make row i what row `rows[i]` was.
 
 # %%
 code(bug.kind.selected)
@@ -372,12 +372,12 @@ mended(bug.kind.selected, Cache.selected)
 reported(bug.what)
 
 # %% [markdown]
-# **Answer.** The blocks of the keys are sorted, so that row 0 stays in front. Something must have been rounded before: 7 tokens, and one that makes the oldest of them leave. With `reorder 0 1 0` a third row becomes a copy of row 0, and row 1 is the first that is wrong: sorted, it reads the keys of row 0. Ordinary tests reorder a short text, of which nothing is rounded yet, or rows that are all alike, as beams are at the start.
+# **Answer.** The blocks of the keys: `rows` is sorted for them. Something must have been rounded before: after 7 tokens, one more makes the oldest of them leave. With `reorder 0 1 0` a third row becomes a copy of row 0, and row 1 is the first that is wrong: sorted, the order is 0 0 1, so row 1 reads the rounded keys of row 0. Ordinary tests reorder a short text, of which nothing is rounded yet, or rows that are all alike, as beams are at the start.
 
 # %% [markdown]
 # ## 6. Nothing to see
 #
-# **Claim.** A cache that rounds keeps its newest tokens exact, as many as it says. With this bug it doesn't; who would see that?
+# **Claim.** A cache that rounds keeps its newest tokens exact (the **residual**), as many as it says. With this bug it doesn't; who would see that?
 
 # %%
 bug = SHIPPED[5]
@@ -405,7 +405,7 @@ assert abs(right[0] - broken[0]) < 0.1 * right[0]
 assert right[1] == broken[1] == 1
 
 # %% [markdown]
-# Not a word changes, and the errors are of one size. The code, with the bug in it: how many of the `exact` tokens that are held leave to be rounded.
+# Not a word changes, and the errors are of the same size. The code, with the bug in it, says how many of the `exact` tokens that are held leave to be rounded.
 
 # %%
 code(bug.broken)
@@ -419,24 +419,24 @@ mended(bug.broken, bug.right)
 reported(bug.what)
 
 # %% [markdown]
-# **Answer.** The `1`: one token too many counts as old. A test that allows for what rounding costs allows for this, too. So the uncached run that judges must round as well, the same tokens and no others, by code of its own (`minigpt/proof/oracles.py`). Such an **oracle** is equal to the right cache to 1e-10, and the bug is as plain as any other.
+# **Answer.** The `1`: one token too many counts as old. A test whose **tolerance** allows for what rounding costs allows for this, too. So the uncached run that judges must round as well, the same tokens and no others, by code of its own (`minigpt/proof/oracles.py`). Such an **oracle** is equal to the right cache to 1e-10, and the bug is as plain as any other.
 
 # %% [markdown]
 # ### Exercise 2: after the error
 #
-# Here `admit` takes in a chunk, and raises `CacheFull` if it has no room for it. The server catches the error and goes on; a user of [llama.cpp](https://github.com/ggml-org/llama.cpp/pull/9525) found that it couldn't.
+# Here `admit` accepts a chunk, or raises `CacheFull` if there is no room for it. The server catches the error and continues; a user of [llama.cpp](https://github.com/ggml-org/llama.cpp/pull/9525) found that it couldn't.
 
 # %%
 code(counts.kind.admit)
 
 # %% [markdown]
-# Write a story of at most four steps in which the right cache refuses something, and the broken one refuses what it should take. Here are the words: `rows 1` is one row, with a pad; `fill -1` feeds tokens up to one slot before the last, `fill 0` up to the last, `fill 1` one too many. What may be refused has a `try` before it.
+# Write a story of at most four steps in which the right cache refuses something, and the broken one then refuses what it should accept. Use these words: `rows 1` is one row, with a pad; `fill -1` feeds tokens up to one slot before the last, `fill 0` up to the last, `fill 1` one too many. Put `try` before a step that may be refused.
 # (The pad is needed: without it the model itself would refuse the position, before the cache is asked.)
 
 
 # %% tags=["exercise"]
 def refused_call():
-    """A story, as "rows 1; fill -1; ..."."""
+    """A story, such as "rows 1; fill -1; ..."."""
     raise NotImplementedError
 
 
@@ -446,7 +446,7 @@ exercises.refused_call.check(refused_call)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# The mutant *overflow moves the counter before it raises*. Both caches raise the same error, so a test that only waits for the error passes. What fits must still fit afterwards:
+# This is the mutant *overflow moves the counter before it raises*. Both caches raise the same error, so a test that only waits for the error passes. What fits must still fit afterwards:
 #
 # ```python
 # def refused_call():
@@ -480,7 +480,7 @@ print("  with it:        ", *broken)
 assert right[0] != right[1] == broken[0] == broken[1]
 
 # %% [markdown]
-# The first user is told the second one's secret. To spare the time of asking for memory, this class keeps a `pool = {}`. The code of an empty cache, with the bug in it:
+# The first user is told the second one's secret. To save the time of allocating memory, this class keeps a `pool = {}`. The code that makes an empty cache, with the bug in it:
 
 # %%
 code(bug.kind.empty)
@@ -497,13 +497,13 @@ mended(bug.kind.empty, Cache.empty)
 reported(bug.what)
 
 # %% [markdown]
-# **Answer.** When they have as many rows, of the same shape: `pool` belongs to the class, not to the cache. One after the other, each writes over what the last one left, before it is read: all is well. They must be used *in turns*, as a server does and a test seldom does.
+# **Answer.** When they have the same number of rows and the same shape: `pool` belongs to the class, not to the cache. One after the other, each overwrites what the last one left before it is read, so all is well. They must be used *in turns*, as a server does and a test seldom does.
 
 # %% [markdown]
 # ### Exercise 3: a kept cache and another prompt
 #
-# The commonest way to read what was meant for another: a cache is kept, and the next prompt is a different one. `generate` of many libraries feeds only what is longer than the cache, and doesn't compare the rest. Mend that: make the cache ready for this prompt, with `cache.crop(-n)`, so that feeding
-# `prompt[cache.length:]` gives the logits of the whole prompt. Keep as many tokens as can be kept; at least one must be left to feed. The tokens that it holds are `cache.ids[0].tolist()`; `crop(0)` is allowed. Nothing is returned.
+# The commonest way to read what was meant for another: a cache is kept, and the next prompt is a different one. `generate` of many libraries feeds only the part of the prompt that is longer than the cache, and doesn't compare the rest. Fix that: make the cache ready for this prompt, with `cache.crop(-n)`, so that feeding
+# `prompt[cache.length:]` gives the logits of the whole prompt. Keep as many tokens as possible; at least one must be left to feed. The tokens that the cache holds are `cache.ids[0].tolist()`; `crop(0)` is allowed. Return nothing.
 
 
 # %% tags=["exercise"]
@@ -533,7 +533,7 @@ exercises.made_ready.check(made_ready)
 # %% [markdown]
 # ## 8. The judge has it too
 #
-# **Claim.** A cache is right if it gives what the uncached model gives. So that is compared, before the update of a library and after it. The model has four query heads; each two of them share a key head.
+# **Claim.** It is not enough that a cache gives what the uncached model gives. Here the two are compared before the update of a library and after it. The model has four query heads; each pair of them shares a key head.
 
 # %%
 bug = SHIPPED[7]
@@ -559,7 +559,7 @@ assert (cached - uncached).abs().max() < 1e-10 < 1 < (cached - before).abs().max
 code(bug.broken)
 
 # %% [markdown]
-# **Predict.** Which line? With how many key heads does it do no harm? And what could a test hold it to, since both runs are wrong?
+# **Predict.** Which line is wrong? With how many key heads does it do no harm? And with what could a test compare it, since both runs are wrong?
 
 # %%
 shortest_text(bug)
@@ -569,15 +569,15 @@ with bug.planted(), refused(AssertionError):
 reported(bug.what)
 
 # %% [markdown]
-# **Answer.** The line with `q.reshape`: query heads 0, 1, 2, 3 read key heads 0, 1, 0, 1 instead of 0, 0, 1, 1. With one key head, or as many as query heads, it makes no difference, and models of tests are often so. Cached and uncached use the same attention, so one can't judge the other. (The story above is judged by the right code.) What both share must be held
-# to its definition, written a second time: here by a version with loops and single numbers, the one of notebook 01.
+# **Answer.** The line with `q.reshape`: query heads 0, 1, 2, 3 read key heads 0, 1, 0, 1 instead of 0, 0, 1, 1. With one key head, or as many as query heads, it makes no difference, and the models of tests often have such numbers. Cached and uncached runs use the same attention, so neither can judge the other. (The story above is judged by the right code.) What both share must be compared
+# with its definition, written a second time: here a version with loops and single numbers, the one of notebook 01.
 
 # %% [markdown]
 # ## 9. What a proof must contain
 #
-# An ordinary test: a prompt, then single tokens, in one row without padding. `prove` has sixteen situations, with one or more stories each. Here are the eight cases in both. (To save time, of who sees whom only the rule is tried that shows the case: with or without a window.)
+# An ordinary test feeds a prompt, then single tokens, in one row without padding. `prove` has sixteen situations, with one or more stories each. Here are the eight cases under both. (To save time, each case is tried only under the rule that shows it: with or without a window.)
 #
-# **Claim.** Seven of the eight are noticed by some situation, the eighth by the definition of attention. No situation notices all.
+# **Claim.** Seven of the eight are noticed in some situation, the eighth only by the definition of attention. No situation notices all.
 #
 # **Predict.** How many of the eight does the ordinary test notice? Which situations can't be left out?
 
@@ -607,7 +607,7 @@ assert ["an ordinary test" in found for found in noticed.values()] == [
 ]
 
 # %% [markdown]
-# And all bugs of the museum (`python -m minigpt bugs`), by what their shortest texts need:
+# And all seeded bugs of the project (`python -m minigpt bugs`), by what their shortest texts need:
 
 
 # %%
@@ -645,13 +645,13 @@ for kind in sorted(kinds, key=lambda kind: -sum(kind in found for found in short
 assert {*shortest} == {*BUGS}
 
 # %% [markdown]
-# **Answer.** One, case 6, and that only because its judge rounds as well. `crop`, `reorder` and `two at once` are each alone in noticing some case: a proof without one of them is blind there. Case 8 is in no row, since cache and judge share it.
-# Of all 80 bugs, the ordinary test has what 30 need. What the others need is short: their texts are a few tokens long, but something is done in them that the ordinary test never does.
+# **Answer.** One, case 6, and that only because its judge rounds as well. `crop`, `reorder` and `two at once` are each alone in noticing some case: a proof without one of them is blind there. No situation notices case 8, since cache and judge share it.
+# Of all 80 bugs, 30 need nothing that the ordinary test lacks. The texts of most others are only a few tokens long, but something is done in them that the ordinary test never does.
 
 # %% [markdown]
 # ### Exercise 4: one story for five
 #
-# Five broken dynamic caches. Write *one* story in which the right cache is exact, and each of the five is noticed. Use the words of the table at the top; all rows and caches of a story have the same number of rows.
+# Here are five broken dynamic caches. Write *one* story in which the right cache is exact, and each of the five is noticed. Use the words of the table at the top; all caches of a story have the same number of rows.
 
 # %%
 for number, each in enumerate(five, start=1):
@@ -660,7 +660,7 @@ for number, each in enumerate(five, start=1):
 
 # %% tags=["exercise"]
 def one_story():
-    """A story, as "rows 0 0; feed 4; ..."."""
+    """A story, such as "rows 0 0; feed 4; ..."."""
     raise NotImplementedError
 
 
@@ -677,22 +677,22 @@ exercises.one_story.check(one_story)
 #     )
 # ```
 #
-# Two rows, one of them padded; longer than 16 tokens; a second cache between two feeds of the first; something taken back, and something fed after it; rows that change places, and something fed after that.
-# The second cache must come before `reorder`: that copies the rows, and then nothing is shared any more.
+# The story needs two rows, one of them padded; more than 16 tokens; a second cache between two feeds of the first; something taken back, and something fed after it; rows that change places, and something fed after that.
+# The second cache must come before `reorder`, which copies the rows, so that nothing is shared any more.
 #
 # </details>
 
 # %% [markdown]
 # ## 10. Prove your own cache
 #
-# **Claim.** Three lines prove a cache of yours, in our interface or in that of transformers.
+# **Claim.** Three lines prove a cache of yours right or wrong, in our interface or in that of transformers.
 #
 # **Predict.** The one below forgets. Which of the situations will notice it?
 
 
 # %%
 class Mine(DynamicCache):
-    """Here goes yours. This one can't read what is older than 300 tokens."""
+    """Put yours here. This one can't read what is older than 300 tokens."""
 
     def store(self, k, v, layer):
         keys, values, positions = super().store(k, v, layer)
@@ -706,12 +706,12 @@ for situation, verdict in proof.verdicts.items():
 assert proof.wrong == ["long text"]
 
 # %% [markdown]
-# **Answer.** `long text` alone: no other story is as long. `proof.verdicts["long text"]` tells the first wrong token, and has a script that shows it. In a terminal: `python -m minigpt prove your_module:Mine`; and `python -m minigpt prove transformers` does it to the caches of the installed transformers.
+# **Answer.** Only `long text`: no other story is as long. `proof.verdicts["long text"]` names the first wrong token, and has a script that shows it. In a terminal: `python -m minigpt prove your_module:Mine`; and `python -m minigpt prove transformers` tests the caches of the installed transformers.
 
 # %% [markdown]
 # ## What to take away
 #
-# - A prompt, then single tokens, in one row: this test passes where nearly everything else is broken.
+# - A prompt, then single tokens, in one row: this test passes even where nearly everything else is broken.
 # - After everything that can be done to a cache, feed it something, and compare logits with an uncached run of the text that is left.
-# - Where a cache rounds, let the judge round. What cache and judge share, hold to its definition.
+# - Where a cache rounds, let the judge round too. What cache and judge share, compare with its definition.
 # - Plant a bug. A test that doesn't notice it is no proof.

