@@ -502,9 +502,7 @@ said = {name: answers(reader, far.prompts) for name, (reader, _) in rules.items(
 for name, ids in said.items():
     print(f"{name:19}:", tokenizer.decode(ids[:1].tolist()))
 others = told(said["window 128"], far.prompts).sum().item()
-print(
-    f"Of all {count} far ones, window 128 answers {others} with the value of another fact."
-)
+print(f"Of all {count} far ones, window 128 answers {others} with the value of another fact.")
 assert 12 < others < 28
 
 # %% [markdown]
