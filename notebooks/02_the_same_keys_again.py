@@ -280,8 +280,9 @@ assert (moved[1:, at:] > 1e-3).all()
 # %% [markdown]
 # ### Exercise 2: how far does it reach?
 #
-# Some models look through a **window**: in each layer a token sees itself and the `window - 1` tokens before it, and no others. Which
-# keys change in such a model, in layer `layer` (counted from 0), when token `token` of a text of `length` tokens does?
+# Some models look through a **window**: in each layer a token sees itself and the `window - 1` tokens before it, and no
+# others. Which keys can change in such a model, in layer `layer` (counted from 0), when token `token` of a text of `length`
+# tokens changes?
 
 
 # %% tags=["exercise"]
@@ -474,8 +475,8 @@ assert seconds[400] > 2 * seconds[50]
 
 # %% [markdown]
 # **Answer.** About eight times. There are eight times as many rows to compute, and at this length most of the work is done
-# row by row, in the MLP and the projections (products with matrices such as `W_K`). (Fixed costs lower the factor a little;
-# attention raises it.) A step adds only one new token. The rest of its time goes into rows that were there before.
+# row by row, in the MLP and the projections (products with matrices such as `W_K`). Fixed costs lower the factor a little;
+# attention raises it. A step adds only one new token. The rest of its time goes into rows that were there before.
 #
 # Over all steps of a generation, *rows* grow with the square of the text's length. *Attention* grows faster: each step scores
 # a whole triangle of pairs, and these add up to a cube. It takes a long text to notice. Here is a model of GPT-2's size, with

@@ -164,8 +164,8 @@ with refused(CacheError):
 # ### Exercise 1: prefill in pieces
 #
 # A long prompt need not be read in one pass. Feed it in **chunks** of `size` tokens (the last one may be shorter), and return
-# the logits of all its tokens, as if it had been fed whole. The check also looks at what was fed. `make_cache("dynamic",
-# model.config, batch_size=len(ids), dtype=model.dtype)` makes a cache.
+# the logits of all its tokens, as if it had been fed whole. The check also looks at what you feed.
+# `make_cache("dynamic", model.config, batch_size=len(ids), dtype=model.dtype)` makes a cache.
 
 
 # %% tags=["exercise"]

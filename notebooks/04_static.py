@@ -242,8 +242,8 @@ show(
 assert mask.sum(-1).tolist() == [1, 2, 3, 4, 5]
 
 # %% [markdown]
-# The picture shows five steps: each row has one more 1, but is no wider. What used to grow in the shape now grows in the
-# mask.
+# The picture shows five steps: each row has one more 1 than the row above it, but is no wider. What used to grow in the shape
+# now grows in the mask.
 
 # %% [markdown]
 # ## 4. Hidden is not harmless
@@ -423,7 +423,7 @@ exercises.write.check(exercises.replayed(write))
 # ### The whole step as one graph
 #
 # With `compile=True`, `generate` runs each decode step in this way: all layers, including the cache's writes, are one graph.
-# The prompt is read without it, as before.
+# The prompt is read uncompiled, as before.
 #
 # **Claim.** It gives the same text as the eager (uncompiled) step, with one graph for all texts; and it is refused where
 # shapes aren't fixed.
@@ -474,8 +474,8 @@ except ValueError as error:
 #
 # **Claim.** What the mask hides is computed and read all the same.
 #
-# **Predict.** 8 tokens, fed one at a time, and 16 slots. How many times as many slots does a layer read as if only the filled
-# ones were returned: twice, or more?
+# **Predict.** 8 tokens, fed one at a time, and 16 slots. By what factor does a layer read more slots than if only the filled
+# ones were returned: two, or more?
 
 # %%
 read, flops, nbytes = {}, {}, {}
@@ -493,9 +493,9 @@ for counted in (flops, nbytes):
     assert counted["static"] * read["dynamic"] == counted["dynamic"] * read["static"]
 
 # %% [markdown]
-# **Answer.** More than three times as many: 128 slots against 36. Attention's FLOPs and the bytes that it reads grow by the
-# same factor. Each step pays for the whole capacity, even that of the second token. Only attention pays: the other parts of a
-# step process just the new token.
+# **Answer.** By more than three: 128 slots against 36. Attention's FLOPs (multiplications and additions) and the bytes that
+# it reads grow by the same factor. Each step pays for the whole capacity, even that of the second token. Only attention pays:
+# the other parts of a step process just the new token.
 
 # %% [markdown]
 # ### Exercise 3: how large a capacity pays

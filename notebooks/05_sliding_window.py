@@ -114,8 +114,7 @@ exercises.window_mask.check(window_mask)
 # %% [markdown]
 # ## 2. The ring turns
 #
-# So write each new token over the oldest one: token n goes to slot n mod slots, where slots is their number. That is a
-# **ring**.
+# So write each new token over the oldest one: of S slots, token n goes to slot n mod S. That is a **ring**.
 #
 # **Claim.** The ring holds just what the newest token may see, and nothing is ever moved.
 #
@@ -190,8 +189,8 @@ exercises.right_tokens.check(right_tokens)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# The order does not matter to reading, but it does to writing: token n goes to slot n mod slots, where it should find the
-# oldest token, which no token needs any more. If another one is there, it is lost, though token n should still see it.
+# The order does not matter to reading, but it does to writing: token n goes to slot n mod S, where it should find the oldest
+# token, which no token needs any more. If another one is there, it is lost, though token n should still see it.
 #
 # ```python
 # def right_tokens(order, length):
@@ -584,8 +583,8 @@ with torch.no_grad():
 assert (again - oracle[:, 96:]).abs().max() < 1e-10
 
 # %% [markdown]
-# **Answer.** These tokens have overwritten some of what the next token would then have to see. It is the extra slots for
-# chunks that make a few steps back possible.
+# **Answer.** The tokens to be taken back have overwritten some of what the next token would then have to see. It is the extra
+# slots for chunks that make a few steps back possible.
 
 # %% [markdown]
 # ## 10. A window in some layers only

@@ -100,7 +100,7 @@ for number, code_, again in zip(x, codes, back):
 assert all(abs(again - number) <= scale / 2 for number, again in zip(x, back))
 
 # %% [markdown]
-# **Answer.** The scale is 1. `-1`, `2` and `0` lie on a step and come back as they were.
+# **Answer.** The scale is 1. `-1`, `2` and `0` lie exactly on a step and come back as they were.
 #
 # The rest of the notebook is about that scale: whatever makes it larger makes the errors of all the numbers larger, on
 # average.
@@ -525,7 +525,8 @@ assert (seen[24][:, 12:] == k[:, 12:]).all()
 assert (seen[24][:, :12] != k[:, :12]).any(-1).any(-1).all()
 
 # %% [markdown]
-# **Answer.** The first 4. When token 13 comes, 12 are held; the newest 8 of them are the residual, and the others make a whole group.
+# **Answer.** The first 4. When token 13 comes, 12 are held: the newest 8 of them are the residual, and the other 4 make a
+# whole group.
 
 # %% [markdown]
 # ### Exercise 4: what does a chunk read?
@@ -889,7 +890,8 @@ if shown[-1] == "quantized_static compiled":
 # - A group shares a scale and an offset; its largest number decides how coarsely all of it is rounded. So ask of every
 #   setting: *which numbers share a scale?* Don't trust the name of an axis; try it.
 # - Keys by channel, because of outlier channels. Values by token, so that an error stays with its token, and because a token can then be rounded as soon as it comes. On a real model, of four ways that hold the same bytes, this costs least.
-# - How many bits are enough, a tiny model can't tell: what it remembers in 2 bits, a real one forgets. Measure the one that will run.
+# - A tiny model can't tell how many bits are enough: what it remembers in 2 bits, a real one forgets. Measure the model that
+#   will run.
 # - Keep the newest tokens exact, and round each token once.
 # - A lossy cache can be tested exactly, against an oracle that reads the same rounded numbers, in the same chunks.
 # - What is saved is storage. Attention reads as many numbers as before, unless it is compiled to read the codes.
@@ -998,8 +1000,8 @@ assert first_row & second_row
 # %% [markdown]
 # ## 14. Break it: an injected outlier
 #
-# First bare numbers. In a copy of the keys one *channel* is made 20 times larger, and in a copy of the values one *token*. An
-# outlier spoils the groups that it runs through, and no others:
+# First plain numbers. In a copy of the keys one *channel* is made 20 times larger, and in a copy of the values one *token*.
+# An outlier spoils the groups that it runs through, and no others:
 
 
 # %%
@@ -1037,7 +1039,8 @@ assert off("token", large_token, token) == off("token", values, token)
 #
 # **Claim.** Which keys share a scale decides whether such a model still answers correctly.
 #
-# **Predict.** 20 questions such as `[Give Romeo`, 2 bits, the injected outlier. How many does the model answer with keys by token, with keys by channel? And are its attention scores better by head than by token, or worse?
+# **Predict.** 20 questions such as `[Give Romeo`, 2 bits, the injected outlier. How many does the model answer correctly with
+# keys by token, and how many with keys by channel? And are its attention scores better by head than by token, or worse?
 
 # %%
 injected = scale_key_channel_everywhere(model, channel=5, factor=20.0)
@@ -1176,7 +1179,7 @@ show(picture, picture.alt)
 # Quanto does no more than section 1: the smallest and the largest number decide. Hqq keeps that scale, and moves the offset,
 # in at most 20 iterations, to where the *typical* error is smaller.
 #
-# **Claim.** Moving the offset makes the typical error a little smaller, and beside an outlier, in few bits, much smaller.
+# **Claim.** Moving the offset makes the typical error a little smaller, and beside an outlier, with few bits, much smaller.
 #
 # **Predict.** With min-max, the largest number of a group comes back exactly. Does it still when the offset has moved?
 
