@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 01 Attention, step by step
 #
-# Three tokens, worked out by hand. Then the same numbers again: row by row, as matrices, with several heads, and in one
-# fused call. At the end you know what attention computes, and which of its numbers never change. A KV cache needs no more.
+# Three tokens, worked out by hand. Then the same numbers again: row by row, as matrices, with several heads, and in one fused
+# call. At the end you know what attention computes, and which of its numbers never change. A KV cache needs nothing else.
 
 # %% [markdown]
 # **中文提要**　本节从头手算三个词元的注意力：先用 Python 循环，再逐行计算，再写成矩阵，最后是多头与融合算子，每一步得到的数都相同。
@@ -25,10 +25,10 @@
 # | position | 位置 | the place of a token in its text |
 # | head | 注意力头 | one of several attentions side by side, each with channels of its own |
 # | channel | 通道 | one number of a vector |
-# | batch | 批次 | several texts computed together |
+# | batch | 批次 | several texts processed together |
 # | grouped-query attention | 分组查询注意力 | several query heads share one key head and one value head |
-# | fused kernel | 融合算子 | one call that does several steps without storing what is between them |
-# | KV cache | 键值缓存（KV 缓存） | the kept keys and values of all tokens so far |
+# | fused kernel | 融合算子 | one call that does several operations without storing the results between them |
+# | KV cache | 键值缓存（KV 缓存） | the stored keys and values of all tokens so far |
 #
 # </details>
 
@@ -59,8 +59,8 @@ torch.set_num_threads(1)  # small numbers: more threads would only wait for each
 # %% [markdown]
 # ## 1. Token 1 sees only itself
 #
-# A language model reads **tokens**: pieces of text. Inside, each token is a vector, a list of numbers. Attention
-# makes three shorter vectors of it, by three learned matrices:
+# A language model reads **tokens**: pieces of text. Inside, each token is a vector, a list of numbers. Attention makes three
+# shorter vectors from it, with three learned matrices:
 #
 # - the **query** `q`: what this token asks;
 # - the **key** `k`: what it is found by;
@@ -69,18 +69,18 @@ torch.set_num_threads(1)  # small numbers: more threads would only wait for each
 # Here we take these vectors as given, two numbers each; notebook 02 makes them from a real model's matrices.
 #
 # Token 1 compares its query with its key: it multiplies them number by number and adds up. That gives a **score**. The
-# **softmax** turns scores into weights that are positive and add up to one. Then the values are added up, each times its
-# weight:
+# **softmax** turns scores into weights that are positive and add up to one. Then the values are added up, each multiplied by
+# its weight:
 #
 # `Attn₁ = softmax(q₁ k₁ᵀ / √D) v₁`
 #
-# `D` is the length of these vectors. Dividing by its square root keeps the scores from growing with it. The (Chinese)
-# article that this course grows from, on KV caching in transformers, explains attention by the same three tokens, and leaves the root
-# out. So do many texts; the models don't.
+# `D` is the length of these vectors. Dividing by its square root keeps the scores from growing with it. The Chinese article
+# that this course is based on, about KV caching in transformers, explains attention with the same three tokens, but leaves
+# out the root. So do many texts; real models don't.
 #
-# **Claim.** The attention of token 1 doesn't depend on its query, nor on its key.
+# **Claim.** The attention of token 1 doesn't depend on its query or its key.
 #
-# **Predict.** Then what is it? Say it before you run the cell. (What is the softmax of a single score?)
+# **Predict.** Then what is it? Decide before you run the cell. (What is the softmax of a single score?)
 
 # %%
 q = [[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]]  # of tokens 1, 2 and 3
@@ -100,17 +100,17 @@ print(f"score {score:.3f}, weight {weight}, attention {attention_1}")
 assert attention_1 == v[0]
 
 # %% [markdown]
-# **Answer.** It is `v₁`, the value of token 1. The softmax of a single score is 1, whatever the score is: a single weight that adds up
-# to one is one.
+# **Answer.** It is `v₁`, the value of token 1. The softmax of a single score is 1, whatever the score is: the weights add up
+# to one, and there is only this one.
 
 # %% [markdown]
 # ## 2. Token 2: two keys, two weights
 #
 # `Attn₂ = s₁ v₁ + s₂ v₂`, with `s₁, s₂ = softmax(q₂ k₁ᵀ / √D, q₂ k₂ᵀ / √D)`
 #
-# **Claim.** Token 2 changes nothing in the row of token 1.
+# **Claim.** Token 2 does not change the attention of token 1.
 #
-# **Predict.** `q[1]` is `[0, 2]`; the keys are `[1, 1]` and `[2, 0]`. Which of the two values will weigh more?
+# **Predict.** `q[1]` is `[0, 2]`; the keys are `[1, 1]` and `[2, 0]`. Which of the two values will get the larger weight?
 
 
 # %%
@@ -128,17 +128,18 @@ assert weights_2[0] > weights_2[1]
 assert row(0)[0] == attention_1
 
 # %% [markdown]
-# **Answer.** The first. The query of token 2 points along the second **channel** (a channel is one number of a vector). So
-# does the first key; the second key doesn't. The row of token 1 is what it was.
+# **Answer.** The first. The query of token 2 is nonzero only in the second **channel** (a channel is one number of a vector).
+# There the first key has a 1, and the second a 0. The attention of token 1 is what it was.
 
 # %% [markdown]
 # ## 3. Token 3: what is new, and what is not
 #
 # `Attn₃ = s₁ v₁ + s₂ v₂ + s₃ v₃`, with `s₁, s₂, s₃ = softmax(q₃ k₁ᵀ / √D, q₃ k₂ᵀ / √D, q₃ k₃ᵀ / √D)`
 #
-# **Claim.** A new token adds a row, and changes none of those above it.
+# **Claim.** A new token adds a row, its own attention, and changes none of the rows above it.
 #
-# **Predict.** The attention of token 3 reads keys and values. Which of them did token 2's read too? Which old queries does it read?
+# **Predict.** The attention of token 3 reads keys and values. Which of them did the attention of token 2 read too? Which old
+# queries does it read?
 
 # %%
 attention_3, weights_3 = row(2)
@@ -156,10 +157,10 @@ k, v = k_before, v_before
 # **Answer.** The keys and values of tokens 1 and 2: the attention of token 2 read them, and that of token 3 reads them again. It reads
 # no old query, only its own. Remember two sentences:
 #
-# - Rows 1 and 2 don't ask what token 3 is. That is why a cache is *allowed*.
-# - Row 3 asks for the *keys and values* of tokens 1 and 2, but not for their *queries*. That is why it keeps K and V only.
+# - Rows 1 and 2 don't depend on token 3. That is why a cache is *allowed*.
+# - Row 3 needs the *keys and values* of tokens 1 and 2, but not their *queries*. That is why a cache stores only K and V.
 #
-# The same in a real model, the small GPT that comes with the package. Each triangle was computed from nothing:
+# Here is the same in a real model, the small GPT that comes with the package. Each triangle was computed from scratch:
 
 # %%
 show(
@@ -171,9 +172,9 @@ show(
 # %% [markdown]
 # ### Exercise 1: the same token twice
 #
-# By mistake a token is read twice: its key and value stand in the text two times, one right behind the other, and a later
-# query sees both. You are given the weights of that query's row as they should be, each token read once. What are they
-# with token `at` (counted from 0) read twice? Return a list that is one number longer.
+# By mistake a token is read twice: its key and value appear twice in a row, and a later query sees both copies. You are given
+# the weights of that query's row as they should be, with each token read once. What are they when token `at` (counted from 0)
+# is read twice? Return a list that is one number longer.
 
 
 # %% tags=["exercise"]
@@ -194,21 +195,23 @@ exercises.doubled.check(doubled)
 #     return [weight / sum(longer) for weight in longer]
 # ```
 #
-# Both copies have the same score, so the same power in the softmax; and the sum that all are divided by has grown by one of them.
-# All other tokens lose. Nothing crashes: the weights still add up to one. Notebook 03 shows how easily this happens with a cache.
+# Both copies have the same score, so the same exponential in the softmax, and the sum that all are divided by has grown by
+# one of them. All other tokens lose weight. Nothing crashes: the weights still add up to one. Notebook 03 shows how easily
+# this happens with a cache.
 #
 # </details>
 
 # %% [markdown]
 # ## 4. The same, as a function of the package
 #
-# The package has attention four times. The first form is what you just did, with loops. Its arguments have four axes,
-# **B T H D**: texts of a **batch** (several computed together), tokens, heads, channels. One text and one head, for now.
+# The package has four implementations of attention. The first is what you just did, with loops. Its arguments have four axes,
+# **B T H D**: texts of a **batch** (several texts processed together), tokens, heads (section 7), channels. For now there is
+# one text and one head.
 #
 # **Claim.** `attend_by_hand` gives our three rows.
 #
-# **Predict.** It takes a `mask` that says who sees whom, a row for each query and a column for each key. Which of its nine
-# places are True?
+# **Predict.** It takes a `mask` that says who sees whom, with a row for each query and a column for each key. Which of its
+# nine entries are True?
 
 # %%
 # one text, one head: (3, 2) becomes (1, 3, 1, 2)
@@ -222,15 +225,15 @@ assert torch.allclose(out[0, :, 0], torch.tensor(by_hand, dtype=torch.float64), 
 
 # %% [markdown]
 # **Answer.** Those on the diagonal and below it, six of nine: token 1 sees one key, token 2 two, token 3 three. This is the
-# **causal mask**. In the package it comes from one rule, which asks only for **positions**: the place of each token in
-# its text, counted from 0.
+# **causal mask**. In the package it comes from one rule, which needs only the **position** of each token: its place in the
+# text, counted from 0.
 
 # %%
 code(sees)
 
 # %% [markdown]
-# Leave `window` and `sinks` for notebook 05. One position is special: `NEVER`, where everything stands that is no token of the
-# text. It is so large that it comes after every query, so the same rule hides it. Here key 1 is taken out:
+# Leave `window` and `sinks` for notebook 05. One position is special: `NEVER`, given to everything that is not a token of the
+# text. It is so large that it comes after every query, so the same rule hides it. Here the second key is taken out:
 
 # %%
 print("NEVER is", NEVER)
@@ -242,11 +245,11 @@ assert torch.equal(taken_out[:, [0, 2]], mask[0, 0][:, [0, 2]])
 # %% [markdown]
 # ## 5. Row by row: one query, all keys at once
 #
-# The two inner loops are one product of a vector with a matrix.
+# For one query, the loops over keys and channels are products of a vector and a matrix.
 #
 # **Claim.** Row 3 can be computed alone, without the queries of rows 1 and 2.
 #
-# **Predict.** Give `attend_by_rows` the last query only, all three keys and values, and the last row of the mask. What shape
+# **Predict.** Give `attend_by_rows` only the last query, all three keys and values, and the last row of the mask. What shape
 # comes back?
 
 # %%
@@ -256,8 +259,8 @@ assert torch.allclose(last[0, 0, 0], torch.tensor(attention_3, dtype=torch.float
 assert torch.allclose(attend_by_rows(Q, K, V, mask), out, atol=1e-12)
 
 # %% [markdown]
-# **Answer.** `(1, 1, 1, 2)`: one text, one token, one head, two channels. As many rows come back as queries were given. A
-# model with a cache does just this for each new token.
+# **Answer.** `(1, 1, 1, 2)`: one text, one token, one head, two channels. One row comes back for each query. This is just
+# what a model with a cache does for each new token.
 
 # %% [markdown]
 # ## 6. As matrices: all rows at once
@@ -289,14 +292,15 @@ assert torch.allclose(attend_as_matrices(Q, K, V, mask), out, atol=1e-12)
 
 # %% [markdown]
 # **Answer.** Three weights are zero, those above the diagonal, and each row adds up to 1. The rows are those of sections 1, 2 and
-# 3. The triangle of zeros is work that nobody needed: the price of doing all rows in one go.
+# 3. The triangle of zeros is wasted work: the price of computing all rows at once.
 
 # %% [markdown]
 # ### Exercise 2: a tree of tokens
 #
-# Positions are not always enough. Two continuations of one text can stand side by side in one tensor, `the cat sat` and `the dog`,
-# say, as `the cat sat dog`: `dog` must see `the` and itself, but neither `cat` nor `sat`. So let each token name its parent, the
-# token before it in its own text: here `[-1, 0, 1, 0]`, where -1 is none. A parent stands before its children. Write the mask.
+# Positions are not always enough. Two continuations of one text, say `the cat sat` and `the dog`, can share one tensor,
+# `the cat sat dog`: `dog` must see `the` and itself, but neither `cat` nor `sat`. So let each token name its parent, the
+# token before it in its own text: here `[-1, 0, 1, 0]`, where -1 means none. A parent always comes before its children. Write
+# the mask.
 
 
 # %% tags=["exercise"]
@@ -321,16 +325,16 @@ exercises.tree.check(tree_mask)
 #     return mask
 # ```
 #
-# A token sees itself, and all that its parent sees: a new token adds one row, and here it is written down as such. Programs that
-# try several continuations in one pass use such masks (tree attention, as in Medusa, arXiv 2401.10774).
+# A token sees itself and everything that its parent sees. A new token adds one row, and the loop writes just that row.
+# Programs that try several continuations in one pass use such masks (tree attention, as in Medusa, arXiv 2401.10774).
 #
 # </details>
 
 # %% [markdown]
 # ### Exercise 3: two halves of the keys
 #
-# The keys of a long text may lie in two places, or be too many for one go. Attend to each half by itself, and keep one more number for
-# each query: the logarithm of the sum of `exp(score)`, in other words what the softmax divided by.
+# The keys of a long text may lie in two places, or be too many to process at once. Attend to each half by itself, and keep
+# one more number for each query: the logarithm of the sum of `exp(score)`, the sum by which the softmax divides.
 
 
 # %%
@@ -345,7 +349,8 @@ one, log_one = attention_of(Q[0, :, 0], K[0, :1, 0], V[0, :1, 0])  # key 1 alone
 other, log_other = attention_of(Q[0, :, 0], K[0, 1:, 0], V[0, 1:, 0])  # keys 2 and 3
 
 # %% [markdown]
-# Join the two into attention over all keys. Nothing is masked here, and scores may be in the thousands. Is it exact?
+# Join the two results into attention over all keys. Nothing is masked here, and scores may be in the thousands. Is the result
+# exact?
 
 
 # %% tags=["exercise"]
@@ -366,22 +371,22 @@ exercises.joined.check(joined)
 #     return shares[0] * one + shares[1] * other
 # ```
 #
-# It is exact, to rounding: each half was divided by its own sum, so it is given back its share of both sums. That is a softmax again, of the
-# logarithms, and like any softmax it may take the larger one off first. So attention needs no row of weights as a whole. Fused
-# kernels go through the keys in pieces in this way (FlashAttention, arXiv 2205.14135), and when a long cache is read for one new
-# token, the pieces are read at the same time (flash-decoding).
+# It is exact, up to rounding: each half was divided by its own sum, so it is multiplied by its share of the two sums. The
+# shares are again a softmax, of the logarithms, and like any softmax it can subtract the larger one first. So attention never
+# needs a whole row of weights at once. Fast implementations process the keys in pieces this way (FlashAttention,
+# arXiv 2205.14135), and when a long cache is read for one new token, the pieces are read in parallel (flash-decoding).
 #
 # </details>
 
 # %% [markdown]
 # ## 7. Heads: the same, several times side by side
 #
-# A model cuts its vectors into **heads**: each attends by itself, with channels of its own, and the results are put side by
-# side again. With **grouped-query attention** several query heads share one key head and one value head, so there are
-# fewer keys and values to keep.
+# A model splits its vectors into **heads**: each attends by itself, with its own channels, and the results are put side by
+# side again. With **grouped-query attention** several query heads share one key head and one value head, so there are fewer
+# keys and values to store.
 #
-# **Claim.** Four forms, one result: by hand, by rows, as matrices, and `attend`, one **fused kernel** that never stores the
-# matrix of weights.
+# **Claim.** Four implementations, one result: by hand, by rows, as matrices, and `attend`, one **fused kernel** that never
+# stores the matrix of weights.
 #
 # **Predict.** With 4 query heads over 2 key heads, which key head does query head 3 read? (Both counted from 0.)
 
@@ -403,13 +408,14 @@ alone = attend_by_hand(q4[:, :, 3:], k4[:, :, 1:], v4[:, :, 1:], causal_mask)
 assert torch.equal(alone[:, :, 0], want[:, :, 3])
 
 # %% [markdown]
-# **Answer.** Key head 1. Query heads 0 and 1 read key head 0, query heads 2 and 3 read key head 1. Half as many keys and values as
-# queries need to be kept.
+# **Answer.** Key head 1. Query heads 0 and 1 read key head 0, query heads 2 and 3 read key head 1. So only half as many keys
+# and values need to be stored as with one key head for each query head.
 
 # %% [markdown]
 # ## 8. Measure: the same numbers, not the same time
 #
-# **Claim.** The same numbers can take very different times: Python loops are far slower than one call with matrices.
+# **Claim.** The same numbers can take very different amounts of time: Python loops are far slower than one call with
+# matrices.
 #
 # **Predict.** By what factor, for 32 tokens? Ten, a hundred, a thousand?
 
@@ -434,18 +440,19 @@ for form, took in seconds.items():
 assert seconds[attend_by_hand] > 10 * seconds[attend_as_matrices]
 
 # %% [markdown]
-# **Answer.** A hundred or more, depending on the machine; the cell demands ten. Python handles one number at a time, a product of
-# matrices many. The fused kernel does in one call what the matrices do in several, and is mostly faster still.
+# **Answer.** About a hundred or more, depending on the machine; the cell asserts only ten. Python handles one number at a
+# time, a product of matrices many. The fused kernel does in one call what the matrices do in several, and is usually faster
+# still.
 
 # %% [markdown]
 # ## 9. Break it
 #
-# Here is a mask that looks right. It was seen in public code: someone thought of decoding, where one token is new, and
-# took the *last* position of all that are fed.
+# Here is a mask that looks right. It was seen in public code: its author thought of generation, where one token at a time is
+# new, and compared with the *last* position of all tokens fed.
 #
-# **Claim.** With one token at a time nobody notices. With two it is wrong.
+# **Claim.** With one new token nobody notices. With two it is wrong.
 #
-# **Predict.** For the new tokens 3 and 4, which places of the mask are wrong?
+# **Predict.** For the new tokens 3 and 4, which entries of the mask are wrong?
 
 
 # %%
@@ -464,14 +471,14 @@ for q_pos in (torch.tensor([3]), torch.tensor([3, 4])):
     assert torch.equal(right, wrong) == (len(q_pos) == 1)
 
 # %% [markdown]
-# **Answer.** One place: query 3 sees key 4, which comes after it. The text still looks plausible, and nothing crashes. Only a
-# comparison with the uncached model shows it, and only where more than one token is fed at once.
+# **Answer.** One: query 3 sees key 4, which comes after it. The text still looks plausible, and nothing crashes. Only a
+# comparison with the correct attention shows it, and only where more than one token is fed at once.
 
 # %% [markdown]
 # ### Exercise 4: find the bug
 #
-# This function cuts a model's vectors into heads. It returns the right shape, and with one head the right numbers. With two, a token sees its own
-# future, and no mask can prevent it. Find out why, and mend it.
+# This function splits a model's vectors into heads. It returns the right shape, and with one head the right numbers. With
+# two, a token sees its own future, and no mask can prevent it. Find out why, and fix it.
 
 
 # %%
@@ -499,15 +506,15 @@ exercises.mended.check(mended_heads)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# `view` reads the numbers in the order in which they lie: token by token. So the first head gets *all* channels of the first tokens, and
-# its row 1 holds the rest of token 0. Cut the channels first, then swap the axes.
+# `view` reads the numbers in the order in which they lie in memory: token by token. So the first head gets *all* channels of
+# the first tokens, and its row 1 holds the rest of token 0. Split the channels first, then swap the axes.
 #
 # ```python
 # def mended_heads(x, heads):
 #     return x.view(len(x), heads, -1).transpose(0, 1)
 # ```
 #
-# A reshape that mixes axes never crashes. To find it, change one token and look which rows change: notebook 02 does.
+# A reshape that mixes axes never crashes. To find it, change one token and see which rows change, as notebook 02 does.
 #
 # </details>
 

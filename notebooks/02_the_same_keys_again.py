@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 02 The same keys again
 #
-# A model writes a text, one token at a time, without a cache. We write down every key and value that it computes on the way.
-# Most of them it has computed before, and they are the same numbers. At the end you know why they must be, in
-# which models they are not, and why nobody keeps the queries.
+# A model writes a text, one token at a time, without a cache. We record every key and value that it computes on the way. Most
+# of them it has computed before, and they are the same numbers. At the end you know why they must be, in which models they
+# are not, and why nobody caches the queries.
 
 # %% [markdown]
 # **中文提要**　本节不用缓存逐个生成词元，并把每一步算出的键和值都记下来：绝大多数行以前算过，而且除舍入误差外，数值完全一样。
@@ -19,21 +19,21 @@
 # |---|---|---|
 # | token | 词元 | a piece of text, which the model reads as a number |
 # | prompt | 提示词 | the text that is given, before anything is generated |
-# | generation | 生成 | foretelling the next token, adding it to the text, and again |
-# | greedy decoding | 贪心解码 | taking the likeliest token at each step |
+# | generation | 生成 | predicting the next token, adding it to the text, and repeating |
+# | greedy decoding | 贪心解码 | taking the most likely token at each step |
 # | prefill | 预填充 | the first step, in which the whole prompt is read |
-# | decode | 解码 | the steps after it, a new token each |
-# | logits | logits（未归一化得分） | a number for each token of the vocabulary: the higher, the likelier it comes next |
+# | decode | 解码 | the steps after it, one new token each |
+# | logits | logits（未归一化得分） | a number for each token of the vocabulary: the higher, the more likely it comes next |
 # | key | 键 | what a token is found by |
 # | value | 值 | what a token gives to those that find it |
 # | query | 查询 | what a token asks of the tokens before it |
-# | layer | 层 | one of the blocks that the rows go through, each with its own keys and values |
-# | pair | 查询–键对 | a query and a key that it sees: attention scores each |
+# | layer | 层 | one of the model's stacked blocks, each with its own keys and values |
+# | pair | 查询–键对 | a query and a key that it sees: attention computes a score for each |
 # | FLOP | 浮点运算 | one multiplication or one addition of two numbers |
 # | causality | 因果性 | a token depends only on itself and on those before it |
 # | bidirectional model | 双向模型 | one whose tokens see those after them too |
-# | position | 位置 | the place of a token in its text, which the model reads beside the token |
-# | KV cache | 键值缓存（KV 缓存） | the kept keys and values of all tokens so far |
+# | position | 位置 | the place of a token in its text, which the model is given with the token |
+# | KV cache | 键值缓存（KV 缓存） | the stored keys and values of all tokens so far |
 #
 # </details>
 
@@ -66,11 +66,11 @@ tokenizer = load_tokenizer("recall")
 # %% [markdown]
 # ## 1. A text, one token at a time
 #
-# The model is a small GPT that comes with the package. It gives **logits**: behind each token of a text, a number for every token
-# of the vocabulary, the higher the likelier it comes next. **Greedy decoding** takes the highest, adds it to the text, and
-# asks again. That is all of **generation**.
+# The model is a small GPT that comes with the package. After each token of a text it gives **logits**: a number for every
+# token of the vocabulary, the higher the more likely it comes next. **Greedy decoding** takes the token with the highest
+# logit, adds it to the text, and repeats. That is **generation**.
 #
-# **Claim.** A loop of a few lines gives the text that the package's own `generate` gives.
+# **Claim.** A loop of a few lines gives the same text as the package's own `generate`.
 #
 # **Predict.** The prompt has 7 tokens, and we want 8 more. How many tokens does the model read, over all steps?
 
@@ -94,19 +94,20 @@ print("tokens read at each step:", *read, "in all:", sum(read))
 assert torch.equal(text, model.generate(ids, max_new_tokens=new, use_cache=False))
 
 # %% [markdown]
-# **Answer.** 84, for a text of 15: 7 at the first step, one more at each of the next. The last new token is never read, since
-# nothing is asked of it. The first step, in which the prompt is read, is called **prefill**; the others, a new token each, are
-# called **decode**. Here they differ in nothing: each reads all there is.
+# **Answer.** 84, for a text of 15: 7 at the first step, then one more at each step. The last new token is never read, since
+# nothing comes after it. The first step, in which the prompt is read, is called **prefill**; the others, one new token each,
+# are called **decode**. Without a cache they do the same: each reads the whole text.
 
 # %% [markdown]
 # ## 2. Watch the keys
 #
-# For each token that it reads, every **layer** (one of the model's blocks, stacked upon each other) computes a key and a value. Call
-# both together a K/V row.
+# For each token that it reads, every **layer** (one of the model's stacked blocks) computes a key and a value. We call the
+# two together a K/V row.
 #
-# At each step the model first tells a cache which tokens come, by `cache.admit(positions, ids)`. Then each layer hands its keys and values to the
-# cache, by `cache.update(k, v, layer)`, and goes on with what comes back: keys, values, and the position of each, from which `sees` makes the mask.
-# So whoever stands in for the cache can see them all. This one keeps nothing for the model, and writes everything down for us.
+# At each step the model first tells its cache which tokens are coming, by `cache.admit(positions, ids)`. Then each layer
+# passes its keys and values to `cache.update(k, v, layer)`, and continues with what comes back: keys, values, and the
+# position of each, from which `sees` makes the mask. So an object in place of the cache sees them all. This one stores
+# nothing for the model, and records everything for us.
 #
 # **Claim.** A key that is computed again comes out the same.
 #
@@ -157,8 +158,8 @@ for layers in steps:
         assert torch.allclose(v[:, :prompt], v_first, atol=1e-12)
 
 # %% [markdown]
-# **Answer.** Both 8 times, once a step, as that of every other token of the prompt. So it is in every layer, and the numbers are the same
-# each time.
+# **Answer.** Both 8 times, once per step, like that of every other token of the prompt. The same holds in every layer, and
+# the numbers are the same each time.
 
 # %% [markdown]
 # ## 3. Count them
@@ -167,7 +168,8 @@ for layers in steps:
 #
 # **Predict.** Which tokens' rows are computed only once even without a cache?
 #
-# `run` generates a text and counts the rows, by a cache that wraps the cache. Here is how often each row has been computed after each step:
+# `run` generates a text and counts the rows, with a wrapper around the cache. Here is how often each row has been computed
+# after each step:
 
 # %%
 uncached, cached = (run(model, ids, new, name) for name in ("none", "dynamic"))
@@ -192,10 +194,10 @@ assert (cached.times[-1] == 1).all()
 assert torch.equal(cached.tokens, uncached.tokens)
 
 # %% [markdown]
-# **Answer.** One token's: the last one that is read, since no step comes after it. (The last new token is not read at all.) The
-# prompt's rows reach 8. Of 84 rows 14 were needed.
+# **Answer.** Only those of the last token that is read, since no step comes after it. (The last new token is not read at
+# all.) The prompt's rows are computed 8 times. Of 84 rows, 14 were needed.
 #
-# The longer the text, the worse the ratio. Here is another one, of 24 steps, and beside it the same with a cache:
+# The longer the text, the worse the ratio. Here is another one, of 24 steps, and next to it the same text with a cache:
 
 # %%
 picture = redundancy(*runs())
@@ -204,9 +206,10 @@ show(picture, picture.alt)
 # %% [markdown]
 # ### Exercise 1: how many pairs?
 #
-# Rows are one thing to count. Attention scores **pairs**: a query, and a key that it sees. So the row of token 1 takes one pair, that of token 2
-# two, and so on. How many pairs does one head of one layer score to generate `new_tokens` tokens after a prompt of so many, over all
-# steps? Return two numbers: without a cache, and with one. (With one, each token is read once; its query meets all keys so far.)
+# Rows are one thing to count. Another is **pairs**: a query and a key that it sees, for which attention computes a score. So
+# the row of token 1 takes one pair, that of token 2 two, and so on. How many pairs does one head of one layer score, over all
+# steps, to generate `new_tokens` tokens after a prompt of `prompt` tokens? Return two numbers: without a cache, and with one.
+# (With one, each token is read once, and its query meets all keys so far.)
 
 
 # %% tags=["exercise"]
@@ -230,17 +233,17 @@ exercises.pairs.check(pairs)
 #     return sum(of(length) for length in read), of(read[-1])
 # ```
 #
-# With a cache, the pairs of a whole generation are those of its text read once. Without one, they are a sum of triangles, which
-# grows with the cube of the length; section 8 asks when that matters.
+# With a cache, a whole generation takes the pairs of reading its text once. Without one, it takes a sum of triangles, which
+# grows with the cube of the length; section 8 shows when that matters.
 #
 # </details>
 
 # %% [markdown]
 # ## 4. Why: a token looks only backwards, in every layer
 #
-# The first layer's key of a token is made of that token and its **position** (its place in the text) alone. The second layer's key is
-# made of what the first layer's attention gave, which looked at the tokens before it. And so on upwards. At no layer did
-# anything come from the right. That is **causality**.
+# In the first layer, the key of a token is computed from that token and its **position** (its place in the text) alone. In
+# the second, it is computed from what the first layer made of the token, and there attention also looked at the tokens before
+# it. And so on upwards. In no layer does anything come from the right. That is **causality**.
 #
 # **Claim.** Change one token, and no key before it changes, in any layer.
 #
@@ -270,14 +273,16 @@ assert (moved[0, at + 1 :] < 1e-12).all()
 assert (moved[1:, at:] > 1e-3).all()
 
 # %% [markdown]
-# **Answer.** In layer 0, the first, only token 9. In layer 1 token 9 and all after it, since they looked at it. (The picture
-# shows the largest change of each key; white is none.) To the left of token 9 nothing changes: those rows could have been kept.
+# **Answer.** In layer 0, the first, only that of token 9. In layer 1, those of token 9 and of all tokens after it, since they
+# looked at it. (The picture shows the largest change of each key; white is none.) To the left of token 9 nothing changes:
+# those rows could have been stored.
 
 # %% [markdown]
 # ### Exercise 2: how far does it reach?
 #
-# Some models look through a **window**: in each layer a token sees itself and the `window - 1` tokens before it, and no others. Which
-# keys change in such a model, in layer `layer` (counted from 0), when token `token` of a text of `length` tokens does?
+# Some models look through a **window**: in each layer a token sees itself and the `window - 1` tokens before it, and no
+# others. Which keys can change in such a model, in layer `layer` (counted from 0), when token `token` of a text of `length`
+# tokens changes?
 
 
 # %% tags=["exercise"]
@@ -297,17 +302,18 @@ exercises.reach.check(reach)
 #     return list(range(token, min(length, token + layer * (window - 1) + 1)))
 # ```
 #
-# The keys of layer 0 have looked at nothing. Those of layer 1 come from one look through a window, those of layer 2 from a look at what had
-# looked: each layer adds `window - 1`. So a model of many layers can know of tokens far outside its window, though no layer sees
-# them; how much it can still tell about them is another matter, and the subject of notebook 05.
+# A key of layer 0 depends on no other token. A key of layer 1 comes after one attention through the window, a key of layer 2
+# after two: each layer adds `window - 1`. So a model of many layers can be influenced by tokens far outside its window,
+# though no layer sees them; how much it remembers of them is another matter, and the subject of notebook 05.
 #
 # </details>
 
 # %% [markdown]
 # ### Exercise 3: which rows can be kept?
 #
-# The K/V rows of a batch of texts, `old`, are at hand, and logits are wanted behind the texts `new`: some were edited, some go on, some
-# are the same. Rows can only be taken from the end, and from all texts of a batch alike. How many tokens of each text can stay?
+# The K/V rows of a batch of texts, `old`, are stored, and we want the logits at the end of the texts `new`: some were edited,
+# some continue, some are the same. Rows can be removed only from the end, and equally many from every text of the batch. Of
+# how many tokens can the rows stay?
 
 
 # %% tags=["exercise"]
@@ -331,8 +337,8 @@ exercises.reusable.check(reusable)
 #     return count
 # ```
 #
-# The first difference in any text ends it, and behind it nothing can stay, even where the tokens are the same. And the last
-# token must be read in any case, since without reading it there are no logits. This is why chat programs put what
+# The rows can stay up to the first difference in any text; after it none can, even where the tokens are the same. And the
+# last token must be read in any case, since without reading it there are no logits. This is why chat programs put what
 # changes least (instructions, documents) first.
 #
 # </details>
@@ -340,8 +346,8 @@ exercises.reusable.check(reusable)
 # %% [markdown]
 # ## 5. Where it fails: a model that looks both ways
 #
-# A **bidirectional model** such as BERT lets each token see those after it too. We can make one of ours in two lines: a key is
-# hidden from a query when its position is later. So report all keys as standing at position zero, and none is hidden.
+# A **bidirectional model** such as BERT lets each token see those after it too. We can turn ours into one in two lines: a key
+# is hidden from a query when its position is later. So we report all keys at position zero, and none is hidden.
 #
 # **Claim.** In such a model old keys change with each token that is added.
 #
@@ -371,13 +377,14 @@ assert (least[0] < 1e-12).all()
 assert (least[1:, 1:] > 1e-6).all()
 
 # %% [markdown]
-# **Answer.** In all but the first, where a key is made before any token has looked at another. Above it not one key stays. A KV cache
-# of such a model would serve old numbers. So the cache is no trick of attention as such; it is allowed by causality.
+# **Answer.** In all but the first, where a key is computed before any token has looked at another. Above it, every old key
+# changes. A KV cache for such a model would return outdated numbers. So it is not attention as such that allows a cache, but
+# causality.
 
 # %% [markdown]
 # ## 6. Why there is no Q cache
 #
-# **Claim.** For a new row, the old queries are of no use.
+# **Claim.** A new row does not need the old queries.
 #
 # **Predict.** In a text of 15 tokens we replace the query of token 5 by noise. Which rows of attention change? And if we
 # replace its key instead, or its value?
@@ -397,19 +404,19 @@ for place, name in enumerate(("query", "key", "value")):
     assert others == ([5] if name == "query" else [*range(5, 15)])
 
 # %% [markdown]
-# **Answer.** Another query changes row 5 alone, its own; another key or value also changes every row after it. An old query did its work
-# when its own row was computed. That row went on to the next layer, became a key and a value there, and these are kept. Nobody will ask
-# the query again.
+# **Answer.** Another query changes only row 5, its own; another key or value also changes every row after it. A query has
+# done its work once its own row is computed. That row goes on to the next layer and becomes a key and a value there, and
+# these are stored. The query is never needed again.
 
 # %% [markdown]
 # ## 7. What the article's `K_iᵀ V_i` should read
 #
-# The article that this course grows from (notebook 01) is right that something is computed again and again. It says that it is
-# the product `K_iᵀ V_i`.
+# The article that this course is based on (notebook 01) is right that something is computed again and again. It says that
+# this is the product `K_iᵀ V_i`.
 #
 # **Claim.** The attention of our models never forms that product.
 #
-# **Predict.** Matrix products can be grouped as one likes: `(Q Kᵀ) V = Q (Kᵀ V)`. What stands in the way here?
+# **Predict.** Matrix products can be grouped in any way: `(Q Kᵀ) V = Q (Kᵀ V)`. What prevents it here?
 
 # %%
 Q, K, V = q[0, :, 0], k[0, :, 0], v[0, :, 0]  # (15, 64) each: one head, all tokens seen
@@ -421,12 +428,13 @@ assert torch.allclose(without_softmax, Q @ (K.T @ V))
 assert not torch.allclose(with_softmax, Q @ (K.T @ V))
 
 # %% [markdown]
-# **Answer.** The softmax. It stands between the two products and needs a whole row of scores, so they can't be grouped anew. (Models
-# that leave it out are called linear attention; they do keep `Kᵀ V`, and no keys at all.)
+# **Answer.** The softmax. It stands between the two products and needs a whole row of scores, so they can't be regrouped.
+# (Models that leave it out use linear attention; they do store `Kᵀ V`, and no keys at all.)
 #
-# What is computed again are the keys and values: `k_i = norm(x_i) W_K + b_k` and `v_i = norm(x_i) W_V + b_v`. And not only
-# these: to have `x_i` in an upper layer, the whole row of token i, with its attention and its MLP, is computed again in every layer
-# below. This cell does it by hand, for one row in the first layer, and finds the key that the model computed:
+# What is computed again is the keys and values: `k_i = norm(x_i) W_K + b_k` and `v_i = norm(x_i) W_V + b_v`. And not only
+# these: to get `x_i` in an upper layer, the whole row of token i, with its attention and its MLP (the other half of a layer,
+# which works on each row alone), is computed again in every layer below. This cell computes one row in the first layer by
+# hand, and finds the key and the value that the model computed:
 
 # %%
 block, token = model.h[0], 5
@@ -466,13 +474,14 @@ with torch.no_grad():
 assert seconds[400] > 2 * seconds[50]
 
 # %% [markdown]
-# **Answer.** About eight times. There are eight times as many rows to compute, and at this length most of the work is done row by
-# row, in the projections and the MLP. (What is the same for any text lowers the factor a little; attention raises it.) One new
-# token is all that a step adds. The rest of its time goes into rows that were there before.
+# **Answer.** About eight times. There are eight times as many rows to compute, and at this length most of the work is done
+# row by row, in the MLP and the projections (products with matrices such as `W_K`). Fixed costs lower the factor a little;
+# attention raises it. A step adds only one new token. The rest of its time goes into rows that were there before.
 #
 # Over all steps of a generation, *rows* grow with the square of the text's length. *Attention* grows faster: each step scores
-# a whole triangle of pairs, and these add up to a cube. It takes a long text to notice. Here is a model of GPT-2's sizes, by closed
-# forms of the work in **FLOPs** (multiplications and additions), on texts that are longer than its context too:
+# a whole triangle of pairs, and these add up to a cube. It takes a long text to notice. Here is a model of GPT-2's size, with
+# formulas for the work in **FLOPs** (multiplications and additions), also for texts longer than its context (the most tokens
+# that it can read):
 
 # %%
 gpt2 = GPTConfig(**GPT2)
@@ -498,19 +507,19 @@ for tokens in (1000, 10_000, 100_000):
 assert [round(share) for share in shares] == [7, 42, 88]
 
 # %% [markdown]
-# Twice the text is four times the work on rows and eight times the attention. At 1,000 tokens attention is a small part, 6.8%; at
-# 10,000 it takes 42.0%, at 100,000 87.9%. A kernel that also computes the pairs that the mask hides does twice as much
-# attention, and the shares are larger. So a number of this kind needs its convention beside it.
+# Twice the text means four times the work on rows and eight times the attention. At 1,000 tokens attention is a small part,
+# 6.8%; at 10,000 it takes 42.0%, at 100,000 87.9%. A kernel that also computes the pairs that the mask hides does twice as
+# much attention, and the shares are larger. So state the convention with such a number.
 
 # %% [markdown]
 # ## 9. Break it: crop the text
 #
-# A popular way to generate past the end of a model's context is to feed the last so many tokens only, and to count their positions from
-# zero again. It works without a cache.
+# A popular way to generate past the end of a model's context is to feed only as many of the last tokens as fit, and to count
+# their positions from zero again. Without a cache this works.
 #
-# **Claim.** When the text is cropped on the left, there is nothing left to keep.
+# **Claim.** When the text is cropped on the left, no stored row can be used again.
 #
-# **Predict.** The first layer looks at no other token. Do its keys change too? Why?
+# **Predict.** A key of the first layer depends on no other token. Does it change too? Why?
 
 # %%
 whole, cropped = record(model, text, [12])[0], record(model, text[:, 1:], [11])[0]
@@ -521,8 +530,8 @@ for layer, ((k0, _), (k1, _)) in enumerate(zip(whole, cropped)):
     assert change > 0.1
 
 # %% [markdown]
-# **Answer.** They do, in every layer: each token stands at another position, and the position is part of what a key is made of. A cache must leave every
-# token where it is. What to do about long texts instead is the subject of notebook 05.
+# **Answer.** It does, as in every other layer: each token now has another position, and a key depends on the position. A
+# cache must leave every token at its position. What to do about long texts instead is shown in notebooks 05 and 12.
 
 # %% [markdown]
 # ## What to take away
@@ -530,7 +539,7 @@ for layer, ((k0, _), (k1, _)) in enumerate(zip(whole, cropped)):
 # - Without a cache each step computes all K/V rows again: over a text, rows grow with the square of its length, and attention
 #   with the cube.
 # - In a causal model they are the same rows each time, at every layer. In a bidirectional one they are not.
-# - Queries are asked once. The product `Kᵀ V` does not occur.
+# - A query is used once. The product `Kᵀ V` does not occur.
 # - A row is tied to its position.
 #
 # Next, notebook 03: keep them.

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 03 The cache
 #
-# We keep the keys and values, first in a few lines, then in a form that copies little. Then we hold it to its promise: the same
+# We store the keys and values, first in a few lines, then in a form that copies little. Then we check its promise: the same
 # logits as without a cache, for one text and for several, token by token and in pieces. At the end you know what a cache
-# saves, what it can't save, and the three mistakes that nearly everyone makes; and what else a kept row is good for.
+# saves, what it can't save, which three mistakes nearly everyone makes, and what else the stored rows are good for.
 
 # %% [markdown]
 # **中文提要**　本节把键和值保存下来：先是只有几行的 `torch.cat` 版本，再是每次就地写入、容量翻倍的动态缓存，两者的 `store` 只有三行不同（由真实源码比对得出），另有一个方法腾出空间、给出写入的位置。
@@ -17,25 +17,25 @@
 #
 # | English | 中文 | meaning |
 # |---|---|---|
-# | KV cache | 键值缓存（KV 缓存） | the kept keys and values of all tokens so far |
+# | KV cache | 键值缓存（KV 缓存） | the stored keys and values of all tokens so far |
 # | dynamic cache | 动态缓存 | one that grows with the text |
 # | slot | 槽位 | the place of one token in a cache |
 # | prompt | 提示词 | the text that is given, before anything is generated |
 # | prefill | 预填充 | the first step, in which the whole prompt is read |
-# | decode | 解码 | the steps after it, a new token each |
+# | decode | 解码 | the steps after it, one new token each |
 # | chunk | 分块 | a piece of a prompt, fed at once |
-# | position | 位置 | the place of a token in its text, which the model reads beside the token |
-# | rotary position | 旋转位置编码 | a position given by turning queries and keys, in each layer |
+# | position | 位置 | the place of a token in its text, which the model is given with the token |
+# | rotary position | 旋转位置编码 | a position expressed by rotating queries and keys, in each layer |
 # | left padding | 左填充 | filling up short texts of a batch at their beginning |
 # | attention mask | 注意力掩码 | 1 where a token is real, 0 where it is padding |
 # | causal mask | 因果掩码 | hides from each token all that comes after it |
-# | batch | 批次 | several texts computed together |
-# | logits | logits（未归一化得分） | a number for each token of the vocabulary: the higher, the likelier it comes next |
-# | rounding error | 舍入误差 | what is lost because a number has so many bits and no more |
+# | batch | 批次 | several texts processed together |
+# | logits | logits（未归一化得分） | a number for each token of the vocabulary: the higher, the more likely it comes next |
+# | rounding error | 舍入误差 | what is lost because a number has only so many bits |
 # | near tie | 几乎并列 | two logits so close that a rounding error decides between them |
 # | prompt reuse | 提示词复用 | keeping the rows of a prompt for the next text that begins with it |
 # | speculative decoding | 投机解码 | a cheap model drafts some tokens, the real one checks all of them in one pass |
-# | beam search | 束搜索 | writing several texts at once, and going on with the likeliest |
+# | beam search | 束搜索 | generating several texts at once, and continuing with the most likely ones |
 # | cross-attention | 交叉注意力 | attention whose keys and values come from another text |
 #
 # </details>
@@ -78,7 +78,7 @@ ids = torch.tensor([tokenizer.encode("HAMLET.\nTo be").ids])
 # **Claim.** Add one line to the loop of notebook 02 and change another, and each token is read once. (The third change below is the new
 # name.)
 #
-# **Predict.** Which part of the text must the model be fed at the first step? Which at the second?
+# **Predict.** Which part of the text must be fed to the model at the first step? Which at the second?
 
 
 # %%
@@ -104,13 +104,13 @@ assert [line[0] for line in lines if "def " not in line] == ["+", "-", "+"]
 assert torch.equal(generate_cached(model, ids, 20), generate(model, ids, 20))
 
 # %% [markdown]
-# **Answer.** At first the whole prompt: `cache.length`, the number of tokens that the cache has taken in, is zero. That is
+# **Answer.** At first the whole prompt: `cache.length`, the number of tokens that the cache has been given, is zero. That is
 # **prefill**. From then on one token at each step, the newest: **decode**.
 #
-# Here is all that is special to this cache, and the line of the model that calls it. Before any layer writes, `admit` has
-# taken note of the new tokens: `text.new` is how many they are, and `length` counts them already. So `old` is how many were there before.
-# `kv[layer]` holds the keys and values of a layer; `[:, :old]` takes the first `old` of them, which is all unless some were taken
-# back (`crop`, section 9).
+# Here is all that is specific to this cache, and the line of the model that calls it. Before any layer writes, `admit` has
+# registered the new tokens: `text.new` is their number, and `length` already includes them. So `old` is the number of tokens
+# before. `kv[layer]` holds the keys and values of a layer; `[:, :old]` takes the first `old` of them, which is all of them
+# unless some were taken back (`crop`, section 9).
 
 # %% tags=["on-slide"]
 code(ConcatCache)
@@ -118,13 +118,14 @@ code(Attention.forward)
 assert source_of(Attention.forward).count("cache.") == 1
 
 # %% [markdown]
-# `cache.update` takes the new keys and values of a layer and returns all of them, old and new, and their positions, `k_pos`; it ends in the cache's
-# `store`. From the positions `sees` makes the mask, as in notebook 01. The query `q` stays as short as what was fed. That is all that a layer knows of a cache.
+# `cache.update` takes the new keys and values of a layer and returns all of them, old and new, and their positions, `k_pos`;
+# it ends by calling the cache's `store`. From the positions `sees` makes the mask, as in notebook 01. `q` holds the queries
+# of the fed tokens only. That is all that a layer knows about a cache.
 
 # %% [markdown]
 # ## 2. Why only one token is fed
 #
-# **Claim.** What you feed to a model with a cache is taken for *new* tokens.
+# **Claim.** A model with a cache takes everything that you feed it for *new* tokens.
 #
 # **Predict.** The cache holds 7 tokens. We feed all 8 tokens of the text. How many does it hold then? Does anything
 # crash?
@@ -151,8 +152,8 @@ assert not torch.allclose(twice, right, atol=0.1)
 assert cache.length == 15
 
 # %% [markdown]
-# **Answer.** 15: the 7 old ones, and all 8 again behind them, at new positions. Nothing crashed: the model found a text of 15
-# tokens plausible too. `model.generate(text, cache=cache)` is more careful. It takes the *whole* text, compares it with what the
+# **Answer.** 15: the 7 old ones, and after them all 8 again, at new positions. Nothing crashed: to the model this is just a
+# text of 15 tokens. `model.generate(text, cache=cache)` is more careful. It takes the *whole* text, compares it with what the
 # cache holds, and feeds what is missing. A cache that holds more than the text is refused:
 
 # %%
@@ -162,8 +163,8 @@ with refused(CacheError):
 # %% [markdown]
 # ### Exercise 1: prefill in pieces
 #
-# A long prompt need not be read at once. Feed it in **chunks** of `size` tokens (the last one may be shorter), and return the logits of
-# all its tokens, as if it had been fed whole. The check also looks at what was fed.
+# A long prompt need not be read in one pass. Feed it in **chunks** of `size` tokens (the last one may be shorter), and return
+# the logits of all its tokens, as if it had been fed whole. The check also looks at what you feed.
 # `make_cache("dynamic", model.config, batch_size=len(ids), dtype=model.dtype)` makes a cache.
 
 
@@ -192,9 +193,9 @@ exercises.prefill.check(prefill)
 # %% [markdown]
 # ## 3. From concat to dynamic: three lines
 #
-# `torch.cat` makes a new tensor and copies all that was kept into it, at every step, in every layer. The **dynamic cache** has room to
-# spare. Its room is divided into **slots**, one for each token. A new token is written into the next free slot. When they run out,
-# the room is doubled:
+# `torch.cat` makes a new tensor and copies everything stored so far into it, at every step, in every layer. The **dynamic
+# cache** allocates more room than it needs, divided into **slots**, one for each token. A new token is written into the next
+# free slot. When the slots run out, their number is doubled:
 
 # %%
 picture = slots(filling())
@@ -209,8 +210,9 @@ assert sum(line.startswith("+") for line in lines) == 3
 assert DynamicCache.store is Cache.store  # one for all caches that write in place
 
 # %% [markdown]
-# `store` asks `place` for the index of the new tokens' slots and `tensors` for what the layer is kept in (here that is `kv[layer]`), writes, and returns a view of the slots
-# that are filled: no copy. The copying happens in `place`, and seldom:
+# `store` asks `place` for the index of the new tokens' slots and `tensors` for the tensors of the layer (here `kv[layer]`),
+# writes, and returns the filled slots as a view: a part of a tensor, without a copy. Copying happens only in `place`, and
+# rarely:
 
 # %%
 code(DynamicCache.place)
@@ -219,7 +221,7 @@ code(grow)
 # %% [markdown]
 # **Predict.** From one token to 200, doubling each time: how often must the room grow?
 #
-# Count the copying: whenever the keys of layer 0 have moved to another place in memory, all that was held has been copied.
+# We count the copying: whenever the keys of layer 0 have moved to another place in memory, everything held has been copied.
 
 # %%
 many = torch.randint(
@@ -240,13 +242,14 @@ assert copied == {"concat": sum(range(200)), "dynamic": 1 + 2 + 4 + 8 + 16 + 32 
 assert copied["dynamic"] < 2 * 200
 
 # %% [markdown]
-# **Answer.** 8 times, in place of 199. The price: up to half of the slots are free. `cache.nbytes` counts them too.
+# **Answer.** 8 times, instead of 199. The price: up to half of the slots are free. `cache.nbytes` counts them too.
 
 # %% [markdown]
 # ### Exercise 2: a few slots more
 #
-# Doubling wastes room. Suppose instead that the room grows by `step` slots each time that it is full. A text of `tokens` tokens is fed one by one, into
-# a cache that has no slots at first. How many rows are copied in each layer, over the whole text?
+# Doubling wastes room. Suppose instead that the room grows by `step` slots each time that it is full. A text of `tokens`
+# tokens is fed one token at a time, into a cache that has no slots at first. How many rows are copied in each layer, over the
+# whole text?
 
 
 # %% tags=["exercise"]
@@ -266,21 +269,24 @@ exercises.copied.check(copied_rows)
 #     return sum(range(step, tokens, step))
 # ```
 #
-# At the first move `step` rows are held, at the second twice as many: a square again, only divided by `step`; `step` 1 is
-# `torch.cat`. Whatever the step, there is a text that is long enough to make it slow. Growing by a *factor* makes a line of the
-# square, and the factor need not be two: with a smaller one there is less room to spare, and more to copy.
+# At the first move `step` rows are held, at the second twice as many. So the total still grows with the square of the length,
+# only divided by `step`; `step` 1 is `torch.cat`. Whatever the step, a text that is long enough makes it slow. When the room
+# grows by a *factor*, the copying is proportional to the length. The factor need not be two: a smaller one wastes less room,
+# and copies more.
 #
 # </details>
 
 # %% [markdown]
 # ## 4. Equal, to rounding
 #
-# One token at a time, the same sums are made in another order than for the whole text at once, and a computer's sums depend on the
-# order a little: a **rounding error**. How large it is depends on the number format.
+# One token at a time, the same sums are computed in another order than for the whole text at once, and the result of a sum of
+# floats depends a little on the order: a **rounding error**. How large it is depends on the number format.
 #
-# **Claim.** The cached logits are the uncached ones, to about the last digit that the format has: float64, float32, bfloat16.
+# **Claim.** The cached logits equal the uncached ones, up to about the last digit of the number format: float64, float32 or
+# bfloat16.
 #
-# **Predict.** The logits are as large as 16. To how many digits after the point will float32 agree: three, five, eight?
+# **Predict.** The largest logit is about 16. To how many digits after the point will the float32 logits agree: three, five,
+# eight?
 
 # %%
 story = model.generate(ids, max_new_tokens=193, do_sample=True, seed=0)  # 200 tokens
@@ -312,15 +318,15 @@ for dtype, (uncached, cached) in logits.items():
     print(f"{dtype}: off by up to {difference:.1e}; at {other} of 200 places another token")
 
 # %% [markdown]
-# **Answer.** About five. A number in float32 has some seven digits, and two of them stand before the point; what remains is off by
-# one in the last or the last but one. bfloat16 has two or three digits in all, and float64 some sixteen.
+# **Answer.** About five. A number in float32 has about seven digits, and two of them stand before the point; the last digit,
+# or the last but one, is off by a little. bfloat16 has two or three digits in all, and float64 about sixteen.
 
 # %% [markdown]
 # ### A near tie flips
 #
-# Greedy decoding takes the highest logit. When the two highest are closer together than the rounding error, a **near tie**, the cached
-# and the uncached run may take different ones; from there on they write different texts. In bfloat16 this happens by itself now and
-# then. Three prompts, each continued both ways:
+# Greedy decoding takes the highest logit. When the two highest are closer together than the rounding error, a **near tie**,
+# the cached and the uncached run may choose different tokens; from there on they write different texts. In bfloat16 this
+# happens by itself now and then. Here are three prompts, each continued both ways:
 
 
 # %% tags=["timed"]
@@ -355,9 +361,10 @@ for start in ("JULIET.\n", "To be, or not", "KING.\nMy lord"):
     )
 
 # %% [markdown]
-# Where two texts part, a rounding error chose. Whether and where this happens depends on the machine. In float32 it is rare, and we
-# must help. We look for the place where rounding moved the gap between the two highest logits most. There we lower the highest logit by a
-# number that lies between the two gaps, as a penalty for repetition might: then one run keeps it and the other doesn't.
+# Where two texts part, a rounding error decided. Whether and where this happens depends on the machine. In float32 it is
+# rare, so we force it. We look for the place where rounding changed the gap between the two highest logits most. There we
+# lower the highest logit by a number between the two gaps, as a repetition penalty might: then one run still chooses it and
+# the other doesn't.
 
 # %% tags=["timed"]
 uncached, cached = logits[torch.float32]
@@ -379,14 +386,14 @@ begun = [torch.cat([story[:, : at + 1], torch.tensor([[token]])], dim=1) for tok
 compare(*(model.generate(text, max_new_tokens=20)[0].tolist() for text in begun))
 
 # %% [markdown]
-# Two texts, from a difference that is smaller than a thousandth. So "the same tokens" is no fair test of a cache in low precision, and
-# "different tokens" no proof of a bug. This project compares *logits*, in float64.
+# Two texts, from a difference smaller than a thousandth. So "the same tokens" is not a fair test of a cache in low precision,
+# and "different tokens" is not proof of a bug. This project compares *logits*, in float64.
 
 # %% [markdown]
 # ## 5. What it saves, what it still pays
 #
-# **Claim.** A cache takes 2 (keys and values) x layers x key/value heads x channels numbers for each token. And a step still reads
-# all of them.
+# **Claim.** A cache stores 2 (keys and values) x layers x key/value heads x channels numbers for each token. And each step
+# still reads all of them.
 #
 # **Predict.** Our model has 3 layers and 2 key/value heads of 64 channels; in float64 a number has 8 bytes. How many bytes for each
 # token?
@@ -407,9 +414,9 @@ assert cache.nbytes == 400 * 2 * config.n_layer * config.n_kv_head * config.head
 # **Answer.** 6,144 bytes. It is the number of *key/value* heads that counts: in a model with grouped-query attention (notebook 01) there
 # are fewer of them than query heads, and the cache is smaller.
 #
-# Every one of these bytes is read for each new token: its query meets all keys, its weights all values. So a step with a cache
-# still takes longer on a longer text; on our small model and short texts that is little, beside what is saved.
-# The time of one step, both ways:
+# Every one of these bytes is read for each new token: its query meets all keys, its weights all values. So a step with a
+# cache still takes longer on a longer text; with our small model and short texts that is little, compared with what is saved.
+# Here is the time of one step, both ways:
 
 
 # %% tags=["timed"]
@@ -440,14 +447,14 @@ for length in (50, 100, 200, 400):
 assert uncached > 2 * cached
 
 # %% [markdown]
-# And for GPT-2, as recorded once:
+# And for GPT-2, from a recorded run:
 
 # %%
 picture = time_a_token(recorded_times())
 show(picture, picture.alt)
 
 # %% [markdown]
-# The lines are the least time that this machine's arithmetic and memory allow; notebook 08 derives them.
+# The lines are lower bounds, given by that machine's arithmetic and memory; notebook 08 derives them.
 #
 # A new cache does not help the first token at all: prefill computes the whole prompt, cache or no cache. One that is kept from an
 # earlier call does, as section 8 shows. Notebook 08 counts all of this.
@@ -455,14 +462,15 @@ show(picture, picture.alt)
 # %% [markdown]
 # ## 6. Several texts: positions and left padding
 #
-# Texts of a batch have different lengths, and a tensor has one. The short ones are filled up on the left, **left padding**, so that all
-# end together, where the new tokens come. An **attention mask** says which tokens are real.
+# The texts of a batch have different lengths, but a tensor has only one. So the shorter ones are filled up on the left
+# (**left padding**): all texts then end at the same place, where the new tokens are added. An **attention mask** says which
+# tokens are real.
 #
-# Two things follow. Each text has **positions** of its own. And no one may see the padding.
-# The package does both at once: a pad stands at the position `NEVER`, a number that no text is long enough to reach; it lies in everyone's future, and
+# Two things follow. Each text has its own **positions**. And no token may see the padding. The package does both at once:
+# padding gets the position `NEVER`, a number that no text is long enough to reach. So it lies in every token's future, and
 # causality hides it.
 #
-# **Claim.** A text of a padded batch gives what it gives alone.
+# **Claim.** A text in a padded batch gives the same result as alone.
 #
 # **Predict.** The second text is 3 tokens shorter. What is the position of its first real token? What goes wrong if we say 3?
 
@@ -492,18 +500,19 @@ assert torch.allclose(ours, right, atol=1e-12)
 assert not torch.allclose(naive, right, atol=0.1)
 
 # %% [markdown]
-# **Answer.** 0. If we say 3, the text is wrong twice: it stands 3 positions too far right, and it sees 3 tokens that are not there.
+# **Answer.** 0. If we say 3, the text is wrong twice: it stands 3 positions too far to the right, and it sees 3 tokens that
+# don't belong to it.
 #
-# Our model adds a learned vector for each position to the token, before the first layer. Many models have **rotary positions**
-# instead (RoPE, arXiv 2104.09864): each layer turns its queries and keys by angles that grow with the position. Their keys are kept
-# *after* this rotation. So no old key is turned again, and a kept key belongs to its position there too: whoever gives the token
-# another one must turn its key further.
+# Our model adds a learned vector for its position to each token, before the first layer. Many models have **rotary
+# positions** instead (RoPE, arXiv 2104.09864): each layer rotates its queries and keys by angles that grow with the position.
+# Their keys are stored *after* this rotation. So no old key is rotated again, and a stored key belongs to its position there
+# too: to move the token to another position, its key must be rotated further.
 
 # %% [markdown]
 # ### Exercise 3: the next positions
 #
-# A padded batch has been read, `mask` says which of its tokens were real. Now each text gets `new` tokens more. At which positions do they
-# stand?
+# A padded batch has been read; `mask` says which of its tokens are real. Now each text gets `new` more tokens. What are their
+# positions?
 
 
 # %% tags=["exercise"]
@@ -523,18 +532,19 @@ exercises.next_positions.check(next_positions)
 #     return mask.sum(1, keepdim=True) + torch.arange(new)
 # ```
 #
-# Positions begin at 0, so the next one is the number of real tokens so far: not the number of slots that the text takes in the cache,
-# and not the same for every text.
+# Positions begin at 0, so the next one is the number of real tokens so far: not the number of slots that the text takes up in
+# the cache, and not the same for every text.
 #
 # </details>
 
 # %% [markdown]
 # ## 7. Break it: the mask of several new tokens
 #
-# When one token is decoded it sees everything (padding apart), and the mask hides nothing. When several are fed at once behind a filled cache
-# (a chunk of a prompt, the next turn of a chat), each must see all old tokens, and of the new ones those up to itself.
+# A single new token sees everything (except padding), so the mask hides nothing. When several are fed at once after those in
+# the cache (a chunk of a prompt, the next turn of a chat), each must see all old tokens, and the new ones up to itself.
 #
-# **Claim.** The triangle of the mask ends in the lower *right* corner. PyTorch's `is_causal=True` puts it into the upper *left*.
+# **Claim.** The triangle of the mask belongs in the lower *right* corner. PyTorch's `is_causal=True` puts it in the upper
+# *left*.
 #
 # **Predict.** One new token, 5 old ones, `is_causal=True`: which keys does it see?
 
@@ -566,9 +576,9 @@ assert right.sum(-1).tolist() == [6, 7, 8]
 assert wrong.sum(-1).tolist() == [1, 2, 3]
 
 # %% [markdown]
-# With `sees`, all 5 old keys are open to all 3 queries, and the triangle stands at the right. With `is_causal=True` it starts at the
-# left, as if no token came before. The two are the same only for an empty cache, which is why a test with a prompt alone
-# finds nothing.
+# With `sees`, all 3 queries see all 5 old keys, and the triangle is on the right. With `is_causal=True` it starts on the
+# left, as if no token came before. The two are the same only for an empty cache, which is why a test with only a prompt finds
+# nothing.
 #
 # If you like to play with it, here is a slider; nothing below needs it:
 
@@ -580,8 +590,8 @@ interact(picture, held=(0, 5), new=(1, 4))
 # %% [markdown]
 # ## 8. A cache that is kept: prompt reuse
 #
-# A new cache spares the prefill nothing: there is no row that it could have kept. But a cache need not be thrown away after a
-# call. The next text often begins as the last one did: a chat goes on, or a long document stays and the question changes.
+# A new cache saves nothing in prefill: it holds no rows yet. But a cache need not be thrown away after a call. The next text
+# often begins like the last one: a chat goes on, or a long document stays and the question changes.
 #
 # **Claim.** A cache that is kept shortens the wait for the first token, and the logits are the same.
 #
@@ -605,8 +615,8 @@ for name, cache in caches.items():
 assert rows == {"new": 400, "kept": 10}
 
 # %% [markdown]
-# **Answer.** 400 and 10. `generate` is given the whole text both times, and feeds what the cache lacks. The logits behind it are those of
-# the uncached model both times. And the wait, for one new token behind 400:
+# **Answer.** 400 and 10. Both times `generate` is given the whole text, and feeds what the cache lacks. Both times the next
+# logits are those of the uncached model. And here is the wait for one new token after 400:
 
 
 # %% tags=["timed"]
@@ -623,8 +633,8 @@ print(f"new cache {1000 * new:.1f} ms, kept cache {1000 * kept:.1f} ms")
 assert new > 2 * kept
 
 # %% [markdown]
-# The kept text must be the beginning of the new one, to the token. Where it is not, `generate` refuses, and says what can stay. Say
-# that the text goes on, and that token 380 of it was edited:
+# The tokens in the cache must be exactly the beginning of the new text. Where they are not, `generate` refuses, and says
+# which token differs first. Suppose that the text goes on, and that its token 380 was edited:
 
 # %%
 edited = torch.cat([text, many[:, :9]], dim=1)  # 410 tokens
@@ -642,9 +652,9 @@ assert torch.equal(text, model.generate(edited, max_new_tokens=1, use_cache=Fals
 # %% [markdown]
 # ### Exercise 4: a chat
 #
-# In each turn of a chat the model reads the whole conversation so far, with the new question at its end, and answers. `turns` is a list of (tokens asked,
-# tokens answered). How many rows does each layer compute over all turns: without a cache; with a new cache for each turn; with one cache that
-# is kept? The chat ends with the last answer.
+# In each turn of a chat the model reads the whole conversation so far, ending with the new question, and answers. `turns` is
+# a list of (tokens asked, tokens answered). How many rows does each layer compute over all turns: without a cache; with a new
+# cache for each turn; with one cache that is kept? The chat ends with the last answer.
 
 
 # %% tags=["exercise"]
@@ -671,25 +681,26 @@ exercises.chat.check(rows_of_a_chat)
 #     return without, renewed, length - 1  # the kept cache reads it in the next
 # ```
 #
-# In turns of equal length, the new caches compute a number of rows that grows with the square of the number of turns, the kept one a number
-# that grows as the conversation does.
+# In turns of equal length, the rows that new caches compute grow with the square of the number of turns; those of the kept
+# cache grow with the length of the conversation.
 #
 # </details>
 
 # %% [markdown]
 # ## 9. Take back, and choose: `crop` and `select`
 #
-# Two more verbs of a cache, which generation as we know it never needs. In **speculative decoding** (arXiv 2211.17192) a cheap model
-# drafts a few tokens; the real one reads them all in one pass, and so says at once what it would have chosen at each place. The draft is good up to the
-# first token that differs. Behind it the cache holds rows of tokens that are not in the text: `crop(-n)` takes the last n tokens back.
+# A cache has two more operations, which plain generation never needs. In **speculative decoding** (arXiv 2211.17192) a cheap
+# model drafts a few tokens; the real one reads them all in one pass, which shows what it would have chosen at each place. The
+# draft is good up to the first token that differs. From there on the cache holds rows of tokens that are not in the text:
+# `crop(-n)` takes the last n tokens back.
 #
 # **Claim.** What was taken back leaves no trace: the text is that of greedy decoding, and the logits are those of the uncached model.
 #
 # **Predict.** A draft of 4 tokens is checked. The model would have chosen its first 2 too, but not the third. How many tokens has the
 # text gained after this one pass?
 #
-# As the cheap model we take ours itself, when it sees no more than the last 8 tokens. (It is no cheaper here: only the passes of the real
-# model are counted.)
+# As the cheap model we use our own, with each layer limited to the last 8 tokens. (It is no cheaper here: we count only the
+# passes of the real model.)
 
 # %%
 draft_model = model.with_window(8)
@@ -726,13 +737,13 @@ with torch.no_grad():  # what was taken back has left no trace
 assert passes < gained
 
 # %% [markdown]
-# **Answer.** 3: the two good ones, and the model's own choice at the third place, which the same pass gave. (The last line is such a
-# pass.) Even a bad draft gains one token, as an ordinary step does. And each pass saved is one time less that the weights and the
-# cache are read.
+# **Answer.** 3: the two good ones, and the model's own choice at the third place, which the same pass gave. (The last line is
+# such a pass.) Even a bad draft gains one token, as an ordinary step does. And with each pass saved, the weights and the
+# cache are read one time less.
 #
-# `select(rows)` makes text i of a cache's batch what text `rows[i]` was. **Beam search** needs it: it writes several texts at once, here two, and after each
-# step goes on with the two likeliest of all their continuations. Both may come from the same text; then the cache must hold
-# that one twice, and the other no more.
+# `select(rows)` replaces text i of a cache's batch by text `rows[i]`. **Beam search** needs it: it generates several texts at
+# once, here two, and after each step continues with the two most likely of all their continuations. Both may come from the
+# same text; then the cache must hold that text twice, and drop the other.
 
 # %%
 with torch.no_grad():
@@ -758,16 +769,17 @@ assert [0, 0] in parents  # a text was doubled, the other dropped
 assert [1, 0] in parents  # they changed places
 
 # %% [markdown]
-# Whatever was doubled, dropped or swapped, the next logits were those of the uncached model: the cell asserts it at each step.
-# Neither text is the greedy one.
+# Whatever was duplicated, dropped or swapped, the next logits were those of the uncached model: the cell asserts it at each
+# step. Neither text is the greedy one.
 
 # %% [markdown]
 # ## 10. Cross-attention: a cache that never grows
 #
-# A model that translates, or writes down speech, has two parts. An **encoder** reads the given text, which is all there from the start; the decoder
-# writes another one, and in **cross-attention** its queries look at keys and values of the *encoder's* text.
+# A model that translates text or transcribes speech often has two parts. An **encoder** reads the given text, which is
+# complete from the start; a decoder writes another one, and in **cross-attention** its queries look at keys and values of the
+# *encoder's* text.
 #
-# **Claim.** These are computed once. They never grow, and no causal mask is needed.
+# **Claim.** The keys and values of cross-attention are computed once. They never grow, and no causal mask is needed.
 #
 # **Predict.** A text of 6 tokens is translated into 20. How many K/V rows does a layer's cross-attention compute, without a cache and
 # with one?
@@ -793,24 +805,26 @@ print(f"rows: {without} without a cache, {with_cache} with one")
 assert (without, with_cache) == (120, 6)
 
 # %% [markdown]
-# **Answer.** 120 and 6. The given text is whole before the first step, so its keys can't change, though the encoder looks both ways (notebook 02,
-# section 5). Such a decoder has two caches in each layer: this one, and the growing one of its own tokens.
+# **Answer.** 120 and 6. The given text is complete before the first step, so its keys can't change, though the encoder looks
+# both ways (notebook 02, section 5). Such a decoder has two caches in each layer: this one, and the growing one of its own
+# tokens.
 
 # %% [markdown]
 # ## What to take away
 #
-# Three mistakes to remember: feeding what the cache has already; counting positions from the padding on; a triangle in the
-# wrong corner. None of them crashes.
+# Three mistakes to remember: feeding what the cache already has; counting padding in the positions; a triangle in the wrong
+# corner. None of them crashes.
 #
 # - Feed only what is new.
-# - Writing in place beats `torch.cat`: the copying of a text falls from a square to a line.
+# - Writing in place beats `torch.cat`: the copying grows with the length of the text, no longer with its square.
 # - Cached and uncached logits are equal to rounding, and only to rounding.
-# - Work is saved; reading is not. A new cache saves nothing of the prefill, a kept one all that it holds.
-# - Positions belong to rows, the mask to positions.
+# - Work is saved; reading is not. A new cache saves nothing in prefill, a kept one everything that it holds.
+# - Each row belongs to a position, and the mask is made from positions.
 # - A cache can be taken back and rearranged: `crop` for drafts and edits, `select` for beams.
 #
-# All this is one text, or one batch of them. A server holds many texts of many users at once. vLLM cuts their caches into pages of a few tokens, so
-# that a text takes just the room it needs, wherever there is some (paged attention, arXiv 2309.06180); SGLang keeps them in a tree, so that texts
-# that begin alike share the rows of their beginning (prefix sharing, arXiv 2312.07104).
+# All this was about one text, or one batch. A server holds many texts of many users at once. vLLM divides their caches into
+# pages of a few tokens, so that a text takes just the room it needs, wherever some is free (paged attention,
+# arXiv 2309.06180); SGLang stores them in a tree, so that texts that begin alike share the rows of their beginning (prefix
+# sharing, arXiv 2312.07104).
 #
 # Next, notebook 04: a cache whose size is fixed from the start.

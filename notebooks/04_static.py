@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 04 The static cache
 #
-# All slots are there from the start, and nothing ever moves. We look at the addresses and shapes that each step meets, hide the
-# empty slots, count how often a compiler must begin again, generate by a compiled step, and let the cache overflow. At the end you know how addresses and
-# shapes both stay, what that is for, and what it costs.
+# All slots are there from the start, and nothing ever moves. We look at the addresses and shapes that each step sees, hide
+# the empty slots, count how often a compiler must start again, generate with a compiled step, and let the cache overflow. At
+# the end you know how addresses and shapes both stay fixed, what that is for, and what it costs.
 
 # %% [markdown]
 # **中文提要**　静态缓存一开始就分配好全部槽位，地址从此不变。地址不变与形状不变是两回事：若只返回已填的槽位（视图），地址固定而形状逐步增长；
@@ -60,10 +60,11 @@ ids = torch.tensor([load_tokenizer("recall").encode("To be, or not to be, that i
 # %% [markdown]
 # ## 1. Nothing moves
 #
-# The dynamic cache of notebook 03 moves into a larger room when its **slots** (places for one token each) run out. The **static cache** takes
-# all that it will ever need at once: **preallocation**. The number of its slots is its **capacity**.
+# The dynamic cache of notebook 03 moves to larger tensors when its **slots** (places for one token each) run out. The
+# **static cache** allocates all the memory that it will ever need at once: **preallocation**. The number of its slots is its
+# **capacity**.
 #
-# **Claim.** The static cache needs no line that makes room, and no key or value ever moves.
+# **Claim.** The static cache needs no code that makes room, and no key or value ever moves.
 #
 # **Predict.** 8 tokens, fed one at a time. How often do the keys move if each step concatenates, and if the room doubles whenever it is full?
 
@@ -110,22 +111,24 @@ assert [moves_of(watched.addresses) for watched, _ in found.values()] == [7, 3, 
 assert torch.allclose(found["static"][1], found["dynamic"][1], atol=1e-12)
 
 # %% [markdown]
-# **Answer.** 7 times if each step concatenates, 3 times if the room doubles; and never if all of it was there from the start. Of `place`, which says where the new tokens go, the
-# index alone is left. It is a tensor, `at`, made once a pass; section 5 says why.
+# **Answer.** 7 times if each step concatenates, 3 times if the room doubles; and never if all of it was there from the start.
+# Of `place`, which says where the new tokens go, only the index is left. It is a tensor, `at`, made once per pass; section 5
+# says why.
 
 # %% [markdown]
 # ## 2. A fixed address is not a fixed shape
 #
-# The dynamic cache returns the slots that are filled, as a **view**: a part of a tensor without a copy. The static one could do so too. It returns all its slots instead:
+# The dynamic cache returns the slots that are filled, as a **view**: a part of a tensor without a copy. The static one could
+# do so too. It returns all its slots instead (`read` is their number, except in the compiled step of section 5):
 
 # %% tags=["on-slide"]
 code(StaticCache.store)
 
 # %% [markdown]
-# **Claim.** What attention gets from our static cache stands at one address and has one shape. Had only the filled slots been returned, the address would stay, and the
-# shape would grow by a slot at each step. The logits are the same.
+# **Claim.** What attention gets from our static cache always has the same address and the same shape. If only the filled
+# slots were returned, the address would stay, but the shape would grow by one slot at each step. The logits are the same.
 #
-# **Predict.** 16 slots, 1 token, and attention is given 16 keys. What keeps it from looking at the others, which are empty?
+# **Predict.** There are 16 slots and 1 token, and attention is given 16 keys. What keeps it from looking at the empty ones?
 
 
 # %%
@@ -150,15 +153,16 @@ for k_pos in seen.k_pos[:3]:
 assert [(k_pos != NEVER).sum() for k_pos in seen.k_pos] == list(range(1, 9))
 
 # %% [markdown]
-# **Answer.** Their positions do. An empty slot is reported to stand at `NEVER`, in everyone's future; so causality hides it, and there is no rule
-# of its own for it.
+# **Answer.** Their positions do. An empty slot is reported at the position `NEVER`, in every token's future. So causality
+# hides it, and it needs no rule of its own.
 #
 # Padding was hidden in the same way in notebook 03. transformers' static cache returns all slots, too.
 
 # %% [markdown]
 # ### Exercise 1: what the slots hold
 #
-# The static cache must say for each slot which position it holds. Write that, given the positions of the filled slots.
+# The static cache must report for each slot which position it holds. Write that report, given the positions of the filled
+# slots.
 
 
 # %% tags=["exercise"]
@@ -180,7 +184,7 @@ exercises.slots_reported.check(slots_reported)
 #     return report
 # ```
 #
-# `StaticCache.admit` does just this, once a pass, for all layers.
+# `StaticCache.admit` does just this, once per pass, for all layers.
 #
 # </details>
 
@@ -189,7 +193,8 @@ exercises.slots_reported.check(slots_reported)
 #
 # **Claim.** A slot full of zeros takes part in attention unless it is hidden.
 #
-# **Predict.** The score of a key of zeros is 0. Which weight does the softmax give it, beside a score of 0 of a real key?
+# **Predict.** The score of a key of zeros is 0. What weight does the softmax give it, compared with a real key whose score is
+# 0?
 
 # %%
 torch.manual_seed(0)
@@ -213,9 +218,10 @@ assert torch.allclose(hidden, right)
 assert not torch.allclose(open_to_all, right, atol=0.01)
 
 # %% [markdown]
-# **Answer.** The same weight: exp(0) is 1, and nothing in the formula knows that zeros mean "nobody". Here 0.29 of the weight goes to slots that are empty. So they must be hidden.
+# **Answer.** The same weight: exp(0) is 1, and nothing in the formula knows that zeros mean "nobody". Here 0.29 of the weight
+# goes to empty slots. So they must be hidden.
 #
-# Here is the mask of the first steps with 8 slots, from the positions that our cache gives:
+# Here is the mask of the first steps with 8 slots, from the positions that our cache reports:
 
 # %%
 seen, _ = steps_of(make_cache("static", model.config, max_cache_len=8, dtype=model.dtype), 5)
@@ -236,14 +242,15 @@ show(
 assert mask.sum(-1).tolist() == [1, 2, 3, 4, 5]
 
 # %% [markdown]
-# The picture shows five steps: the ones grow by one, the width of the row stays. What grew in the shape has become a number in the mask.
+# The picture shows five steps: each row has one more 1 than the row above it, but is no wider. What used to grow in the shape
+# now grows in the mask.
 
 # %% [markdown]
 # ## 4. Hidden is not harmless
 #
-# **Claim.** It matters what stands in a hidden slot. So preallocate zeros, never `torch.empty`.
+# **Claim.** It matters what a hidden slot contains. So preallocate zeros, never `torch.empty`.
 #
-# **Predict.** A hidden slot has weight 0. What could it hold that spoils the sum all the same?
+# **Predict.** A hidden slot has weight 0. What could it hold that still corrupts the sum?
 
 # %%
 spoiled = v.clone()
@@ -254,17 +261,20 @@ print("the row of attention is NaN:", bool(out.isnan().all()))
 assert out.isnan().all()
 
 # %% [markdown]
-# **Answer.** NaN ("not a number"): 0 times NaN is NaN, and so is the whole sum. Infinity would do it, too. `torch.empty` gives whatever stood in that memory before, and that can be either.
+# **Answer.** NaN ("not a number"): 0 times NaN is NaN, and so is the whole sum. Infinity would do it, too. `torch.empty`
+# returns whatever was in that memory before, and that can be either.
 
 # %% [markdown]
 # ## 5. Why fixed shapes compile
 #
-# A **compiler** (`torch.compile`) records the operations of a step as a **graph**, and makes fast code of it. The graph holds for the shapes that were
-# seen. New shapes, new graph. We need no fast code to count them: this backend only counts.
+# A **compiler** (`torch.compile`) records the operations of a step as a **graph**, and makes fast code of it. The graph is
+# valid for the shapes that were seen: new shapes need a new graph. What makes the code, the *backend*, can be exchanged: here
+# it only counts graphs.
 #
-# **Claim.** A cache that returns all its slots needs one graph, whatever the text.
+# **Claim.** A cache that returns all its slots needs one graph, however long the text.
 #
-# **Predict.** Now the filled slots only, and 6 steps. How many graphs, if the compiler may leave a length open, as it does by default?
+# **Predict.** Now only the filled slots are returned, in 6 steps. How many graphs are needed, if the compiler may leave a
+# length open, as it does by default?
 
 
 # %%
@@ -298,15 +308,18 @@ assert counts[Filled][0] == 6
 assert 1 < counts[Filled][1] < 6
 
 # %% [markdown]
-# **Answer.** 3; and 6, one for each length, if it must leave nothing open. All slots need one either way. So "static compiles once" is right, and "dynamic compiles at each step" is only half right: a compiler may notice
-# that a length changes, and leave it open.
+# **Answer.** 3; or 6, one for each length, if it may leave nothing open. When all slots are returned, one is enough either
+# way. So "static compiles once" is right, and "dynamic compiles at each step" is only half right: a compiler may notice that
+# a length changes, and leave it open.
 
 # %% [markdown]
 # ### What a graph is
 #
-# **Claim.** A graph is a list of operations, recorded once. The Python around them (functions, loops, questions) ran while it was recorded, and is gone.
+# **Claim.** A graph is a list of operations, recorded once. The Python around them (functions, loops, conditions) ran while
+# it was recorded, and is gone.
 #
-# **Predict.** `step` above calls two functions, and both ask questions: is there a window, do heads share keys? How many of these stand in the graph?
+# **Predict.** `step` above calls two functions, and both have conditions: is there a window, do heads share keys? How many of
+# these are in the graph?
 
 
 # %%
@@ -323,18 +336,22 @@ inputs = new, torch.tensor([[2]]), slots, slots, torch.arange(8)[None]
 assert torch.equal(torch.compile(step, backend=listing)(*inputs), step(*inputs))
 
 # %% [markdown]
-# **Answer.** None. `sees` has become four `unsqueeze` and a comparison, `attend` the fused attention between its `transpose`. No window was given and each head has keys of its own, so what would be done otherwise isn't there. A question whose
-# answer may change is a **guard**: it is asked before the graph runs, and where the answer is another, there must be another graph. Shapes are such answers.
+# **Answer.** None. `sees` has become four `unsqueeze` and a comparison, `attend` the fused attention with `transpose` before
+# and after it. No window was given and each head has its own keys, so the other branches aren't there. A condition whose
+# result may change becomes a **guard**: it is checked before the graph runs, and where the result differs, another graph is
+# needed. Shapes are guarded in this way.
 
 # %% [markdown]
 # ### A recording replays what it saw
 #
-# On a GPU one goes further: a CUDA graph is a recording of a step's operations, with the addresses they worked on, and is replayed without any Python. A recording can leave nothing open. We have no
-# GPU here, but `make_fx` records operations just so: what was a tensor is read anew in each replay, what was a Python number stays as it was.
+# On a GPU one can go further: a CUDA graph is a recording of a step's operations, with the addresses they worked on, and is
+# replayed without any Python. A recording can leave nothing open. We have no GPU here, but `make_fx` records operations in
+# the same way: a tensor is read anew in each replay, a Python number stays as it was.
 #
-# **Claim.** Whether a write survives the replay depends on what tells it the slot. The one that doesn't raises no error.
+# **Claim.** Whether a write is still right in a replay depends on how it is told the slot. The wrong one raises no error.
 #
-# **Predict.** Both writes below are recorded for token 0, which goes to slot 0, and replayed for tokens 0, 1 and 2. Which token stands in which slot then, each way?
+# **Predict.** Both writes below are recorded for token 0, which goes to slot 0, and replayed for tokens 0, 1 and 2. Which
+# token is in which slot then, in each case?
 
 
 # %%
@@ -366,15 +383,17 @@ for write in (by_number, by_tensor):
 assert filled == {by_number: [3, 0, 0, 0], by_tensor: [1, 2, 3, 0]}
 
 # %% [markdown]
-# **Answer.** By a Python number all three are written to slot 0, each over the one before. By a tensor they go to slots 0, 1 and 2. That is why our static cache makes its index a tensor, `at`: keys and values stay where they
-# are, and what changes from step to step is a few numbers in tensors of one shape, which can be copied in.
+# **Answer.** With a Python number, all three are written to slot 0, each over the one before. With a tensor they go to slots
+# 0, 1 and 2. That is why our static cache makes its index a tensor, `at`: keys and values stay where they are, and what
+# changes from step to step is a few numbers in tensors of fixed shape, which can be copied in.
 
 # %% [markdown]
 # ### Exercise 2: a write that counts for itself
 #
-# Better still if nothing needs to be copied in: let the recording count. `count` is a tensor that holds how many tokens have come so far. Write `k` into the slot of the next token, over and over from the first slot when the
-# last one is full, and move `count` on, so that every replay of the same recording does the right thing. Return nothing: the grader
-# records one call, replays it, and looks at `keys` and `count`. (A recording has no numbers to give to Python: `int(count)` raises an error.)
+# Better still if nothing needs to be copied in: let the recording count. `count` is a tensor that holds the number of tokens
+# so far. Write `k` into the next token's slot, starting again at the first slot whenever the last one is full, and increase
+# `count`, so that every replay of the same recording does the right thing. Return nothing: the check records one call,
+# replays it, and looks at `keys` and `count`. (A recording has no numbers to give to Python: `int(count)` raises an error.)
 
 
 # %% tags=["exercise"]
@@ -395,18 +414,22 @@ exercises.write.check(exercises.replayed(write))
 #     count += 1
 # ```
 #
-# `count += 1` changes the tensor in place, at its address; `count = count + 1` would make a new one, and the recording would begin at the old one again.
+# `count += 1` changes the tensor in place, at its address; `count = count + 1` would make a new one, and each replay would
+# start from the old one again.
 #
 # </details>
 
 # %% [markdown]
 # ### The whole step as one graph
 #
-# `compile=True` makes `generate` run each decode step so: all layers, with the cache's writes among them, are one graph. The prompt goes by Python, as ever.
+# With `compile=True`, `generate` runs each decode step in this way: all layers, including the cache's writes, are one graph.
+# The prompt is read uncompiled, as before.
 #
-# **Claim.** It gives the same text as the eager step, by one graph for all texts; and it is refused where shapes don't stand still.
+# **Claim.** It gives the same text as the eager (uncompiled) step, with one graph for all texts; and it is refused where
+# shapes aren't fixed.
 #
-# **Predict.** Two prompts of two lengths, and 40 new tokens each. When does it take seconds?
+# **Predict.** Two prompts of different lengths are given 40 new tokens each, then the first once more. Which calls take
+# seconds?
 
 # %%
 single = GPT.from_pretrained("recall", dtype=torch.float32)
@@ -423,7 +446,8 @@ with refused(CacheError):
     single.generate(ids, compile=True)  # dynamic
 
 # %% [markdown]
-# The compiler writes C++ on a CPU, so there must be a C++ compiler. Where there is none, `generate` says so before any work, and this cell says no more than that:
+# On a CPU the compiler writes C++, so a C++ compiler must be installed. Where there is none, `generate` says so before any
+# work, and this cell prints only that:
 
 # %% tags=["timed"]
 torch._dynamo.reset()
@@ -441,15 +465,17 @@ except ValueError as error:
     print(*textwrap.wrap(str(error), WIDTH), sep="\n")
 
 # %% [markdown]
-# **Answer.** In the first call only, which compiles. After it any length goes by the same graph, since each time the slots in use are handed to it as tensors, and how many they are it leaves open: the count that matters is that of the graphs, one. Eager,
-# each of the graph's operations would be started by Python, one by one; what that costs is measured in notebook 08.
+# **Answer.** Only the first, which compiles. After it all lengths use the same graph: it is given only the slots in use, and
+# leaves their number open. The count of graphs stays at one. Without compiling, Python would start each of the graph's
+# operations, one by one; notebook 08 measures what that costs.
 
 # %% [markdown]
 # ## 6. What fixed shapes cost
 #
 # **Claim.** What the mask hides is computed and read all the same.
 #
-# **Predict.** 8 tokens, fed one at a time, and 16 slots. How many times as much does a layer read as with the filled slots only: twice, or more?
+# **Predict.** 8 tokens, fed one at a time, and 16 slots. By what factor does a layer read more slots than if only the filled
+# ones were returned: two, or more?
 
 # %%
 read, flops, nbytes = {}, {}, {}
@@ -467,14 +493,17 @@ for counted in (flops, nbytes):
     assert counted["static"] * read["dynamic"] == counted["dynamic"] * read["static"]
 
 # %% [markdown]
-# **Answer.** More than three times as much: 128 slots against 36. The multiplications and the bytes that attention takes grow by just as much. Each step pays for the whole
-# capacity, even that of the second token. Only attention pays it: the other parts of a step see the new token alone.
+# **Answer.** By more than three: 128 slots against 36. Attention's FLOPs (multiplications and additions) and the bytes that
+# it reads grow by the same factor. Each step pays for the whole capacity, even that of the second token. Only attention pays:
+# the other parts of a step process just the new token.
 
 # %% [markdown]
 # ### Exercise 3: how large a capacity pays
 #
-# Nobody knows how long the text will be. So begin with `block` slots; whenever a token finds no room, go on with `block` slots more. Each capacity needs a graph of its own, and making one takes as long as
-# reading `graph` slots. Tokens are fed one at a time, and each step reads all slots that there are, that of the new token among them. Return the cost of `tokens` tokens, graphs and all, in slots read.
+# Nobody knows how long the text will be. So begin with `block` slots, and add `block` more whenever a token finds no room.
+# Each capacity needs its own graph, and making one takes as long as reading `graph` slots. Tokens are fed one at a time, and
+# each step reads all slots that there are, including that of the new token. Return the cost of `tokens` tokens, including the
+# graphs, in slots read.
 
 
 # %% tags=["exercise"]
@@ -495,12 +524,12 @@ exercises.block_cost.check(block_cost)
 #     return read + math.ceil(tokens / block) * graph
 # ```
 #
-# Small blocks pay for graphs, large ones for empty slots; the best one grows with the root of `graph`.
+# Small blocks pay for graphs, large ones for empty slots; the best block size grows with the square root of `graph`.
 #
 # </details>
 
 # %% [markdown]
-# For 1,000 tokens, and graphs as dear as 5,000 slots:
+# For 1,000 tokens, and graphs that cost as much as reading 5,000 slots:
 
 # %%
 costs = {
@@ -510,14 +539,14 @@ print({block: f"{cost:,}" for block, cost in costs.items()})
 assert min(costs, key=costs.get) == 100
 
 # %% [markdown]
-# Neither a graph for each length nor one for all: of these four, 100 slots at a time are best.
+# Neither a graph for each length nor one for all: of these four, blocks of 100 slots are best.
 
 # %% [markdown]
 # ## 7. Break it: overflow
 #
-# **Claim.** Our cache refuses one token too many before anything is written: it stays as it was.
+# **Claim.** Our cache refuses a token too many before anything is written: it stays as it was.
 #
-# **Predict.** And if nobody checked? There are 4 slots, all filled. What does `keys[:, 4:5] = k` do?
+# **Predict.** What if nobody checked? There are 4 slots, all filled. What does `keys[:, 4:5] = k` do?
 
 # %%
 keys, k = torch.zeros(1, 4, 1, 2), torch.ones(1, 1, 1, 2)
@@ -537,15 +566,16 @@ assert cache.length == 4
 assert torch.equal(cache.kv[0][0], before)
 
 # %% [markdown]
-# **Answer.** It writes into nothing, and raises nothing: the token is lost. A tensor for an index raises, but in the middle of a pass, when something may have been written. Ours is checked
-# before, in `admit`, so that nothing is half done.
+# **Answer.** It writes nothing and raises no error: the token is lost. With a tensor as the index there is an error, but in
+# the middle of a pass, when something may already have been written. Our cache checks beforehand, in `admit`, so that nothing
+# is half done.
 
 # %% [markdown]
 # ## 8. Allocated against live
 #
 # **Claim.** A static cache takes the same memory for one token as for a full text.
 #
-# **Predict.** 16 of 512 slots are filled. Which share of the memory is in use?
+# **Predict.** 16 of 512 slots are filled. What share of the memory is in use?
 
 # %%
 cache = make_cache("static", model.config, max_cache_len=512, dtype=model.dtype)
@@ -562,14 +592,17 @@ for end in (16, 128, 512):
 assert live == cache.nbytes
 
 # %% [markdown]
-# **Answer.** 3.1%. Servers with many users divide the memory into small blocks instead, and give them out as texts grow ("paged" attention).
+# **Answer.** 3.1%. Servers with many users divide the memory into small blocks instead, and hand them out as texts grow
+# ("paged" attention).
 
 # %% [markdown]
 # ## What to take away
 #
 # - A fixed address comes from preallocation; a fixed shape comes from returning all slots. Positions hide the empty ones.
-# - Zeros are not nobody: hide them. NaN can't be hidden: never preallocate with `empty`.
-# - A graph is a list of operations without the Python. One shape, one graph; and a recording replays Python's numbers as they were. The price: each step computes and reads the whole capacity, and the memory is taken from the start.
+# - Zeros get weight too: hide them. NaN can't be hidden: never preallocate with `empty`.
+# - A graph is a list of operations without the Python. One shape, one graph; and a recording replays Python's numbers as they
+#   were. The price: the memory is taken from the start, and each step computes and reads the whole capacity (unless a graph
+#   leaves the length open).
 # - Refuse before anything is written.
 #
 # Next, notebook 05: a cache that forgets.

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 05 The sliding window
 #
-# A model that looks back a fixed number of tokens needs to keep no more than these. We turn the ring by hand, count its slots,
-# take one away and see it break, give the first tokens a place of their own, and ask what is remembered and what is forgotten. At the end
-# you know what a window saves, and what it costs the model.
+# A model that looks back a fixed number of tokens needs to store only those. We fill a ring of slots by hand, count them,
+# take one away and see it break, give the first tokens a place of their own, and ask what is remembered and what is
+# forgotten. At the end you know what a window saves, and what it costs the model.
 
 # %% [markdown]
 # **中文提要**　滑动窗口缓存是一个环：新词元写进再也没有查询会看到的旧词元的槽位，所以内存不随文本增长。
@@ -16,15 +16,15 @@
 #
 # | English | 中文 | meaning |
 # |---|---|---|
-# | sliding window | 滑动窗口 | a token sees itself and so many before it, and no others |
-# | ring | 环形缓冲区 | slots that are used again from the start once the end is reached |
+# | sliding window | 滑动窗口 | a token sees itself and a fixed number of tokens before it, and no others |
+# | ring | 环形缓冲区 | slots that are reused from the first one on once the last one is full |
 # | slot | 槽位 | the place of one token in a cache |
 # | chunk | 分块 | a piece of a prompt, fed at once |
-# | sink | 注意力汇点（attention sink）词元 | one of the first tokens, which everyone keeps seeing |
+# | sink | 注意力汇点（attention sink）词元 | one of the first tokens, which all later ones keep seeing |
 # | oracle | 参照（oracle） | the uncached model with the same rule, which a cache must equal |
 # | recall | 事实记忆正确率 | the share of memory questions answered right |
-# | context | 上下文长度 | the most tokens that the model has learned positions for |
-# | hybrid model | 混合模型 | one that has a window in some of its layers only |
+# | context | 上下文长度 | the number of tokens for which the model has learned positions |
+# | hybrid model | 混合模型 | one that has a window in only some of its layers |
 #
 # </details>
 
@@ -60,8 +60,8 @@ many = torch.randint(
 # %% [markdown]
 # ## 1. Who sees whom
 #
-# With a **sliding window** of 4 a token sees itself and the 3 before it. This is a rule of the *model*, and has nothing to do with a cache: it
-# stands in the mask.
+# With a **sliding window** of 4 a token sees itself and the 3 before it. This is a rule of the *model*, and has nothing to do
+# with a cache: it is in the mask.
 #
 # **Claim.** No row of the mask has more than 4 ones, however long the text.
 #
@@ -80,12 +80,12 @@ assert mask.sum(-1).tolist() == [1, 2, 3, 4, 4, 4, 4, 4]
 assert mask[:, 0].nonzero().max() == 3
 
 # %% [markdown]
-# **Answer.** Token 3, as the band shows. After it nobody will see token 0, whose key and value could go.
+# **Answer.** Token 3, as the band shows. After it no token sees token 0, so its key and value can go.
 
 # %% [markdown]
 # ### Exercise 1: the mask
 #
-# Write the mask, with **sinks**: so many of the first tokens stay visible to all that come after them (section 5 says why).
+# Write the mask, with **sinks**: the first `sinks` tokens stay visible to all that come after them (section 5 says why).
 
 
 # %% tags=["exercise"]
@@ -106,18 +106,19 @@ exercises.window_mask.check(window_mask)
 #     return (k <= q) & ((k > q - window) | (k < sinks))
 # ```
 #
-# With `>=` in place of `>` it would be the mutant *the window is one too wide* of the test suite.
+# With `>=` instead of `>` it would be the mutant *the window is one too wide*, one of the bugs that were written on purpose
+# to see that the test suite finds them.
 #
 # </details>
 
 # %% [markdown]
 # ## 2. The ring turns
 #
-# So write each new token over the oldest one: slot = arrival mod slots. That is a **ring**.
+# So write each new token over the oldest one: of S slots, token n goes to slot n mod S. That is a **ring**.
 #
 # **Claim.** The ring holds just what the newest token may see, and nothing is ever moved.
 #
-# **Predict.** 5 slots, and tokens 0 to 7 have come. Which tokens stand in the slots, from the first on?
+# **Predict.** Tokens 0 to 7 have been written to a ring of 5 slots. Which tokens are in the slots, from the first slot on?
 
 # %%
 slots = [None] * 5
@@ -135,8 +136,9 @@ show(
 )
 
 # %% [markdown]
-# The picture has a column for each step: the newest token (dark) goes down the slots, and begins again at the top. So the slots are not in the
-# order of the text. Does that matter? We shuffle all that attention is given, keys, values and positions together:
+# The picture has a column for each step: the newest token (dark) moves down the slots, and begins again at the top. So the
+# slots are not in the order of the text. Does that matter? We shuffle all that attention is given, keys, values and positions
+# together:
 
 
 # %%
@@ -163,14 +165,15 @@ print("shuffled at every step, in every layer; equal to rounding:", difference <
 assert difference < 1e-10
 
 # %% [markdown]
-# **Answer.** `[5, 6, 7, 3, 4]`. That they are out of order does not matter: shuffled, they give the same logits, to rounding. Attention is a sum, whose terms may come in any order; and the mask
-# asks for positions, which the cache reports for each slot.
+# **Answer.** `[5, 6, 7, 3, 4]`. Their order does not matter: shuffled, they give the same logits, up to rounding. Attention
+# is a sum, whose terms may come in any order; and the mask is made from positions, which the cache reports for each slot.
 
 # %% [markdown]
 # ### Exercise 2: shuffle the ring itself
 #
-# Now the slots of the ring are shuffled *in the cache*, once, between two tokens. The ring has as many slots as the window is wide; tokens are fed one at a time, `length` have been
-# taken in, and all slots are full. After the shuffle slot `s` holds what slot `order[s]` held: key, value and position. At least one slot has changed. Then the text goes on. Return how many of the
+# Now the slots of the ring are shuffled *in the cache*, once, between two tokens. The ring has as many slots as the window is
+# wide; tokens are fed one at a time, `length` have been read, and all slots are full. After the shuffle, slot `s` holds what
+# slot `order[s]` held: key, value and position. At least one slot has changed. Then the text goes on. Return how many of the
 # next tokens still see all that they should, before the first that does not.
 
 
@@ -186,8 +189,8 @@ exercises.right_tokens.check(right_tokens)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# Reading does not mind the order, but writing does: token n goes to slot n mod slots, where it should find the oldest token, which nobody needs any more. If another one stands there, it is lost while the
-# next `window` tokens would still see it.
+# The order does not matter to reading, but it does to writing: token n goes to slot n mod S, where it should find the oldest
+# token, which no token needs any more. If another one is there, it is lost, though token n should still see it.
 #
 # ```python
 # def right_tokens(order, length):
@@ -202,9 +205,10 @@ exercises.right_tokens.check(right_tokens)
 # %% [markdown]
 # ## 3. Verify and measure
 #
-# **Claim.** The ring gives what the **oracle** gives, the uncached model with the same window; its memory stays flat.
+# **Claim.** The ring gives the same logits as the **oracle**, the uncached model with the same window, and its memory does
+# not grow.
 #
-# **Predict.** 100 tokens, a window of 8, one token at a time. How many slots?
+# **Predict.** 100 tokens are fed one at a time, with a window of 8. How many slots are needed?
 
 
 # %%
@@ -226,16 +230,18 @@ assert cache.nbytes == empty
 assert cache.nbytes * 100 == full.nbytes * 8
 
 # %% [markdown]
-# **Answer.** 8: a token sees itself and those before it in the window. The logits are the oracle's, and the bytes were there from the first token on.
+# **Answer.** 8: a token sees itself and the 7 before it. The logits are the oracle's, and all the bytes were there before the
+# first token.
 
 # %% [markdown]
 # ## 4. Break it: window + chunk - 1, and one less
 #
-# A prompt is fed in **chunks**, several tokens at once. All of a chunk's keys are written before its first query looks.
+# A prompt is fed in **chunks**, several tokens at once. All of a chunk's keys are written before its first query reads.
 #
-# **Claim.** A ring needs exactly window + chunk - 1 slots. With one less it is wrong, and on short texts nobody notices.
+# **Claim.** A ring needs exactly window + chunk - 1 slots. With one less it is wrong, but short texts don't show it.
 #
-# **Predict.** A window of 8, chunks of 4, and a ring that is one slot too short. The chunk 8 ... 11 comes. Which token does token 8 look for in vain?
+# **Predict.** A window of 8, chunks of 4, and a ring that is one slot too short. The chunk of tokens 8 to 11 is fed. Which
+# token does token 8 look for in vain?
 
 
 # %%
@@ -261,16 +267,17 @@ for kind in (SlidingWindowCache, ShortRing):
     assert [*right.values()] == [True, True, enough, enough]
 
 # %% [markdown]
-# **Answer.** Token 1. Token 8 looks back to it, and the chunk ends at token 11: 11 slots. With 10, token 11 takes the place of token 1 before token 8 has seen it.
-# On 8 and even on 11 tokens (whose last chunk is not full) nothing is wrong; on 12 it is.
+# **Answer.** Token 1. Token 8 looks back to it, and the chunk ends at token 11: that takes 11 slots. With 10, token 11
+# overwrites token 1 before token 8 has seen it. With 8 and even with 11 tokens (whose last chunk is not full) nothing is
+# wrong; with 12 it is.
 #
-# A **sink**, which section 5 is about, has a slot of its own beside these.
+# A **sink** (section 5) has a slot of its own in addition to these.
 
 # %% [markdown]
 # ### Exercise 3: find the bug
 #
-# `ShortRing` above is wrong. A test must feed it a text long enough to show that. Write how long the shortest such text is, when only
-# full chunks are fed.
+# `ShortRing` above is wrong. A test must feed it a text long enough to show that. Return the length of the shortest such
+# text, when only full chunks are fed.
 
 
 # %% tags=["exercise"]
@@ -301,11 +308,14 @@ exercises.first_failure.check(first_failure)
 # %% [markdown]
 # ## 5. Sinks
 #
-# The weights of a softmax add up to 1: a head with nothing to look for must put them somewhere, and many learn to put them on the first
-# tokens, called **sinks** (StreamingLLM: Xiao et al., arXiv 2309.17453). A window drops them. So they get slots of their own, outside the ring. (StreamingLLM
-# also counts positions *within the cache*, as if nothing had been dropped. Ours keeps the positions of the text.)
+# The weights of a softmax add up to 1: a head with nothing to look for must put them somewhere, and many learn to put them on
+# the first tokens, called **sinks** (StreamingLLM: Xiao et al., arXiv 2309.17453). A window drops these tokens. So they get
+# slots of their own, outside the ring. (StreamingLLM also counts positions *within the cache*, as if nothing had been
+# dropped. Ours keeps the positions of the text.) We compare how many bits the model needs to write down a token of a play,
+# given its predictions: the fewer, the better.
 #
-# **Claim.** On a model that was trained without a window, 4 sinks help the prose more than 4 tokens more of window. They don't make it as good as without a window.
+# **Claim.** With a model that was trained without a window, 4 sinks help more than a window that is 4 tokens wider. They
+# don't make it as good as without a window.
 #
 # **Predict.** With which window do sinks help more: 16 or 128?
 
@@ -316,7 +326,7 @@ play = torch.from_numpy(held_out().ids.astype("int64"))[: 10 * 512].view(10, 512
 
 @torch.no_grad()
 def loss(model):
-    """On ten pieces of a play that the model has not seen: the lower, the better foretold."""
+    """On ten pieces of a play that the model has not seen: the lower, the better predicted."""
     logits = model(play[:, :-1])
     return F.cross_entropy(logits.transpose(1, 2), play[:, 1:]).item()
 
@@ -330,14 +340,15 @@ for window in (16, 64, 128):
     assert 0 < sinks < wider < plain
 
 # %% [markdown]
-# **Answer.** With 16: the smaller the window, the more sinks help. With 64, prose costs 9.7% more bits without sinks, 9.5% with 4 tokens more of window, and 7.2% with 4 sinks:
-# better, but not as good as without a window.
+# **Answer.** With 16: the smaller the window, the more sinks help. With 64, the play takes 9.7% more bits without sinks, 9.5%
+# with a window that is 4 wider, and 7.2% with 4 sinks: better, but not as good as without a window.
 
 # %% [markdown]
 # ### What stands in the sinks is remembered
 #
-# Prose is one thing, memory another. A **memory question** tells a fact in four tokens (`[Give Romeo ruby.]`), goes on with prose and other facts, and asks: `[Give Romeo`. **Recall** is the share
-# answered right. Here the fact asked for stands at the very start of a text of 300 tokens, and the question at its end.
+# Prose is one thing, memory another. A **memory question** tells a fact in four tokens (`[Give Romeo ruby.]`), goes on with
+# prose and other facts, and asks: `[Give Romeo`. **Recall** is the share answered right. Here the fact asked for is at the
+# very start of a text of 300 tokens, and the question at its end.
 
 # %%
 asked = questions(0, (151, 200), count=80, length=300)
@@ -365,14 +376,14 @@ def told(said, prompts):
 
 
 # %% [markdown]
-# **Claim.** Sinks remember what stands in them, and nothing else.
+# **Claim.** What is in the sinks is remembered; what is between them and the window is not.
 #
 # **Predict.** A window of 64, and the fact in tokens 0 to 3. How many sinks does it take to answer: four, or fewer?
 
 
 # %%
 def score(reader, start):
-    """Right answers, and answers that are values told of someone else."""
+    """Right answers, and answers that are the value of another fact."""
     prompts = told_at(start)
     said = answers(reader, prompts)
     right = said == asked.answers
@@ -384,10 +395,10 @@ readers |= {f"window 64, {sinks} sinks": gpt.with_window(64, sinks) for sinks in
 in_front = {name: score(reader, start=0) for name, reader in readers.items()}
 print("of 80 answers, if the fact is tokens 0 to 3:")
 for name, (right, others) in in_front.items():
-    print(f"  {name:18}: {right:2} right, {others:2} told of someone else")
+    print(f"  {name:18}: {right:2} right, {others:2} the value of another fact")
 behind = score(readers["window 64, 4 sinks"], start=4)
 print("if it is tokens 4 to 7:")
-print(f"  window 64, 4 sinks: {behind[0]:2} right, {behind[1]:2} told of someone else")
+print(f"  window 64, 4 sinks: {behind[0]:2} right, {behind[1]:2} the value of another fact")
 rights = [right for right, _ in in_front.values()]
 assert [right > 75 for right in rights] == [True, False, False, False, True, True]
 assert max(behind[0], *rights[1:4]) < 5
@@ -405,15 +416,18 @@ for name in ("no window", "window 64, 4 sinks", "window 64, 0 sinks"):
     print(f"{name:18}:", tokenizer.decode(answers(readers[name], prompt).tolist()))
 
 # %% [markdown]
-# **Answer.** Three sinks are enough, two are not. What must stay is the row of the third token, the value, and it alone. When this row was made it could still see the name beside it, so
-# it says both *cloak* and *told of Juliet*. Without it about half of the answers are values told of someone else, as here, and the others were told of nobody. A fact that begins four tokens later is lost in spite of 4 sinks. So a good place for what must not be forgotten is the very start, which is where a system prompt stands;
-# but only as much of it as there are sinks.
+# **Answer.** Three sinks are enough, two are not. What must stay is the row of the third token, the value. When this row was
+# computed it could still see the name before it, so it says both *cloak* and *for Juliet*. Without it about half of the
+# answers are the value of another fact, as here, and the others are the value of none. A fact that begins four tokens later
+# is lost in spite of 4 sinks. So a good place for what must not be forgotten is the very start, where a system prompt is; but
+# only as much of it is safe as there are sinks.
 
 # %% [markdown]
 # ### Exercise 4: where may the fact stand?
 #
-# A text of `length` tokens ends with the question, which is two tokens long; the fact, of four tokens, begins at token `start` and must end before the question. By what we have just seen, it is remembered
-# if the last token of the question still sees the value's row. Return the list of all `start`, rising, for which it is.
+# A text of `length` tokens ends with the question, which is two tokens long; the fact, of four tokens, begins at token
+# `start` and must end before the question. Assume that it is remembered just when the last token of the question still sees
+# the value's row. Return the list of all such `start`, in increasing order.
 
 
 # %% tags=["exercise"]
@@ -438,18 +452,20 @@ exercises.remembered_starts.check(remembered_starts)
 #     ]
 # ```
 #
-# The test suite asks the model itself: it answers all questions from these places, and none from the places beside them.
+# The test suite asks the model itself: it answers nearly all questions about facts in these places, and almost none about
+# facts next to them.
 #
 # </details>
 
 # %% [markdown]
 # ## 6. What is forgotten
 #
-# Now the facts stand anywhere in the text.
+# Now the facts are anywhere in the text.
 #
 # **Claim.** A model remembers as far as its window reaches. Sinks don't change that.
 #
-# **Predict.** 40 facts were told 51 to 100 tokens ago, 40 were told 151 to 200 ago. How many of each does a window of 128 get right? (A guess gets 7.)
+# **Predict.** 40 facts were told 51 to 100 tokens ago, 40 were told 151 to 200 ago. How many of each does a window of 128 get
+# right? (Guessing gets 7.)
 
 # %%
 bins, count = [(51, 100), (151, 200)], 40
@@ -485,28 +501,30 @@ said = {name: answers(reader, far.prompts) for name, (reader, _) in rules.items(
 for name, ids in said.items():
     print(f"{name:19}:", tokenizer.decode(ids[:1].tolist()))
 others = told(said["window 128"], far.prompts).sum().item()
-print(
-    f"Of all {count} far ones, window 128 answers {others} with a value told of someone else."
-)
+print(f"Of all {count} far ones, window 128 answers {others} with the value of another fact.")
 assert 12 < others < 28
 
 # %% [markdown]
-# **Answer.** All 40 near ones, and none of the far ones. Sinks do not help: they keep the start of the text, and these facts stand in its middle. Some wrong answers look as good as a right one. (Recall is
-# below chance, because nothing makes the model choose among the values.)
+# **Answer.** All 40 near ones, and none of the far ones. Sinks do not help: they hold the start of the text, and these facts
+# are in its middle. Some wrong answers look as good as a right one. (Recall is below chance, because the model need not
+# answer with one of the values.)
 #
-# Here is the same for more distances, as it was recorded once, beside caches that keep *all* tokens in fewer bits (notebook 06):
+# Here is the same for more distances, from a recorded run, next to caches that store *all* tokens in fewer bits
+# (notebook 06):
 
 # %%
 picture = recall_by_distance(recorded_quality())  # with 95% intervals
 show(picture, picture.alt)
 
 # %% [markdown]
-# A window's line falls in the bin that holds its width (some of its facts are still inside), and stays down. Whiskers are 95% intervals. Rounding has no such edge: it remembers at all distances, or, with 1 bit, at none.
+# A window's line falls in the bin that contains its width (some of that bin's facts are still inside the window), and stays
+# down. Whiskers are 95% intervals. Storing fewer bits has no such edge: facts are remembered at all distances, or, with 1
+# bit, at none.
 
 # %% [markdown]
 # ## 7. Further than the window
 #
-# **Claim.** News of a token travels further than the window, but not without end.
+# **Claim.** The influence of a token reaches further than the window, but not without end.
 #
 # **Predict.** 3 layers, a window of 8. We change token 0. Which is the last token whose logits change?
 
@@ -516,18 +534,20 @@ other[0, 0] = (other[0, 0] + 1) % model.config.vocab_size
 with torch.no_grad():
     moved = (windowed(other) - oracle).abs().amax((0, 2)) > 1e-12
 reach = moved.nonzero().max().item()
-print("the last token that notices:", reach)
+print("the last token whose logits change:", reach)
 assert reach == model.config.n_layer * (8 - 1)
 
 # %% [markdown]
-# **Answer.** Token 21. It never sees token 0, but tokens that saw tokens that saw it: news travels up to layers x (window - 1) tokens. That it *can* notice is no promise that it remembers: see section 6.
+# **Answer.** Token 21. It never sees token 0, but it sees tokens that saw tokens that saw it: influence reaches up to
+# `layers x (window - 1)` tokens. That a token *can* be influenced doesn't mean that it remembers: see section 6.
 
 # %% [markdown]
 # ## 8. Past the context
 #
-# **Claim.** A ring never runs full, but this model still ends at its **context** of 512 tokens: it has learned no positions after these.
+# **Claim.** A ring never overflows, but this model still ends at its **context** of 512 tokens: it has learned no positions
+# after these.
 #
-# **Predict.** We ask for 600 tokens. An error at the start, in the middle, or rubbish from 512 on?
+# **Predict.** We ask for 600 tokens. An error at the start, in the middle, or garbage from 512 on?
 
 # %%
 ids = torch.tensor([load_tokenizer("recall").encode("HAMLET.\nTo be").ids])
@@ -535,20 +555,21 @@ with refused(ValueError):
     gpt.with_window(64, sinks=4).generate(
         ids, max_new_tokens=600, cache_implementation="sliding_window"
     )
-print("and without a window, in place of forgetting without a word:")
+print("and without a window, where a ring would forget silently:")
 with refused(ValueError):
     gpt.generate(ids, max_new_tokens=20, cache_implementation="sliding_window")
 
 # %% [markdown]
-# **Answer.** An error at the start, before any work. Models with relative positions (rotary ones, as in Mistral) can go on; the ring was made for them. So was StreamingLLM,
-# which counts positions within the cache in order never to leave those that the model knows.
+# **Answer.** An error at the start, before any work. Models with relative positions (rotary ones, as in Mistral) can go on;
+# the ring was made for them. So was StreamingLLM, which counts positions within the cache so that they never exceed those
+# that the model knows.
 
 # %% [markdown]
 # ## 9. What can't be taken back
 #
-# **Claim.** As many tokens as a chunk can be taken back from a ring that has turned. One more is refused.
+# **Claim.** From a ring that has started to overwrite, as many tokens as a chunk has can be taken back. One more is refused.
 #
-# **Predict.** Why can't it simply forget the last 5 tokens, with chunks of 4?
+# **Predict.** With chunks of 4, why can't it simply forget the last 5 tokens?
 
 # %%
 cache = make_cache("sliding_window", windowed.config, chunk=4, dtype=model.dtype)
@@ -562,13 +583,14 @@ with torch.no_grad():
 assert (again - oracle[:, 96:]).abs().max() < 1e-10
 
 # %% [markdown]
-# **Answer.** Some of what the next token would then see has been overwritten by the tokens that were taken back. The slack that chunks need is what
-# makes a few steps back possible.
+# **Answer.** The tokens to be taken back have overwritten some of what the next token would then have to see. It is the extra
+# slots for chunks that make a few steps back possible.
 
 # %% [markdown]
 # ## 10. A window in some layers only
 #
-# A **hybrid model** has a window in some of its layers, and sees all tokens in the others (Gemma 2 alternates: arXiv 2408.00118, section 2). Its cache has rings in the former and grows in the latter.
+# A **hybrid model** has a window in some of its layers, and sees all tokens in the others (Gemma 2 alternates:
+# arXiv 2408.00118, section 2). Its cache has rings in the former, and grows in the latter.
 #
 # **Claim.** One layer that sees all tokens can be enough to remember, if it is the right one.
 #
@@ -593,15 +615,17 @@ assert found[1] > 36
 assert max(found[None], found[0], found[2]) < 5
 
 # %% [markdown]
-# **Answer.** The middle one, layer 1: it is where this model looks the fact up. Layer 0 only needs to see the name beside the value, and layer 2 works on what has been found. In a large model nobody knows beforehand
-# which layers look far back, so it is trained as a hybrid from the start.
+# **Answer.** The middle one, layer 1: that is where this model looks the fact up. Layer 0 only needs to see the name beside
+# the value, and layer 2 works on what has been found. In a large model nobody knows beforehand which layers look far back, so
+# it is trained as a hybrid from the start.
 
 # %% [markdown]
 # ## What to take away
 #
-# - How far a token looks belongs to the model; the ring only keeps no more than that.
+# - How far back a token looks is a rule of the model; the ring just stores no more than that.
 # - window + chunk - 1 slots, exactly. A test with short texts proves nothing.
-# - Sinks mend the prose of a model that was not trained with a window, in part. They remember what stands in them, and nothing else.
-# - Flat memory is no endless text: learned positions end.
+# - Sinks partly restore the prose of a model that was not trained with a window. What is in them is remembered; what has left
+#   the window is not.
+# - Constant memory doesn't mean endless text: learned positions end.
 #
-# Next, notebook 06: keep all tokens, with fewer bits.
+# Next, notebook 06: keep all tokens, in fewer bits.

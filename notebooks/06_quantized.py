@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 06 The quantized cache
 #
-# A cache can be made smaller by keeping each number in fewer bits. We round by hand, look at which numbers must share a
-# scale, and put a popular claim about it to the test. Then we hold the cache to an exact promise, although it rounds. At the end
-# you know what four bits save, what they don't save, and how to tell a rounding error from a bug.
+# A cache can be made smaller by storing each number in fewer bits. We round by hand, look at which numbers share a scale, and
+# put a popular claim about it to the test. Then we test the cache exactly, although it rounds. At the end you know what four
+# bits save, what they don't save, and how to tell a rounding error from a bug.
 #
 # Sections 1 to 11 are the core, for everyone. The appendix is for those who want to know more.
 
@@ -18,16 +18,16 @@
 #
 # | English | 中文 | meaning |
 # |---|---|---|
-# | quantization | 量化 | keeping numbers in a few bits each |
-# | code | 量化码 | the small whole number that is kept in place of a number |
+# | quantization | 量化 | storing numbers in a few bits each |
+# | code | 量化码 | the small whole number that is stored in place of a number |
 # | scale | 缩放因子 | how far apart two neighbouring codes are |
 # | offset | 偏移 | the number that code 0 stands for |
 # | group | 分组 | numbers that share a scale and an offset |
-# | dequantize | 反量化 | to make numbers of codes again |
+# | dequantize | 反量化 | to turn codes back into numbers |
 # | outlier | 离群值 | a number much larger than its neighbours |
 # | residual | 全精度缓冲区（未量化的最近词元） | the newest tokens, which are still exact |
 # | flush | 刷出（批量量化） | the moment at which tokens leave the residual and are rounded |
-# | requantizing | 重新量化 | rounding what had been rounded before |
+# | requantizing | 重新量化 | rounding again what was rounded before |
 # | oracle | 参照（oracle） | an uncached model that reads the same rounded numbers |
 # | channel | 通道 | one number of a vector |
 # | head | 注意力头 | one of several attentions side by side, each with channels of its own |
@@ -78,13 +78,15 @@ layers = heads(model, prose)  # its own queries, keys and values, layer by layer
 # %% [markdown]
 # ## 1. Round by hand
 #
-# **Quantization** keeps a small whole number, the **code**, in place of each number. With 2 bits there are four codes: 0 to 3. The smallest
-# number becomes code 0, the largest code 3; the steps between are even, and each number gets the code of the nearest step. To read them back one needs two more numbers: the
-# **offset**, which code 0 stands for, and the **scale**, the step from one code to the next.
+# **Quantization** stores a small whole number, the **code**, in place of each number. With 2 bits there are four codes:
+# 0 to 3. The smallest number becomes code 0, the largest code 3; the steps between are equal, and each number gets the code
+# of the nearest step. To read them back one needs two more numbers: the **offset**, which code 0 stands for, and the
+# **scale**, the step from one code to the next.
 #
 # **Claim.** No number comes back more than half a scale away from what it was.
 #
-# **Predict.** The numbers -1, 0.1, 0.9, 2, -0.4, 1.2, 0 and 0.6 are kept in 2 bits. What is the scale? Which of them come back exactly?
+# **Predict.** The numbers -1, 0.1, 0.9, 2, -0.4, 1.2, 0 and 0.6 are stored in 2 bits. What is the scale? Which of them come
+# back exactly?
 
 # %%
 x = [-1.0, 0.1, 0.9, 2.0, -0.4, 1.2, 0.0, 0.6]
@@ -99,20 +101,23 @@ for number, code_, again in zip(x, codes, back):
 assert all(abs(again - number) <= scale / 2 for number, again in zip(x, back))
 
 # %% [markdown]
-# **Answer.** The scale is 1. `-1`, `2` and `0` lie on a step and come back as they were.
+# **Answer.** The scale is 1. `-1`, `2` and `0` lie exactly on a step and come back as they were.
 #
-# The rest of the notebook is about that scale: whatever makes it larger makes the errors of the whole group larger, on average.
+# The rest of the notebook is about that scale: whatever makes it larger makes the errors of all the numbers larger, on
+# average.
 
 # %% [markdown]
 # ## 2. Groups
 #
-# With one scale for thousands of numbers, all would be rounded as coarsely as the largest of them demands. So the numbers are cut into **groups**,
-# each with its own scale and offset. We measure errors as **root mean square** (rms): square them, take the mean, take the root.
+# With one scale for thousands of numbers, all would be rounded as coarsely as the largest of them demands. So the numbers are
+# divided into **groups**, each with its own scale and offset. We measure errors as **root mean square** (rms): square them,
+# take the mean, take the root.
 #
-# **Claim.** A number that is much larger than the others (an **outlier**) spoils its own group and no other. Smaller groups lose less, and cost more bits.
+# **Claim.** A number that is much larger than the others (an **outlier**) makes its own group less exact, and no other.
+# Smaller groups lose less, and cost more bits.
 #
-# **Predict.** 4 groups of 64 numbers, 4 bits. One number is made 20 times as large as the usual ones. By what factor does the error
-# of its neighbours grow?
+# **Predict.** 4 groups of 64 numbers, 4 bits. One number is made about 20 times as large as the others. By what factor does
+# the error of its neighbours grow?
 
 # %%
 torch.manual_seed(0)
@@ -142,7 +147,7 @@ code(MinMax.round)
 code(MinMax.read)
 
 # %% [markdown]
-# A group's scale and offset must be kept too, as two numbers of 16 bits here. On the keys of the model's second layer:
+# A group's scale and offset must be stored too, here as two numbers of 16 bits. On the keys of the model's second layer:
 
 # %%
 keys = layers[1][1]
@@ -154,14 +159,15 @@ for size in (16, 32, 64, 128):
 assert lost == sorted(lost)
 
 # %% [markdown]
-# **Answer.** Nearly five times, in the group of the outlier; the other three don't notice. So one would like small groups. But each brings a scale and an
-# offset of its own: groups of 64 cost half a bit a number, groups of 16 two bits. That is the bargain, and 64 is the usual choice.
+# **Answer.** Nearly five times, in the group of the outlier; the other three are unchanged. So one would like small groups.
+# But each needs its own scale and offset: with groups of 64 these cost half a bit per number, with groups of 16 two bits.
+# That is the trade-off, and 64 is the usual choice.
 
 # %% [markdown]
 # ### Exercise 1: how large may it be?
 #
-# Turn section 1 round. A group's smallest number is `low`, and its codes have `bits` bits. How large may its largest number be, so that no number
-# of the group comes back off by more than `error`? Return that number.
+# Here is section 1 the other way round. A group's smallest number is `low`, and its codes have `bits` bits. How large may its
+# largest number be, so that no number of the group can come back off by more than `error`? Return that number.
 
 
 # %% tags=["exercise"]
@@ -182,18 +188,18 @@ exercises.largest.check(largest)
 #     return low + scale * (2**bits - 1)
 # ```
 #
-# With each bit more, the outlier may be about twice as far away.
+# With each bit more, the largest number may be about twice as far away.
 #
 # </details>
 
 # %% [markdown]
 # ## 3. Packing
 #
-# Memory is addressed in bytes, and PyTorch's usual whole numbers are no smaller. So several codes are put into one byte.
+# Memory is addressed in bytes, and PyTorch's usual integers are no smaller. So several codes are packed into one byte.
 #
-# **Claim.** Two codes of 4 bits fill a byte, and both can be had back exactly.
+# **Claim.** Two codes of 4 bits fill a byte, and both can be read back exactly.
 #
-# **Predict.** The codes 5 and 12, the first in the lower half. Which byte is that?
+# **Predict.** The codes 5 and 12 are packed, the first into the lower half. Which byte is that?
 
 # %%
 first, second = 5, 12
@@ -203,13 +209,13 @@ assert (byte & 15, byte >> 4) == (first, second)
 assert unpack(torch.tensor([byte], dtype=torch.uint8), 4).tolist() == [first, second]
 
 # %% [markdown]
-# **Answer.** 197: 12 times 16, and 5.
+# **Answer.** 197: 12 times 16, plus 5.
 
 # %% [markdown]
 # ### Exercise 2: pack
 #
-# For 1, 2 or 4 bits: 8 / bits codes to the byte, the first one in its lowest bits. `codes` and the bytes you return are both `torch.uint8`: a byte that is
-# kept in an `int64` saves nothing.
+# For 1, 2 or 4 bits: 8 / bits codes to the byte, the first one in its lowest bits. `codes` and the bytes you return are both
+# `torch.uint8`: a byte that is stored in an `int64` saves nothing.
 
 
 # %% tags=["exercise"]
@@ -237,13 +243,15 @@ exercises.packed.check(packed)
 # %% [markdown]
 # ## 4. Does "axis 1" mean "a scale for each head"?
 #
-# transformers can round its cache with two libraries: **quanto** (optimum-quanto, by Hugging Face), which works as in section 1, and **hqq**
-# (half-quadratic quantization, by Mobius Labs), which then moves the offsets a little. For both there are options `axis_key` and `axis_value`. The keys of a
-# layer have four axes in transformers, counted from 0: rows of the batch, heads, tokens, channels. The article that this course grows from (in Chinese, on the
-# caches of transformers) explains `axis_key: 1` like this: axis 1 is that of the heads; so each head gets a scale of its own; and since heads are independent, less is lost.
+# transformers can quantize its cache with two libraries: **quanto** (optimum-quanto, by Hugging Face), which works as in
+# section 1, and **hqq** (half-quadratic quantization, by Mobius Labs), which then moves the offsets a little. Both have the
+# options `axis_key` and `axis_value`. In transformers, the keys of a layer have four axes, counted from 0: rows of the batch,
+# heads, tokens, channels. The article that this course is based on (in Chinese, about the caches of transformers) explains
+# `axis_key: 1` like this: axis 1 is that of the heads, so each head gets its own scale; and since heads are independent, less
+# is lost.
 #
-# This can be tested without reading any code. Put an outlier in the place of *one* number, round, read back, and look which other numbers are spoilt. Do it for
-# each number in turn. Numbers that spoil each other share a scale.
+# This can be tested without reading any code. Replace *one* number by an outlier, round, read back, and see which other
+# numbers are spoilt. Do this for each number in turn. Numbers that spoil each other share a scale.
 
 # %%
 code(spoilt_by)
@@ -267,12 +275,14 @@ def drawn(groups):
 
 
 # %% [markdown]
-# The libraries themselves are no part of this course. So this was run once, with the caches of transformers on top of them, and written
-# down (`python -m tests.axes`; where the libraries are installed, a test compares a fresh run with the recording). What stands beside it below is run here, on our own cache.
+# The libraries themselves are not part of this course. So this was run once, with the caches of transformers on top of them,
+# and recorded (`python -m tests.axes`; where the libraries are installed, a test compares a fresh run with the recording).
+# The results of our own cache, beside it below, are computed here.
 #
-# **Claim.** Axis 1 of hqq and axis 0 of quanto are one and the same way to group, and it is not the article's.
+# **Claim.** Axis 1 of hqq and axis 0 of quanto are the same way to group, and it is not what the article says.
 #
-# **Predict.** 2 rows of 2 heads, 4 tokens, 4 channels, 4 numbers to a group. If each head had a scale, how many would there be? How many will there be, and which numbers share one?
+# **Predict.** 2 rows of 2 heads, 4 tokens, 4 channels, 4 numbers to a group. If each head had one scale, how many scales
+# would there be? How many will there be, and which numbers share one?
 
 # %%
 recorded = json.loads((DATA / "axes.json").read_text(encoding="utf-8"))
@@ -295,17 +305,19 @@ assert library["hqq, axis 1"] == library["quanto, axis 0"]
 assert len({*"".join(library["hqq, axis 1"]).replace(" ", "")}) == 16
 
 # %% [markdown]
-# **Answer.** Four, one for each head of each row. There are 16: one for each of the 4 tokens in each of these. Axis 1 of hqq (and 0 of
-# quanto) cuts the tensor into pieces of neighbouring numbers, as long as a group. The axis is one of a matrix into which the library had reshaped the tensor, and has nothing to do with
-# the heads. Axis -1 of quanto goes by channel. Axis 0 of hqq takes its numbers from all over the tensor, both rows of the batch among them, so our cache refuses it:
+# **Answer.** Four, one for each head of each row. There are 16: one for each of the 4 tokens in each of these. Axis 1 of hqq
+# (and 0 of quanto) cuts the tensor into runs of neighbouring numbers, as long as a group. It is an axis of the matrix into
+# which the library reshapes the tensor, and has nothing to do with the heads. Axis -1 of quanto groups by channel. Axis 0 of
+# hqq takes the numbers of a group from all over the tensor, from both rows of the batch, so our cache refuses it:
 
 # %%
 with refused(ValueError):
     make_cache("quantized", model.config, backend="hqq", axis_key=0)
 
 # %% [markdown]
-# A group of 4 numbers was one token of a head because a head had 4 channels. So "a scale for each token" needs a group as long as the head. Below are heads of 8 channels in groups of 4, as the library did it; and
-# a head of 128 in the usual groups of 64, as our `cache.explain` tells it:
+# A group of 4 numbers was one token of a head only because a head had 4 channels. So "a scale for each token" needs a group
+# as long as the head. Below is a head of 8 channels in groups of 4, as recorded from the library; and a head of 128 in the
+# usual groups of 64, as our `cache.explain` describes it:
 
 # %%
 two = next(run for run in recorded["groups"] if run["shape"] == [1, 1, 4, 8])
@@ -317,23 +329,26 @@ print(textwrap.fill(explained.text, WIDTH))
 assert len(explained.groups.unique()) == len({*drawn(two["groups"])[0]}) == 2
 
 # %% [markdown]
-# Each token of a head has two scales there. And where the tokens fill no whole group, quanto's axis -1 runs on from one head, or one row, into the next (section 13).
+# In both, each token of a head has two scales. And where the tokens don't fill whole groups, a group of quanto's axis -1 runs
+# on from one head, or one row, into the next (section 13).
 #
-# As a picture, with the four ways to group that this project has; a patch of one colour shares a scale:
+# Here is a picture of the four ways to group in this project; a patch of one colour shares a scale:
 
 # %%
 picture = scales(groups_by_name())  # as `cache.explain` says
 show(picture, picture.alt)
 
 # %% [markdown]
-# Each small grid shows tokens from top to bottom and the channels of two heads from left to right. By token a scale is a row of one head, by channel a column, by
-# head the whole square, by tensor all there is.
+# Each small grid shows tokens from top to bottom and the channels of two heads from left to right. By token, a scale covers a
+# row of one head; by channel, a column; by head, the whole square; by tensor, everything.
 
 # %% [markdown]
 # ### Exercise 3: a black box
 #
-# `read` takes a tensor of 8 tokens, 2 heads and 8 channels (so it is indexed `[token, head, channel]`), and returns what comes back after rounding. Which numbers share a scale? Return `"token"`,
-# `"channel"`, `"head"` or `"tensor"`. A group by token or by channel lies within one head. There are four boxes; find out by what each does, with as few looks as you can.
+# `read` takes a tensor of 8 tokens, 2 heads and 8 channels (so it is indexed `[token, head, channel]`), and returns what
+# comes back after rounding. Which numbers share a scale? Return `"token"`, `"channel"`, `"head"` or `"tensor"`. A group by
+# token or by channel lies within one head. There are four such boxes; tell them apart by what they return, with as few calls
+# as you can.
 
 
 # %% tags=["exercise"]
@@ -348,8 +363,9 @@ exercises.shares.check(grouping)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# One outlier is enough. Whom does it spoil: the other head, another token, another channel? The numbers must differ from each other, and by enough: the smallest of a group always comes
-# back exactly, and what is near it nearly so.
+# One outlier is enough. Which numbers does it spoil: those of the other head, of another token, of another channel? The other
+# numbers must differ enough from each other: the smallest of a group always comes back exactly, and what is near it nearly
+# so.
 #
 # ```python
 # def grouping(read):
@@ -368,7 +384,8 @@ exercises.shares.check(grouping)
 # %% [markdown]
 # ## 5. Which group loses least?
 #
-# The second half of the article's claim was that a scale for each head loses less. This project has such a group, so we can measure it.
+# The second half of the article's claim was that a scale for each head loses less. Our cache can group in this way, so we can
+# measure it.
 #
 # **Claim.** On the model's own keys and values, a scale for each head loses *more* than one for each token or channel.
 #
@@ -393,8 +410,9 @@ for part in ("keys", "values"):
     assert mean("head", part) > 1.3 * max(mean("token", part), mean("channel", part))
 
 # %% [markdown]
-# **Answer.** A token's group here has 64 numbers (the channels of a head), and so has a channel's (64 tokens). A head's has all 64 channels of 64 tokens, and must
-# be as coarse as the largest of them. It saves bits, since there are fewer scales. It doesn't lose less.
+# **Answer.** A group by token has 64 numbers here (the channels of a head), and so has a group by channel (64 tokens). A
+# group by head has all 64 channels of 64 tokens, and is rounded as coarsely as the largest of them demands. It saves bits,
+# since there are fewer scales, but it loses more.
 
 # %% [markdown]
 # ## 6. Keys by channel, values by token
@@ -488,8 +506,9 @@ for part in ("keys", "values"):
 # %% [markdown]
 # ## 7. The cache: exact at first, rounded once
 #
-# A group by channel spans 64 tokens, so it can't be rounded before these have come. The cache therefore keeps the newest tokens as they are: the
-# **residual**. When whole groups have left it, they are rounded, once: a **flush**. Below, `residual_length` is 8, and a group is 4 tokens.
+# A group by channel spans 64 tokens, so it can't be rounded before all of these have come. The cache therefore keeps the
+# newest tokens exact: the **residual**. When enough tokens for whole groups have left it, they are rounded, once: a
+# **flush**. Below, `residual_length` is 8, and a group is 4 tokens.
 #
 # **Claim.** A chunk reads its own tokens exactly. A token is rounded when it has left the residual, in a whole group, and never changes again.
 #
@@ -516,7 +535,8 @@ assert (seen[24][:, 12:] == k[:, 12:]).all()
 assert (seen[24][:, :12] != k[:, :12]).any(-1).any(-1).all()
 
 # %% [markdown]
-# **Answer.** The first 4. When token 13 comes, 12 are held; the newest 8 of them are the residual, and the others make a whole group.
+# **Answer.** The first 4. When token 13 comes, 12 are held: the newest 8 of them are the residual, and the other 4 make a
+# whole group.
 
 # %% [markdown]
 # ### Exercise 4: what does a chunk read?
@@ -546,17 +566,19 @@ exercises.reads_rounded.check(reads_rounded)
 #     return found
 # ```
 #
-# Were it `held + 1`, a token would leave before its time: the mutant *the residual is rounded a token too early*. Texts shorter than the residual never show it.
+# With `held + 1`, a token would leave too early: the mutant *the residual is rounded a token too early*. Texts shorter than
+# the residual never show it.
 #
-# Note what the answer depends on: not on the text alone, but on how it was cut. Section 9 is about that.
+# Note that the answer depends not only on the length of the text, but on how it was cut into chunks. Section 9 is about that.
 #
 # </details>
 
 # %% [markdown]
 # ## 8. Verify: a lossy cache has an exact reference
 #
-# A cache that rounds gives other logits than the uncached model. How is one to know that this is the rounding, and not a bug? By an **oracle**: a
-# model without any cache that reads the whole text at once, and whose attention reads the rounded numbers exactly where the cache would have rounded them.
+# A cache that rounds gives other logits than the uncached model. How can we tell whether this is the rounding or a bug? With
+# an **oracle**: a model without any cache that reads the whole text at once, and whose attention reads rounded numbers
+# exactly where the cache would have rounded them.
 
 
 # %%
@@ -580,9 +602,11 @@ def same(one, other):
 
 
 # %% [markdown]
-# **Claim.** The quantized cache equals its oracle to rounding errors of float64, while both differ from the exact model visibly.
+# **Claim.** The quantized cache equals its oracle up to rounding errors of float64, while both clearly differ from the exact
+# model.
 #
-# **Predict.** 200 tokens, prompt 150, residual 32, keys by channel in groups of 32 tokens, 2 bits. The exact logits have a standard deviation of some 3. By how much will the others differ from them?
+# **Predict.** 200 tokens, of which 150 are the prompt; a residual of 32; keys by channel in groups of 32 tokens; 2 bits. The
+# exact logits have a standard deviation of about 3. By how much will the others differ from them?
 
 # %%
 text, chunks = prose[:, :200], [150] + [1] * 50
@@ -602,7 +626,7 @@ assert (cached - exact).abs().max() > 0.1
 assert same(cached[:, :150], exact[:, :150])  # the prompt read exact numbers
 
 # %% [markdown]
-# Now seed a bug. The cache rounds a token too early, which no one would see in the text that it writes:
+# Now we seed a bug: the cache rounds a token too early, which nobody would see in the text that the model writes:
 
 # %%
 early = make_cache("quantized", model.config, **{**options, "residual_length": 31})
@@ -613,17 +637,21 @@ print(f"the likeliest token is the same at {likeliest} of 200 places")
 assert not torch.allclose(buggy, oracle, atol=1e-3)
 
 # %% [markdown]
-# **Answer.** By up to 1.2, where the logits have a standard deviation of 2.9. All of that is rounding and nothing else, since the oracle has it too, to 1e-10. A token rounded too early
-# shows there at once, though the likeliest token is the same at all 200 places.
+# **Answer.** By up to 1.2, where the logits have a standard deviation of 2.9. All of that is rounding, since the oracle
+# differs by the same, to 1e-10. The comparison with the oracle shows at once that a token is rounded too early, though the
+# most likely token is the same at all 200 places.
 
 # %% [markdown]
 # ## 9. Other chunks, other numbers
 #
-# An exact cache gives the same logits whatever way the text is fed in. A rounding one can't: a token reads its own chunk exactly, and what came before it rounded.
+# An exact cache gives the same logits however the text is fed. A rounding one can't: a token reads its own chunk exactly, and
+# what came before the chunk rounded.
 #
-# **Claim.** The logits of a rounding cache depend on the chunks. So does the oracle, and the cache equals the oracle of its own chunks.
+# **Claim.** The logits of a rounding cache depend on the chunks. So do those of the oracle, and the cache equals the oracle
+# of its own chunks.
 #
-# **Predict.** The same 256 tokens are fed in chunks of 64, then in chunks of 7, to a cache of 4 bits with no residual. The logits have a standard deviation of some 3. By how much do those of the two ways differ at most? Which of the two are right?
+# **Predict.** The same 256 tokens are fed in chunks of 64, then in chunks of 7, to a cache of 4 bits with no residual. The
+# logits have a standard deviation of about 3. By how much do the two results differ at most? Which one is right?
 
 # %%
 text, logits = prose[:, :256], {}
@@ -647,20 +675,25 @@ assert same(logits["dynamic", 64], logits["dynamic", 7])
 assert apart > 0.1
 
 # %% [markdown]
-# **Answer.** They differ by up to 0.7, and neither result is wrong: each is just what its own oracle says. The dynamic cache gives the same to rounding errors of float64. "The same, whatever way the text is fed in" is
-# a promise of exact caches. Of a rounding one, say how it was fed.
+# **Answer.** They differ by up to 0.7, and neither result is wrong: each is just what its own oracle says. The dynamic cache
+# gives the same both times, up to rounding errors of float64. "The same, however the text is fed" is a promise of exact
+# caches. For a rounding one, say how it was fed.
 
 # %% [markdown]
 # ## 10. What it keeps
 #
-# To say what rounding costs, count what the model still knows. It answers questions such as `[Give Romeo` about facts that stand far back in its text. The project has measured many settings, with many more questions than fit in this
-# notebook, and wrote down the results (`python -m minigpt quality` makes them again, in some minutes). How badly prose is foreseen is counted in bits a byte, as in section 6.
+# To measure what rounding costs, we count what the model still knows. It answers questions such as `[Give Romeo` about facts
+# far back in its text (notebook 05). The project has measured many settings, with many more questions than fit in this
+# notebook, and recorded the results (`python -m minigpt quality` makes them again, in some minutes). How badly prose is
+# predicted is measured in bits a byte, as in section 6.
 #
-# Bytes are counted as a cache is used: it keeps float16, and is fed one token at a time.
+# Bytes are counted as a cache is used in practice: exact numbers are in float16, and tokens are fed one at a time.
 #
-# **Claim.** Down to 2 bits this model answers all questions. A window that holds as many bytes as the 2 bits do answers fewer.
+# **Claim.** Down to 2 bits this model answers all questions. With a window that takes the same number of bytes as the 2 bits,
+# it answers fewer.
 #
-# **Predict.** The 2 bits take a sixth of the bytes. What share of the questions does that window answer: four fifths, half, or a fifth? What share do the tokens answer in 1 bit?
+# **Predict.** The 2 bits take a sixth of the bytes. What share of the questions are answered with that window: four fifths,
+# half, or a fifth? What share are answered with 1 bit?
 
 # %%
 recording = recorded_quality()
@@ -686,7 +719,8 @@ assert window.recall < 0.3
 assert abs(window.nbytes / two_bits.nbytes - 1) < 0.01
 
 # %% [markdown]
-# These were read in chunks of 64 tokens: each token read its own chunk exactly. Section 9 says that this matters. So three of them were read one token at a time too, in float16:
+# Here the texts were fed in chunks of 64 tokens, so each token read its own chunk exactly. Section 9 says that this matters.
+# So three settings were also measured one token at a time, in float16:
 
 # %%
 for each in recording.checked_scores:
@@ -701,16 +735,21 @@ picture = quality_against_bytes(recording)
 show(picture, picture.alt)
 
 # %% [markdown]
-# **Answer.** The window answers not even a fifth: 68 tokens with 4 sinks take 16.0% of the bytes, and answer 17.5% of the questions. Every token in 2 bits takes 15.9%, and answers 100%; in 1 bit, 2.5%. Rounding keeps every token a little blurred; a window keeps a few
-# sharp and drops the rest. (On the way, while tokens wait for their group to fill, the 2 bits hold up to 21.6%.)
+# **Answer.** Less than a fifth: a window of 68 tokens with 4 sinks takes 16.0% of the bytes, and 17.5% of the questions are
+# answered. All tokens in 2 bits take 15.9%, and 100% are answered; in 1 bit, 2.5%. Rounding keeps every token a little
+# blurred; a window keeps a few sharp and drops the rest. (On the way, while tokens wait for their group to fill, the 2 bits
+# take up to 21.6%.)
 #
-# Prose shows what chunks had hidden: read one token at a time, 2 bits cost 0.0478 bits a byte, seven times as much, since the values of all tokens before are rounded now, even of the last one. The window costs 0.1544 either way. A residual is meant to spare these bits;
-# there was none here.
+# Prose shows what chunks had hidden: fed one token at a time, 2 bits cost 0.0478 bits a byte, seven times as much, since now
+# the values of all earlier tokens are rounded, even those of the one just before. The window costs 0.1544 either way. A
+# residual is meant to avoid this cost; there was none here.
 #
-# The figure shows each setting by the bytes that it holds: on the left the questions answered right, on the right how much worse prose is foreseen. The faint triangles are other groupings, *rounded otherwise*;
-# the exact caches hold nearly the same bytes, so their marks lie over each other.
+# The figure shows each setting by the bytes that it holds: on the left the questions answered right, on the right how much
+# worse prose is predicted. The faint triangles, *rounded otherwise*, are other ways to group; the exact caches hold nearly
+# the same number of bytes, so their marks overlap.
 #
-# Be careful with what this says. The model is tiny, its questions need one token found, and its own keys have no outliers.
+# Don't conclude too much from this. The model is tiny, its questions need only one token to be found, and its own keys have
+# no outliers.
 
 # %% [markdown]
 # ### A real model
@@ -755,9 +794,10 @@ show(picture, picture.alt)
 # %% [markdown]
 # ## 11. Measure: storage saved is not attention saved
 #
-# **Claim.** The cache holds more than a quarter of the bytes, and attention gains nothing by it.
+# **Claim.** The cache holds more than a quarter of the bytes of the exact one, and attention gains nothing from it.
 #
-# **Predict.** 448 tokens in 4 bits against float16. The codes alone are a quarter of the bytes: what share does the cache hold, and what is the rest? Is a step quicker than with the exact cache, as quick, or slower?
+# **Predict.** 448 tokens in 4 bits against float16. The codes alone are a quarter of the bytes: what share does the whole
+# cache hold, and what is the rest? Is a step faster than with the exact cache, as fast, or slower?
 
 
 # %%
@@ -790,7 +830,7 @@ assert held["quantized"] < 0.3 * held["static"]
 assert reads["quantized"] == reads["static"]
 
 # %% [markdown]
-# And a step, on this machine:
+# And the time of a step, on this machine:
 
 # %% tags=["timed"]
 single = GPT.from_pretrained("recall")
@@ -808,22 +848,28 @@ for name, options in {"dynamic": {}, "quantized": {"residual_length": 0}}.items(
 assert took["quantized"] > took["dynamic"]
 
 # %% [markdown]
-# **Answer.** It holds 28.3%: 4.5 bits a number in place of 16, the codes and a scale and an offset for each 64 of them; and the newest token, which is exact. A step is slower, not quicker, since attention still receives 100%.
+# **Answer.** It holds 28.3%: 4.5 bits per number in place of 16, for the codes and a scale and an offset for each 64 of them;
+# and the newest token, which is exact. A step is slower, not faster: attention still reads 100%, and the codes must be turned
+# into numbers first.
 #
-# Before each attention all codes are **dequantized**: made into numbers again, of which attention reads every one. What is saved is memory: more tokens or more texts fit. A step could gain only if what multiplies read the codes
-# themselves, with no numbers of full width between. transformers' cache has nothing of the kind.
+# At each step, in each layer, all codes are **dequantized**: turned back into numbers, all of which attention reads. What is
+# saved is memory: more tokens or more texts fit. A step could gain only if the multiplication read the codes themselves, with
+# no full-width numbers in between. transformers' cache does nothing of the kind.
 
 # %% [markdown]
 # ### Where attention reads the codes
 #
-# In a compiled step (notebook 04) the operations are a list, and the compiler **fuses** what it can: one loop takes a code out of its byte, scales it, and multiplies it with the query. Then the number of full width is never stored. `quantized_static` rounds as `quantized` does and has all its memory from the start, so its step can be
-# compiled.
+# In a compiled step (notebook 04) the operations are a list, and the compiler **fuses** what it can: one loop takes a code
+# out of its byte, scales it, and multiplies it by the query. Then the full-width number is never stored. `quantized_static`
+# rounds as `quantized` does and has all its memory from the start, so its step can be compiled.
 #
-# It takes minutes to measure, so it was recorded (`python -m minigpt bench --growth --compile` makes it again).
+# This takes minutes to measure, so it was recorded (`python -m minigpt bench --growth --compile` measures it again).
 #
-# **Claim.** Eager, the rounded cache takes longer than the exact one. Fused, the bytes that are saved need not be read either, and a long text takes less time.
+# **Claim.** Uncompiled, a step takes longer with the rounded cache than with the exact one. Fused, the bytes that are saved
+# need not be read either, and with a long text a step takes less time.
 #
-# **Predict.** The codes of 64 numbers, with a scale and an offset, against the numbers themselves, in float32: how many times fewer bytes? How many times quicker can a step become, at most?
+# **Predict.** The codes of 64 numbers, with a scale and an offset, against the numbers themselves, in float32: how many times
+# fewer bytes? How many times faster can a step become, at most?
 
 # %%
 bits = 4 + 2 * 32 / 64
@@ -845,17 +891,22 @@ if shown[-1] == "quantized_static compiled":
     assert took[shown[-1]][-1] < took["static compiled"][-1]
 
 # %% [markdown]
-# **Answer.** 6.4 times fewer. A step gains less than that: the weights are read all the same, the newest tokens are exact, and to take a code out of its byte and scale it is work, which an exact number doesn't ask for. So a short text gains nothing, and a long one does, once reading is what takes the time.
+# **Answer.** 6.4 times fewer. A step gains less than that: the weights are still read, the newest tokens are exact, and
+# taking a code out of its byte and scaling it is extra work. So a short text gains nothing, and a long one does, once reading
+# is what takes the time.
 #
-# The codes must lie so that the loop can take many at once: the two numbers that share a byte come from the two halves of a head, not from neighbouring channels.
+# The codes must be laid out so that the loop can process many at once: the two numbers that share a byte come from the two
+# halves of a head, not from neighbouring channels.
 
 # %% [markdown]
 # ## What to take away
 #
-# - A group shares a scale and an offset; its largest number decides how coarse all of it is. So ask of every setting: *which numbers share a scale?* Don't trust the name of an axis; try it.
+# - A group shares a scale and an offset; its largest number decides how coarsely all of it is rounded. So ask of every
+#   setting: *which numbers share a scale?* Don't trust the name of an axis; try it.
 # - Keys by channel, because of outlier channels. Values by token, so that an error stays with its token, and because a token can then be rounded as soon as it comes. On a real model, of four ways that hold the same bytes, this costs least.
-# - How many bits are enough, a tiny model can't tell: what it remembers in 2 bits, a real one forgets. Measure the one that will run.
-# - Keep the newest exact, and round once.
+# - A tiny model can't tell how many bits are enough: what it remembers in 2 bits, a real one forgets. Measure the model that
+#   will run.
+# - Keep the newest tokens exact, and round each token once.
 # - A lossy cache can be tested exactly, against an oracle that reads the same rounded numbers, in the same chunks.
 # - What is saved is storage. Attention reads as many numbers as before, unless it is compiled to read the codes.
 #
@@ -864,16 +915,19 @@ if shown[-1] == "quantized_static compiled":
 # %% [markdown]
 # ## Appendix
 #
-# The rest is for those who want to know more: what the libraries take and do, what goes wrong with them, and what outliers do to a whole model. Read its sections in any order.
+# The rest is for those who want to know more: what the libraries accept and do, what goes wrong with them, and what outliers
+# do to a whole model. Read its sections in any order.
 
 # %% [markdown]
 # ## 12. Which bits, and whose
 #
 # The article says that hqq rounds to int2, int4 and int8, and quanto, the default, to int2 and int4. The recording of section 4 tried them all, on both axes of both.
 #
-# **Claim.** The article is right about these. But what a library can do, what the cache of transformers takes, and what works are three things; and today there is fp8 too.
+# **Claim.** The article is right about these. But what a library can do, what the cache of transformers accepts, and what
+# works are three different things; and today there is fp8 too.
 #
-# **Predict.** By itself, each of the two libraries can round to 8 bits. Which of 1, 3 and 8 bits does the cache take from quanto, and which from hqq? Do all that it takes work?
+# **Predict.** By itself, each of the two libraries can round to 8 bits. Which of 1, 3 and 8 bits does the cache accept with
+# quanto, and which with hqq? Does all that it accepts work?
 
 # %%
 print("by itself, quanto has", *recorded["libraries"]["optimum-quanto"])
@@ -900,15 +954,18 @@ with refused(ValueError):
     make_cache("quantized", model.config, nbits=3)
 
 # %% [markdown]
-# **Answer.** From quanto none of them: the library has `qint8`, and the cache refuses 8 bits. So of the two only hqq gives int8, as the article says. From hqq the cache takes 1 and 3 as well; but 3 breaks on axis 1, where the library
-# cuts off what it unpacked by a size that is right for a matrix, and wrong for a tensor with four axes. fp8 takes no number of bits: it always has 8 (section 18). Ours takes 1, 2, 4 and 8 from all that round to whole numbers.
+# **Answer.** With quanto none of them: the library has `qint8`, but the cache refuses 8 bits. So of the two only hqq gives
+# int8, as the article says. With hqq the cache accepts all three; but 3 fails on axis 1, where the library trims what it
+# unpacked to a size that is right for a matrix, and wrong for a tensor with four axes. fp8 accepts no number of bits: it
+# always has 8 (section 18). Ours accepts 1, 2, 4 and 8 with all formats that round to whole numbers.
 
 # %% [markdown]
 # ## 13. Who else is in the batch
 #
 # A server puts the texts of several users into one batch. Nobody's answer should depend on who the others are.
 #
-# **Claim.** Where a group spans rows of the batch, your text is rounded otherwise in other company. By token it is not.
+# **Claim.** Where a group spans several rows of the batch, your text is rounded differently beside other texts. By token it
+# is not.
 #
 # **Predict.** Look back at the letters in section 4. Under which axis do the two rows share a scale?
 
@@ -933,12 +990,13 @@ for name, (format, cut) in ways.items():
     exact = batches[0][0]
     read = [rounded_in(format, cut, each.transpose(1, 2))[0] for each in batches]  # yours
     apart = ((read[0] - read[1]).norm() / exact.norm()).item()
-    print(f"{name}: beside another neighbour, your keys are read as others, {apart:.1%} away")
+    print(f"{name}: beside another neighbour, your keys are read {apart:.1%} differently")
     assert (apart > 0.01) == (name != "hqq, axis 1")
     assert name != "hqq, axis 1" or apart == 0
 
 # %% [markdown]
-# Axis -1 of quanto does it too, if the tokens fill no whole group. This is the library itself, as it was recorded, with 2 rows of 6 tokens in groups of 4:
+# Axis -1 of quanto does it too, if the tokens don't fill whole groups. This was recorded from the library itself, with 2 rows
+# of 6 tokens in groups of 4:
 
 # %%
 uneven = next(run for run in recorded["groups"] if run["shape"] == [2, 1, 6, 4])
@@ -948,13 +1006,16 @@ print("in both rows:", *(chr(97 + group) for group in sorted(first_row & second_
 assert first_row & second_row
 
 # %% [markdown]
-# **Answer.** Under axis 0 of hqq. Beside another neighbour your keys are read as other numbers, and your answer may be another too. The same holds for the fp8 of transformers, with one scale for the whole batch.
-# In this project no group spans two rows, whatever the setting: a row's result in a batch is its result alone, and the test suite holds every cache to it.
+# **Answer.** Under axis 0 of hqq. Beside another neighbour your keys are read as different numbers, and your answer may be
+# different too. The same holds for the fp8 of transformers, with one scale for the whole batch. In this project no group
+# spans two rows, whatever the setting: a row gives the same result in a batch as alone, and the test suite checks this for
+# every cache.
 
 # %% [markdown]
 # ## 14. Break it: an injected outlier
 #
-# First bare numbers. In a copy of the keys one *channel* is made 20 times larger, and in a copy of the values one large *token*. An outlier spoils the groups that it runs through, and no others:
+# First plain numbers. In a copy of the keys one *channel* is made 20 times larger, and in a copy of the values one *token*.
+# An outlier spoils the groups that it runs through, and no others:
 
 
 # %%
@@ -982,16 +1043,18 @@ assert off("channel", large_token, token) > 2 * off("channel", values, token)
 assert off("token", large_token, token) == off("token", values, token)
 
 # %% [markdown]
-# By token, every group of keys has the large channel in it, and all are spoilt. By channel it sits in groups of its own. For a large token it is the reverse: by channel it stands in
-# one group of each channel, and spoils 63 other tokens; by token it spoils nothing but itself.
+# By token, every group of keys has the large channel in it, and all are spoilt. By channel it sits in groups of its own. For
+# a large token it is the reverse: by channel it is in one group of each channel, and spoils 63 other tokens; by token it
+# spoils nothing but itself.
 #
-# Now the whole model: channel 5 of all keys is made 20 times
-# larger, and the queries smaller by as much in that channel. Each product `q k` stays as it was. What follows is therefore about an
-# *injected* outlier, in a model that computes the same as before.
+# Now the whole model: channel 5 of all keys is made 20 times larger, and that channel of the queries 20 times smaller. Each
+# product `q k` stays as it was. What follows is therefore about an *injected* outlier, in a model that computes the same as
+# before.
 #
-# **Claim.** Which keys share a scale decides whether such a model still answers.
+# **Claim.** Which keys share a scale decides whether such a model still answers correctly.
 #
-# **Predict.** 20 questions such as `[Give Romeo`, 2 bits, the injected outlier. How many does the model answer with keys by token, with keys by channel? And are its attention scores better by head than by token, or worse?
+# **Predict.** 20 questions such as `[Give Romeo`, 2 bits, the injected outlier. How many does the model answer correctly with
+# keys by token, and how many with keys by channel? And are its attention scores better by head than by token, or worse?
 
 # %%
 injected = scale_key_channel_everywhere(model, channel=5, factor=20.0)
@@ -1021,14 +1084,15 @@ for name in ("token", "channel"):
 assert recall["token", "with the outlier"] < 10 < recall["channel", "with the outlier"]
 
 # %% [markdown]
-# **Answer.** 3 by token, all 20 by channel; without the outlier, all 20 either way. By channel the large one sits in groups of its own, whose scale is 20 times as large as before, and so are its numbers. Nothing is
-# lost to the others. By head, and by tensor, it is worse than by token: the largest of 64 tokens decides for all of them.
+# **Answer.** 3 by token, all 20 by channel; without the outlier, all 20 either way. By channel, the large channel sits in
+# groups of its own, whose scale is 20 times as large as before, and so are its numbers. The other channels lose nothing. By
+# head, and by tensor, scores are worse than by token: the largest of 64 tokens decides for all of them.
 
 # %% [markdown]
 # ## 15. Keys or values: which hurts more?
 #
-# **Claim.** It depends on the model. Here, rounding the values does more harm to the output of attention; with the injected outlier in the
-# keys, the keys do.
+# **Claim.** It depends on the model. Here, rounding the values does more harm to the output of attention; with the injected
+# outlier in the keys, rounding the keys does.
 #
 # **Predict.** An error in a key changes one score. An error in a value goes straight into the output. What stands between a score and the
 # output, and what could it do to an error?
@@ -1042,15 +1106,16 @@ for which, found in (("as it is", measured), ("with the outlier", large)):
     assert (k_off > v_off) == (which == "with the outlier")
 
 # %% [markdown]
-# **Answer.** Between them stands the softmax. A small error in a score changes a weight a little, and a sharp attention, in which one score is far above the rest,
-# hardly at all. But scores off by much turn to other tokens altogether.
+# **Answer.** The softmax stands between them. A small error in a score changes a weight a little, and where one score is far
+# above the rest, hardly at all. But large errors turn attention to other tokens altogether.
 
 # %% [markdown]
 # ## 16. Break it: round what was rounded
 #
-# With quanto and hqq, transformers flushes in another way: when the residual is full, *everything* is read back and rounded again, together with the new tokens. (Its fp8 cache does not: it
-# keeps the scale of the prompt, and appends.) Our cache
-# doesn't either, but it takes only a few lines to do so and watch. (The test suite holds such a cache to that of transformers itself, step by step.)
+# With quanto and hqq, transformers flushes differently: when the residual is full, *everything* is read back and rounded
+# again, together with the new tokens. (Its fp8 cache does not: it keeps the scale of the prompt, and appends.) Our cache
+# doesn't either, but it takes only a few lines to do so and watch. (The test suite compares such a cache with that of
+# transformers itself, step by step.)
 #
 # **Claim.** Where a group spans several tokens, **requantizing** can make the oldest tokens worse with each flush. What is rounded once stays as it is.
 #
@@ -1116,18 +1181,21 @@ picture = error_by_flush(lines)
 show(picture, picture.alt)
 
 # %% [markdown]
-# **Answer.** When other numbers come into the group. The figure shows the error of the same 64 old tokens, read again after each flush. A group of hqq's axis 0 takes numbers from all over the tensor; as the tensor grows, the groups are cut
-# anew, the scales change, and each rounding adds its error. Groups that lie within one token (quanto's axis 0) find the same scale each time. Rounding once is
-# exactly flat, whatever the group. The libraries themselves do the same.
+# **Answer.** When other numbers enter the group. The figure shows the error of the same 64 old tokens, read again after each
+# flush. A group of hqq's axis 0 takes numbers from all over the tensor; as the tensor grows, the groups are formed anew, the
+# scales change, and each rounding adds its error. Groups that lie within one token (quanto's axis 0) get the same scale each
+# time. With rounding once, the error is exactly constant, whatever the group. The recordings of the libraries themselves show
+# the same.
 
 # %% [markdown]
 # ## 17. What hqq adds
 #
-# Quanto stops at section 1: the smallest and the largest number decide. Hqq keeps that scale, and moves the offset, in 20 rounds or less, to where the *typical* error is smaller.
+# Quanto does no more than section 1: the smallest and the largest number decide. Hqq keeps that scale, and moves the offset,
+# in at most 20 iterations, to where the *typical* error is smaller.
 #
-# **Claim.** Moving the offset makes the typical error a little smaller, and beside an outlier, in few bits, much smaller.
+# **Claim.** Moving the offset makes the typical error a little smaller, and beside an outlier, with few bits, much smaller.
 #
-# **Predict.** By min-max, the largest number of a group comes back exactly. Does it when the offset has moved?
+# **Predict.** With min-max, the largest number of a group comes back exactly. Does it still when the offset has moved?
 
 # %%
 rows = layers[1][1].reshape(-1, 64)
@@ -1148,16 +1216,20 @@ for name, bits in (("keys", 4), ("keys", 2), ("beside an outlier", 2)):
     assert found[name, bits, MinMax][1] < 1e-10 < found[name, bits, HalfQuadratic][1]
 
 # %% [markdown]
-# **Answer.** No: it pays for the others. On the keys as they are the typical error hardly changes, 0.076 for 0.080 with 4 bits; beside an outlier, with 2 bits, it is nearly halved. What shares a scale matters more than either.
+# **Answer.** No: it pays for the others. On the keys as they are the typical error hardly changes, 0.076 instead of 0.080
+# with 4 bits; beside an outlier, with 2 bits, it is nearly halved. Which numbers share a scale matters more than which of the
+# two is used.
 
 # %% [markdown]
 # ## 18. fp8: a float instead of a whole number
 #
-# **fp8** (e4m3) is a float in one byte: a sign, 4 bits of exponent and 3 of mantissa. The group's largest number is scaled to 448, the largest that there is. Its steps are not even: they are fine for small numbers and coarse for large ones.
+# **fp8** (e4m3) is a float in one byte: a sign, 4 bits of exponent and 3 of mantissa. The group's largest number is scaled to
+# 448, the largest of the format. Its steps are not equal: they are fine for small numbers and coarse for large ones.
 #
-# **Claim.** Whether even steps or a float are better, in the same 8 bits, depends on how far the outlier sticks out.
+# **Claim.** Whether equal steps or a float is better, in the same 8 bits, depends on how far the outlier sticks out.
 #
-# **Predict.** 63 numbers stand beside one of usual size, then beside 1,000, then beside 1,000,000. Which is better each time: even steps (min-max), or fp8?
+# **Predict.** 63 numbers share a group with one of usual size, then with 1,000, then with 1,000,000. Which is better each
+# time: equal steps (min-max), or fp8?
 
 # %%
 usual = torch.randn(1, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -1183,14 +1255,16 @@ read = Float8().read(*Float8().round(x))
 assert torch.equal(read == 0, x.abs() < 100_000 * half_a_step / info.max)
 
 # %% [markdown]
-# **Answer.** Where nothing sticks out, even steps: they are off by 0.6%, fp8 by 2.3%. Beside 1,000, fp8: it is off by 2.6%, hardly more than before, while even steps have become larger than the numbers. Beside 1,000,000
-# neither: fp8 makes 60 of the 63 numbers 0, since what is smaller than the largest by many orders of magnitude is below its smallest step. transformers' fp8 cache gives one scale to the whole prompt of all rows (section 13), and keeps it
-# for all that comes later; ours gives each row its own, for each 64 tokens.
+# **Answer.** Where nothing sticks out, equal steps: they are off by 0.6%, fp8 by 2.3%. Beside 1,000, fp8: it is off by 2.6%,
+# hardly more than before, while equal steps have become larger than the numbers. Beside 1,000,000 neither: fp8 makes 60 of
+# the 63 numbers 0, since what is smaller than the largest by many orders of magnitude is below its smallest step.
+# transformers' fp8 cache gives one scale to the whole prompt of all rows (section 13), and keeps it for all that comes later;
+# ours gives each row its own, for each 64 tokens.
 
 # %% [markdown]
 # ## 19. Break it: take back a rounded token
 #
-# **Claim.** The cache takes tokens back as long as they are exact, or whole groups of rounded ones. What it can't do exactly it refuses.
+# **Claim.** The cache can take back exact tokens, and whole groups of rounded ones. What it can't do exactly it refuses.
 #
 # **Predict.** 24 tokens are held as in section 7, 12 of them rounded in groups of 4. Which of `crop(-12)`, `crop(-14)`, `crop(-16)` is refused?
 
@@ -1211,4 +1285,5 @@ for count in (12, 14, 16):
         assert cache.length == 24 - count
 
 # %% [markdown]
-# **Answer.** `crop(-14)`: it would cut a group of four in the middle, and its first two can't be made exact again. The error says what to do instead.
+# **Answer.** `crop(-14)`: it would cut through the middle of a group of four, and its first two tokens can't be made exact
+# again. The error says what to do instead.
