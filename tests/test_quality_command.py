@@ -57,7 +57,7 @@ def test_any_other_model_reads_passages_and_goes_on_with_its_file(monkeypatch, t
     assert main(["quality", "--model", str(folder), "--passages", "3", "--out", str(out)]) == 0
     assert asked == [("tiny", 61, 3, recorded_real().seed, out)]
     printed = capsys.readouterr().out
-    assert "read: int2, keys by channel, values by token" in printed
+    assert f"read: {recorded_real().settings[1].name}" in printed
     assert "Lines begun again" in printed
 
 
