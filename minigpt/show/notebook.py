@@ -25,7 +25,7 @@ from minigpt.show.plots.style import SMALL
 
 DPI = 90  # of the page; a figure has SHARP times as many dots, for screens that do
 SHARP = 2
-COLOURS = 128
+COLOURS = 64
 WIDTH = 76  # columns of what is printed: as many as a slide has
 
 # Backgrounds of a diff's lines, translucent, so that they suit a dark page too.
@@ -55,7 +55,7 @@ def show(figure: Figure, alt: str) -> None:
     """
     full, png = io.BytesIO(), io.BytesIO()
     figure.savefig(full, format="png", dpi=SHARP * DPI, facecolor="white")
-    Image.open(full).convert("RGB").quantize(COLOURS).save(png, format="png", optimize=True)
+    Image.open(full).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(png, format="png", optimize=True)
     width = round(figure.get_figwidth() * DPI)
     source = base64.b64encode(png.getvalue()).decode()
     image = f'<img alt="{html.escape(alt)}" width="{width}" src="data:image/png;base64,{source}">'
