@@ -12,7 +12,7 @@ DTYPES = "float32", "float64", "bfloat16", "float16"
 def add_model(command):
     add_weights(command)
     command.add_argument("--dtype", choices=DTYPES, default="float32", help="of weights and cache (%(default)s)")
-    streaming = "count positions within the window and the sinks alone: a Llama then reads on past its context"
+    streaming = "count positions within the window and the sinks only: a Llama can then read past its context"
     command.add_argument("--streaming", action="store_true", help=streaming)
 
 
@@ -21,8 +21,8 @@ def add_weights(command):
     command.add_argument(
         "--model",
         default="recall",
-        help="a folder of a GPT-2, Llama, Mistral, Qwen2 or Qwen3 in Hugging Face's format, or a name: %(default)s, or "
-        "one of the hub, as gpt2",
+        help="a folder with a GPT-2, Llama, Mistral, Qwen2 or Qwen3 in Hugging Face's format, or a name: %(default)s, "
+        "or one from the hub, such as gpt2",
     )
     command.add_argument("--window", type=count, metavar="N", help="let the model see only the last N tokens")
     command.add_argument("--sinks", type=from_zero, default=0, metavar="N", help="... and the first N (%(default)s)")
@@ -37,7 +37,7 @@ def add_weights(command):
 
 def add_chat(command):
     command.add_argument(
-        "--chat", action="store_true", help="the prompt is a message, in the model's chat template (as of smollm2)"
+        "--chat", action="store_true", help="put the prompt into the model's chat template (smollm2 has one)"
     )
 
 
@@ -48,7 +48,7 @@ def add_new_tokens(command, default):
 
 
 def add_caches(command):
-    command.add_argument("--cache", nargs="+", metavar="NAME", help="which caches, with spaces between (default: all)")
+    command.add_argument("--cache", nargs="+", metavar="NAME", help="which caches, separated by spaces (default: all)")
 
 
 def add_json(command, fields: dict, prints: str = "one object"):

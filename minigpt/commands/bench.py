@@ -10,7 +10,7 @@ from minigpt.commands.arguments import DTYPES, add_caches, add_json, add_new_tok
 from minigpt.commands.bench_fields import FIELDS
 from minigpt.commands.opening import cache_names, check_window, fitted
 
-SUMMARY = "race caches and libraries: time to the first token, time a token"
+SUMMARY = "race caches and libraries: time to the first token, and time per token after it"
 
 
 def declare(command):
@@ -20,15 +20,15 @@ def declare(command):
         "--shape", metavar="NAME", help="instead of a model, random weights for any context: recall, small or gpt2"
     )
     command.add_argument("--dtype", type=dtypes, default="float32", help="or several: float32,bfloat16 (%(default)s)")
-    command.add_argument("--batch", type=counts, default="1", metavar="N", help="rows, as 1,4,16 (%(default)s)")
+    command.add_argument("--batch", type=counts, default="1", metavar="N", help="rows, such as 1,4,16 (%(default)s)")
     command.add_argument(
-        "--context", type=counts, default="64", metavar="N", help="tokens of the prompt, as 128,512 or 64..8192"
+        "--context", type=counts, default="64", metavar="N", help="tokens of the prompt, such as 128,512 or 64..8192"
     )
     add_new_tokens(command, default=32)
     command.add_argument("--rounds", type=count, default=9, metavar="N", help="in each, all take a turn (%(default)s)")
     add_caches(command)
     command.add_argument(
-        "--compile", action="store_true", help="race these also with a compiled step, where one can be"
+        "--compile", action="store_true", help="race them also with a compiled step, where that is possible"
     )
     command.add_argument(
         "--peer",
@@ -38,9 +38,9 @@ def declare(command):
         help="libraries, with the same weights: transformers, transformers_static, transformers_compiled, ctranslate2",
     )
     command.add_argument(
-        "--growth", action="store_true", help="time a token alone, from a cache that is filled once (for long contexts)"
+        "--growth", action="store_true", help="time only a decode step, from a cache filled once (for long contexts)"
     )
-    command.add_argument("--versus", nargs="+", metavar="NAME", help="compare with these (a peer, else the first)")
+    command.add_argument("--versus", nargs="+", metavar="NAME", help="compare with these (the first peer or cache)")
     add_json(command, FIELDS)
 
 

@@ -14,16 +14,16 @@ TIME = {
             "high": "number: the highest of them",
         },
     ),
-    "least_seconds": "number: that no program beats: bytes that must be read and written, or FLOPs, at the machine's "
-    "own speeds, whichever takes longer",
+    "least_seconds": "number: a lower bound for any program: bytes that must be read and written, or FLOPs, at the "
+    "machine's own speeds, whichever takes longer",
     "of_limit": "number: the share of the machine's own speed that is reached, the median of the rounds' shares",
     "predicted_seconds": "number or null: if all that the cache reads, writes and copies, by its closed form, goes at "
-    "the memory's own speed (null: no closed form says)",
+    "the memory's own speed (null: there is no closed form)",
 }
 
 FIELDS = {
-    "model": "string: as --model or --shape",
-    "random_weights": "boolean: whether they are (--shape)",
+    "model": "string: what --model or --shape was",
+    "random_weights": "boolean: whether the weights are (--shape)",
     "new_tokens": "integer: generated in each row; two without a cache if that is decoded alone (--growth)",
     "rounds": "integer: in each, all took a turn",
     "versus": "list of strings: the contestants with which all are compared",
@@ -31,7 +31,7 @@ FIELDS = {
         "object: what the times depend on",
         {
             "processor": "string: its name, if the system tells it",
-            "system": "string: as Linux",
+            "system": "string: such as Linux",
             "python": "string: its version",
             "torch": "string: its version",
             "threads": "integer: of PyTorch, on the CPU",
@@ -42,8 +42,8 @@ FIELDS = {
         {
             "batch": "integer: rows",
             "context": "integer: tokens of each row's prompt",
-            "bytes_per_second": "number: the memory's own speed: a plain sum, in the median round",
-            "flops_per_second": "object of numbers: the multiplier's: a product of large matrices, by dtype",
+            "bytes_per_second": "number: the memory's own speed, by a plain sum, in the median round",
+            "flops_per_second": "object of numbers: the arithmetic's speed, by a product of large matrices, by dtype",
             "lines": (
                 "list of objects: one for each contestant",
                 {
@@ -58,8 +58,8 @@ FIELDS = {
         },
     ),
     "growth": (
-        "list of objects: for each batch and contestant, if there are several contexts: time a token grows as the "
-        "context to this power",
+        "list of objects: for each batch and contestant, if there are several contexts: the power of the context with "
+        "which time per token grows",
         {
             "batch": "integer: rows",
             "name": "string: the contestant",

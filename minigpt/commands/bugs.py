@@ -16,11 +16,11 @@ def declare(command):
         "words",
         nargs="*",
         metavar="WORDS",
-        help="of what goes wrong, or of where, as: ring; one that has them all is shown with its code and a run "
-        "(default: the list)",
+        help="of what goes wrong, or of where, such as: ring; if only one bug has them all, its code and a run are "
+        "shown (default: the list)",
     )
     command.add_argument(
-        "--measure", type=Path, metavar="FILE", help="find the shortest texts anew (minutes), and record them there"
+        "--measure", type=Path, metavar="FILE", help="find the shortest texts again (minutes), and record them there"
     )
     add_json(command, FIELDS)
 

@@ -4,12 +4,12 @@ FIELDS = {
     "setting": (
         "object: what was run",
         {
-            "model": "string: as --model",
+            "model": "string: what --model was",
             "dtype": "string: of weights and cache",
-            "device": "string: as --device",
+            "device": "string: what --device was",
             "seed": "integer or null: of the drawn text (null: greedy)",
             "processor": "string: its name, if the system tells it",
-            "system": "string: as Linux",
+            "system": "string: such as Linux",
             "python": "string: its version",
             "torch": "string: its version",
             "threads": "integer: of PyTorch, on the CPU",
@@ -51,7 +51,7 @@ FIELDS = {
                 "object: a cache, and the model's window with it",
                 {
                     "name": "string: in words",
-                    "family": "string: of similar settings",
+                    "family": "string: the group of similar settings that it belongs to",
                     "cache": "string: its name",
                     "options": "object: as make_cache takes them",
                     "window": "integer or null: the last tokens that the model sees (null: all)",

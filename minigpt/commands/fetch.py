@@ -11,7 +11,7 @@ MODEL = "smollm2"
 
 def declare(command):
     command.add_argument("name", choices=[MODEL], metavar="NAME", help=f"{MODEL}: a Llama that answers, 540 MB")
-    folder = "written once, and named to --model afterwards (./%(default)s)"
+    folder = "where to write it, once; give it to --model afterwards (./%(default)s)"
     command.add_argument("--out", type=Path, default=Path(MODEL), metavar="FOLDER", help=folder)
 
 

@@ -7,19 +7,19 @@ from typing import Any
 from minigpt.commands import EXIT_OK
 from minigpt.commands.out import check_file, check_folder
 
-SUMMARY = "draw every figure anew"
+SUMMARY = "redraw every figure"
 
 
 def declare(command):
-    command.add_argument("--out", type=Path, default=Path("figures"), metavar="FOLDER", help="where to (%(default)s)")
+    command.add_argument("--out", type=Path, default=Path("figures"), metavar="FOLDER", help="the folder (%(default)s)")
     command.add_argument(
         "--measure",
         type=Path,
         metavar="FILE",
-        help="first measure anew how long a token takes here (minutes), and record it in FILE",
+        help="first measure again how long a token takes here (minutes), and record it in FILE",
     )
     command.add_argument(
-        "--profile", type=Path, metavar="FILE", help="likewise where a step's time goes (wants a C++ compiler)"
+        "--profile", type=Path, metavar="FILE", help="likewise where a step's time goes (needs a C++ compiler)"
     )
 
 

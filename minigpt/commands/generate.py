@@ -23,12 +23,12 @@ def declare(command):
     add_model(command)
     add_new_tokens(command, default=128)
     command.add_argument("--cache", default="dynamic", metavar="NAME", help="which cache (%(default)s)")
-    command.add_argument("--do-sample", action="store_true", help="draw, instead of taking the likeliest token")
+    command.add_argument("--do-sample", action="store_true", help="draw each token, instead of taking the likeliest")
     command.add_argument("--temperature", type=above_zero, help="of the draw (%(default)s)")
     command.add_argument(
         "--top-k", type=from_zero, metavar="K", help="draw from the K likeliest tokens (%(default)s; 0: from all)"
     )
-    command.add_argument("--top-p", type=share, help="draw from the fewest that together reach this (%(default)s)")
+    command.add_argument("--top-p", type=share, help="draw from the fewest tokens that add up to this (%(default)s)")
     add_seed(command, None, "makes the draws repeatable")
     command.add_argument(
         "--num-beams", type=count, default=1, metavar="N", help="search with N beams, and write the best at the end"

@@ -5,7 +5,7 @@ from pathlib import Path
 from minigpt.commands import EXIT_OK
 from minigpt.commands.out import check_file, file, write
 
-SUMMARY = "make the hour's lecture, one page of slides, from the notebooks"
+SUMMARY = "make an hour's lecture, one page of slides, from the notebooks"
 
 
 def declare(command):

@@ -18,18 +18,18 @@ SUMMARY = "count the bytes that each cache holds for a real model, or for severa
 def declare(command):
     known = f"{', '.join(NAMES)}; or a config.json in Hugging Face's format, or its folder; several are compared"
     command.add_argument("models", nargs="+", metavar="MODEL", help=known)
-    context = "tokens of a row, as 4096 or 128k: a k is 1,024, an m 1,024 k (default: as many as each model can read)"
+    context = "tokens of a row, such as 4096 or 128k: k is 1,024, m is 1,024 k (default: all that each model can read)"
     command.add_argument("--context", type=tokens, metavar="N", help=context)
     command.add_argument("--batch", type=count, default=1, metavar="N", help="rows (%(default)s)")
     command.add_argument("--bits", type=int, choices=BITS, help="of the quantized cache (default: each in turn)")
     command.add_argument(
-        "--fits", type=size, metavar="SIZE", help="tell the longest context that fits, as 24GiB or 24GB"
+        "--fits", type=size, metavar="SIZE", help="print the longest context that fits into SIZE, such as 24GiB or 24GB"
     )
-    weights = "bytes of weights, one SIZE for each model, taken from --fits"
+    weights = "bytes of weights, one SIZE for each model, subtracted from --fits"
     command.add_argument("--weights", type=size, nargs="+", metavar="SIZE", help=weights)
     command.add_argument("--chart", type=Path, metavar="FILE", help="draw bytes against context: a .svg or a .png")
     command.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
-    command.add_argument("--csv", action="store_true", help="print a line for each cache instead, in plain numbers")
+    command.add_argument("--csv", action="store_true", help="print CSV instead: a line for each cache, plain numbers")
     add_json(command, FIELDS, "one object; of several models, a list of them")
 
 

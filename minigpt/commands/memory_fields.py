@@ -2,11 +2,11 @@
 
 FIELDS = {
     "model": "string: as it was given",
-    "layers": "integer: that keep keys and values",
-    "layers_with_window": "integer: of these, that see only the last `window` tokens",
+    "layers": "integer: how many keep keys and values",
+    "layers_with_window": "integer: how many of these see only the last `window` tokens",
     "window": "integer or null: tokens, the widest of all layers (null: no layer has one)",
     "kept": (
-        'object of objects: what a layer keeps of a token, by name, as "keys"',
+        'object of objects: what a layer keeps of a token, by name, such as "keys"',
         {"heads": "integer: how many", "size": "integer: numbers of a head"},
     ),
     "model_context": "integer or null: tokens that the model was made for (null: its config doesn't say)",
@@ -21,10 +21,10 @@ FIELDS = {
         {
             "cache": "string: its name",
             "bits": "integer: of each number that it keeps",
-            "nbytes": "integer: bytes held here, in the end",
+            "nbytes": "integer: bytes held in fast memory, in the end",
             "nbytes_peak": "integer or null: the most bytes at any moment (null: depends on how the text is fed)",
             "nbytes_below": "integer: bytes held in slower memory",
-            "nbytes_of_next_token": "integer: bytes here that one token more adds, fed in the same way",
+            "nbytes_of_next_token": "integer: bytes in fast memory that one more token adds, fed in the same way",
             "longest_context": "integer or null: tokens of a row that fit into `memory` (null: any, or no --fits)",
         },
     ),

@@ -19,10 +19,10 @@ def declare(command):
         nargs="?",
         default="minigpt",
         metavar="CACHES",
-        help="minigpt: its own (default); transformers: those of the installed one; MODULE:NAME: yours, a function or "
-        "a class of (config, batch_size, dtype, device) that gives a cache, in either interface",
+        help="minigpt: its own (default); transformers: those of the installed version; MODULE:NAME: yours, a function "
+        "or a class of (config, batch_size, dtype, device) that returns a cache, in either interface",
     )
-    command.add_argument("--only", nargs="+", metavar="SITUATION", help="which, as crop 'left padding' (default: all)")
+    command.add_argument("--only", nargs="+", metavar="SITUATION", help="such as: crop 'left padding' (default: all)")
     command.add_argument("--markdown", action="store_true", help="print Markdown")
     add_json(command, FIELDS)
 

@@ -11,7 +11,7 @@ FIELDS = {
                 "list of objects: one for each situation",
                 {
                     "situation": "string: its name",
-                    "verdict": "string: exact, rounds, refuses, breaks, wrong (in silence), or not offered",
+                    "verdict": "string: exact, rounds, refuses, breaks, wrong (silently), or not offered",
                     "rule": "string: of who sees whom, in the model where this was seen",
                     "story": "string: the steps, up to the one that is wrong",
                     "off": "number or null: the largest difference of a logit from the uncached run's, of the step "

@@ -15,11 +15,11 @@ def declare(command):
     command.add_argument(
         "--questions", type=count, default=QUESTIONS, metavar="N", help="for each distance (%(default)s)"
     )
-    plain = "of any other model than recall: passages of 4,000 tokens, which it reads under each setting"
+    plain = "for any model but recall: passages of 4,000 tokens, which it reads under each setting"
     command.add_argument("--passages", type=count, default=PASSAGES, metavar="N", help=f"{plain} (%(default)s)")
     add_seed(command, 303, "of the questions (%(default)s)")
     command.add_argument(
-        "--out", type=Path, default=Path("quality.json"), metavar="FILE", help="where to (%(default)s)"
+        "--out", type=Path, default=Path("quality.json"), metavar="FILE", help="the recording (%(default)s)"
     )
 
 

@@ -4,7 +4,7 @@ from minigpt.commands import EXIT_DIFFERENT, EXIT_OK
 from minigpt.commands.arguments import add_chat, add_model, add_new_tokens, add_seed
 from minigpt.commands.opening import cache_name, open_model, open_prompt
 
-SUMMARY = "write the same text with a cache and without, side by side, and count the rows"
+SUMMARY = "write the same text with a cache and without, side by side, and count the rows computed"
 
 
 def declare(command):

@@ -6,17 +6,17 @@ from minigpt.commands import EXIT_OK
 from minigpt.commands.arguments import add_json, add_model, add_seed, count
 from minigpt.commands.opening import cache_name, check_knows_questions, open_model
 
-SUMMARY = "ask a model memory questions, the bundled one's own or in plain English"
+SUMMARY = "ask a model memory questions: the bundled model's own, or any other's in plain English"
 
 FIELDS = {
     "cache": "string: the cache through which the model read",
-    "questions": "integer: asked at each distance; in plain English tokens to foresee",
+    "questions": "integer: asked at each distance; in plain English, tokens to predict",
     "recall": "object of numbers: the share answered right (0 to 1), by the largest distance, in tokens from the fact "
     'to the answer, as "50" for 1 to 50',
     "chance": "object of numbers: the share that a guess among the values in view gets right, likewise; in plain "
-    "English the share that is right where nothing was read",
+    "English, the share that is right where nothing was read",
     "bits_per_byte": "number: the model's surprise at a play, in bits for each byte of UTF-8 (one that `train` held "
-    "out; which plays any other model has read, nobody knows here)",
+    "out; any other model may have been trained on it)",
 }
 QUESTIONS, PASSAGES = 200, 1  # unless told otherwise
 CACHE, PLAIN_CACHE = "none", "dynamic"  # a passage is long: with no cache each recital reads all of it
@@ -24,11 +24,11 @@ CACHE, PLAIN_CACHE = "none", "dynamic"  # a passage is long: with no cache each 
 
 def declare(command):
     add_model(command)
-    command.add_argument("--cache", metavar="NAME", help=f"read through it ({CACHE}; in plain English {PLAIN_CACHE})")
+    command.add_argument("--cache", metavar="NAME", help=f"read through it ({CACHE}; in plain English, {PLAIN_CACHE})")
     command.add_argument(
         "--questions", type=count, default=QUESTIONS, metavar="N", help="for each distance (%(default)s)"
     )
-    plain = "in plain English: passages of 4,000 tokens, read and begun again"
+    plain = "in plain English: passages of 4,000 tokens, read; then lines from them to continue"
     command.add_argument("--passages", type=count, default=PASSAGES, metavar="N", help=f"{plain} (%(default)s)")
     add_seed(command, 0, "of the questions (%(default)s)")
     add_json(command, FIELDS)

@@ -6,7 +6,7 @@ from minigpt.commands import EXIT_OK
 from minigpt.commands.arguments import add_seed, threads
 from minigpt.commands.out import check_folder
 
-SUMMARY = "make the bundled model anew, or one of your own text"
+SUMMARY = "train the bundled model again, or one on your own text"
 
 
 def declare(command):
@@ -22,7 +22,7 @@ def declare(command):
     command.add_argument(
         "--threads", type=threads, default=1, metavar="N", help="another number rounds differently (%(default)s)"
     )
-    command.add_argument("--no-bfloat16", action="store_true", help="for a CPU that lacks it, where it is slow")
+    command.add_argument("--no-bfloat16", action="store_true", help="for a CPU without bfloat16, where it is slow")
 
 
 def run(options) -> int:

@@ -60,7 +60,7 @@ def test_a_row_computed_again_is_the_same_to_the_bit_in_one_shape_and_but_for_ro
     assert found.one_shape.nan_to_num().max() == 0
     assert found.growing["float32"].nan_to_num().max() < 1e-4
     assert found.growing["float64"].nan_to_num().max() < 1e-12
-    words = "to the bit by products of one shape, to less than 10⁻⁴ in float32 (10⁻¹² in float64) by others"
+    words = "to the bit in products of one shape, to less than 10⁻⁴ in float32 (10⁻¹² in float64) in others"
     assert words in sameness(found).words
 
 
@@ -69,7 +69,7 @@ def test_the_difference_map_notices_rows_that_differ():
     found.growing["float32"][3, 2] = 0.02
     found.one_shape[3, 2] = 0.003
     picture = sameness(found)
-    assert "to less than 10⁻² by products of one shape, to less than 10⁻¹ in float32" in picture.words
+    assert "to less than 10⁻² in products of one shape, to less than 10⁻¹ in float32" in picture.words
     maps = [panel.images[0].get_array() for panel in picture.axes]
     assert [each[3, 2] for each in maps] == [2, 2, 1]
     assert [each[3, 1] for each in maps] == [0, 1, 1]
@@ -150,7 +150,7 @@ def test_the_ladder_brings_up_all_that_was_written_and_takes_down_what_is_new():
     assert found.up[-1] - found.up[-13] == ROW * (31 * 11 + 32) // 12  # the next token's first layer is there already
     assert max(map(len, found.here)) == 2
     assert all(layer in here for layer, here in zip(found.at_work, found.here, strict=True))
-    assert "2 of 12 layers are here, 0.4 of 2.2 MB (32 tokens held, room for 60)" in ladder(found).words
+    assert "2 of 12 layers, 0.4 of 2.2 MB, are in fast memory (32 tokens, room for 60)" in ladder(found).words
 
 
 def test_flops_of_all_tokens_add_up_to_the_closed_forms_of_a_generation():

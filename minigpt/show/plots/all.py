@@ -32,7 +32,7 @@ from minigpt.show.plots.who_keeps_what import keepers, who_keeps_what
 HOW = (
     "Drawn by `python -m minigpt figures`, each from a run, or from closed forms that equal what runs count; time and "
     "quality from the runs recorded in `minigpt/measure/recorded`, which `python -m minigpt figures --measure FILE "
-    "--profile FILE`, `bench --json` and `quality` make anew."
+    "--profile FILE`, `bench --json` and `quality` record again."
 )
 
 # name of the files: (what is drawn, how)

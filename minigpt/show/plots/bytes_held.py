@@ -48,7 +48,7 @@ def bytes_held(held: Held, theme: Theme) -> Picture:
     ways = f"a window of {WINDOW} and {SINKS} sinks, {NBITS} bits but for the newest {RESIDUAL}"
     picture = Picture(
         f"{tokens:,} tokens of GPT-2 need {mb(held.needed)} MB in bfloat16: a window of {WINDOW}\n"
-        f"holds {window}, {NBITS} bits {rounded}, and offloading keeps {offloaded} here",
+        f"holds {window}, {NBITS} bits {rounded}, and offloading keeps {offloaded} in fast memory",
         listed(
             "Lines of megabytes held in fast memory against tokens that are fed one at a time, in bfloat16, with "
             f"{ways}: at {tokens} tokens, which need {mb(held.needed)},",

@@ -32,14 +32,14 @@ def largest_channels(sizes: dict[str, ChannelSizes], theme: Theme) -> Picture:
         f"{real}'s largest key channel is {of[real, 'keys']:.1f} times the median channel,\n"
         f"its largest value channel {of[real, 'values']:.1f} times",
         listed(
-            "Lines for each layer from its median channel to its largest, by root mean square; in the middle layer the "
-            "largest is, in times the median:",
+            "Lines for each layer from its median channel to its largest, by root mean square; medians over the layers "
+            "of the largest, in times the median channel:",
             (f"{name} {part} {times:.1f}" for (name, part), times in of.items()),
         ),
         theme,
     )
     picture.note(
-        f"the middle one of all layers; ▬: one channel in twenty is larger; in prose of {sizes[real].tokens:,} tokens"
+        f"title: medians over the layers; ▬: one channel in twenty is larger; on prose of {sizes[real].tokens:,} tokens"
     )
     looks = {real: theme.blue, small: theme.vermillion}
     panels = picture.panels(1, 2, sharey=True)

@@ -46,7 +46,7 @@ def contestants(result: dict, theme: Theme) -> Picture:
     picture.note(
         f"after {cell['context']:,} tokens of prompt{rows}; bars: medians of {result['rounds']} rounds, whiskers: "
         "fastest to slowest\ntimes as fast: the median of the rounds' own ratios, not the ratio of two bars\n"
-        f"orange line: what must be read at the memory's own {cell['bytes_per_second'] / 1e9:.0f} GB/s, or the FLOPs"
+        f"orange: lower bound, reading at the memory's own {cell['bytes_per_second'] / 1e9:.0f} GB/s, or the FLOPs"
     )
     (panel,) = picture.panels()
     for place, (name, time) in enumerate(times.items()):

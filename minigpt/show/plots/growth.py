@@ -46,7 +46,7 @@ def growth(steps: list[Tensor], theme: Theme) -> Picture:
         f"products of one shape, {said}.",
         theme,
     )
-    colours = {"the new row": theme.blue, "computed anew, as before": theme.mix("vermillion", 0.25)}
+    colours = {"the new row": theme.blue, "recomputed, unchanged": theme.mix("vermillion", 0.25)}
     picture.key(colours)
     new, before = colours.values()
     (panel,) = picture.panels()
@@ -61,7 +61,7 @@ def growth(steps: list[Tensor], theme: Theme) -> Picture:
         total = " + ".join(f"{share:.2f} v{subscript(column)}" for column, share in enumerate(weights[-1].tolist()))
         panel.text(left, number + 0.3, f"= {total}", color=theme.blue, va="center", fontsize=16)
         left += max(number, 2) + 0.5
-    words = "cells: softmax of qk, each\ncomputed anew, with other\ntokens in place of later ones"
+    words = "cells: softmax of qk, each\nrecomputed, with other\ntokens in place of later ones"
     panel.text(0, len(steps) + 0.4, words, color=theme.muted, va="bottom")
     panel.set(xlim=(0, left), ylim=(bottom, -0.7), aspect="equal")
     panel.axis("off")

@@ -53,7 +53,7 @@ def seconds_by_tokens(panel: Axes, tokens: list[int], where: str, ends: list[tup
     where: on which machine. ends: see `label_ends`.
     """
     panel.set(xscale="log", xlabel=f"tokens so far (log scale), {where}")
-    log_heights(panel, "seconds for one more")
+    log_heights(panel, "seconds per token")
     panel.set_xticks(tokens, [f"{each:,}" for each in tokens])
     panel.minorticks_off()
     label_ends(panel, ends)

@@ -59,8 +59,8 @@ def ladder(moves: Moves, theme: Theme) -> Picture:
     text, room = sum(moves.chunks), moves.total * moves.chunks[-1] // wrote  # tokens held, and that there is room for
     here = mb(max(moves.resident))
     picture = Picture(
-        f"Offloaded, {most} of {L} layers are here, {here} of {mb(moves.total)} MB ({text:,} tokens held,\n"
-        f"room for {room:,}); a token brings {mb(read)} MB up, {wrote / 1e3:.1f} kB down",
+        f"Offloaded, {most} of {L} layers, {here} of {mb(moves.total)} MB, are in fast memory ({text:,}\n"
+        f"tokens, room for {room:,}); a token brings {mb(read)} MB up, {wrote / 1e3:.1f} kB down",
         f"A map of layers by updates, of GPT-2 in bfloat16, in which {most} of {L} layers are here at a time and the "
         f"others away, above lines of the bytes here, at most {here} of {mb(moves.total)} MB, which doubled to be room "
         f"for {room} tokens when there were {text}, and moved, {mb(read)} MB up for each token.",

@@ -62,7 +62,7 @@ def quality_against_bytes(recording: Recording, theme: Theme) -> Picture:
     panels[1].set_yscale("symlog", linthresh=LEAST)
     panels[1].set(ylabel=f"bits a byte more than exact\n(log scale, linear below {LEAST:g})", ylim=(-LEAST / 2, 5))
     panels[1].annotate(
-        f"{bits(singly)}, read singly\n(others {recording.chunk} at once)",
+        f"{bits(singly)}, one by one\n(others {recording.chunk} at once)",
         (singly.nbytes / 1e3, singly.more_bits),
         (0.51, 0.5),
         textcoords="axes fraction",
@@ -87,7 +87,7 @@ def join(panel: Axes, scores: list[Score], height: Callable, names: list[str], s
 
 def most_look(theme: Theme) -> dict:
     """A thin line from the bytes held at the end to the most on the way."""
-    return {"color": theme.ink, "linewidth": 1, "marker": "|", "label": "to the most held on the way"}
+    return {"color": theme.ink, "linewidth": 1, "marker": "|", "label": "up to the peak on the way"}
 
 
 def key(scores: list[Score], theme: Theme) -> list[Line2D]:

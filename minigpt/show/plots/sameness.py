@@ -66,8 +66,8 @@ def sameness(repeats: Repeats, theme: Theme) -> Picture:
     worst = {dtype: float(rows.nan_to_num().max()) for dtype, rows in repeats.growing.items()}
     single, double = (bound(max(worst[dtype], most / 2)) for dtype, most in ROUNDING.items())
     picture = Picture(
-        f"Computed again, a row is the same: {exactly} by products of one\n"
-        f"shape, to less than {single} in float32 ({double} in float64) by others",
+        f"Recomputed, a row is the same: {exactly} in products of one shape,\n"
+        f"to less than {single} in float32 ({double} in float64) in others",
         "Maps of steps by tokens, coloured by how far each recomputed key/value row lies from the step before: "
         f"{exactly} the same where matrix products keep their shape, and, where they grow with the text and may add "
         f"in another order, to less than {single} in float32 and {double} in float64, where the numbers "
@@ -76,7 +76,7 @@ def sameness(repeats: Repeats, theme: Theme) -> Picture:
     )
     colours = {
         "the same to the bit": theme.green,
-        "the same but for rounding": theme.blue,
+        "the same up to rounding": theme.blue,
         "further off": theme.vermillion,
         "not computed again": theme.empty,
     }

@@ -51,7 +51,7 @@ def sent_and_saved(traffic: Traffic, theme: Theme) -> Picture:
     sent = " and ".join(f"{nbytes / 2**20:.2f} MiB {way}" for way, nbytes in traffic.sent.items())
     longest = max(traffic.saved)
     picture = Picture(
-        f"Two machines send {sent[: sent.index(' ')]} MiB a token at most; the waiting counts:\n"
+        f"Two machines send {sent[: sent.index(' ')]} MiB a token at most; latency dominates:\n"
         f"by positions it pays from {first:,} tokens over {link}",
         f"On log axes, what leaves a machine for each token of Llama 3.1 8B in 16 bits, {sent}, whatever the context, "
         f"and the bytes that it need not read, {most / 2**30:.0f} GiB at {longest} tokens; beside it the context from "
@@ -62,7 +62,7 @@ def sent_and_saved(traffic: Traffic, theme: Theme) -> Picture:
     )
     picture.note(
         f"closed forms; Llama 3.1 8B in 16 bits, one text, {MACHINES} machines whose memory gives "
-        f"{MEMORY / 1e12:.2f} TB/s\ntoo long: for the model, whose context is {LLAMA.context:,}"
+        f"{MEMORY / 1e12:.2f} TB/s\ntoo long: beyond the model's context of {LLAMA.context:,}"
     )
     left, right = picture.panels(1, 2, width_ratios=(4, 5))
     inks = dict(zip(WAYS, (theme.blue, theme.purple), strict=True))
@@ -84,7 +84,7 @@ def sent_and_saved(traffic: Traffic, theme: Theme) -> Picture:
             words = "always" if not tokens else f"{tokens:,}" + (" (too long)" if tokens > LLAMA.context else "")
             right.barh(at + shift, max(tokens - begin, 0), 0.3, left=begin, color=inks[way])
             right.text(1.25 * max(tokens, begin), at + shift, words, va="center", color=inks[way])
-    right.set(xscale="log", xlabel="pays from these tokens on (log scale)")
+    right.set(xscale="log", xlabel="context from which it pays (log scale)")
     right.set(xlim=(begin, 1024 * LLAMA.context), ylim=(len(LINKS) - 0.5, -0.5))
     right.set_yticks(range(len(LINKS)), traffic.pays)
     right.set_xticks([1024, 65536], ["1,024", "65,536"])
