@@ -99,17 +99,6 @@ class State:
         """What is new in the state of the first `left` tokens."""
         raise NotImplementedError
 
-    def wipe(self, left: int) -> None:
-        """Of a cache that cuts in place: zero the slots after the first `left`."""
-        raise NotImplementedError
-
-    def cut(self, left: int, verb: str) -> None:
-        """Keep the first `left` tokens, and wipe the slots of the others in place, where attention is given empty slots
-        too: even in a hidden slot a NaN would spoil its sum."""
-        self.become(**self.cropped(left), unfinished=verb)
-        self.wipe(left)
-        self.unfinished = ""
-
     def slots(self, layer: int) -> int:
         """Slots that a layer has from the start."""
         return 0

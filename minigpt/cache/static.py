@@ -6,9 +6,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from minigpt.attention import NEVER
-from minigpt.cache import checks
+from minigpt.cache import in_place
 from minigpt.cache.base import Cache
-from minigpt.cache.state import alone, lasting
 from minigpt.config import Config, whole_number
 from minigpt.places import Device, Dtype
 
@@ -66,17 +65,7 @@ class StaticCache(Cache):
     def hides_nothing(self, layer, slots):
         return False  # not even when all slots are full: every step is like every other
 
-    @alone
-    @lasting
-    def crop(self, count: int) -> None:
-        checks.crop(self, count)
-        self.cut(self.length + count, "crop()")
-
-    @alone
-    @lasting
-    def reset(self):
-        """In place: the addresses stay."""
-        self.cut(0, "reset()")
+    crop, reset = in_place.crop, in_place.reset
 
     def wipe(self, left):
         for shelf in itertools.chain(*self.kv):
