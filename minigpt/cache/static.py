@@ -5,7 +5,6 @@ import itertools
 from jaxtyping import Int
 from torch import Tensor
 
-from minigpt.attention import NEVER
 from minigpt.cache import in_place
 from minigpt.cache.base import Cache
 from minigpt.config import Config, whole_number
@@ -40,13 +39,7 @@ class StaticCache(Cache):
 
     def admit(self, positions, ids=None):
         super().admit(positions, ids)
-        self.become(slot_positions=self.positions_of(self.capacity), at=self.text.arrivals)
-
-    def positions_of(self, slots: int) -> Int[Tensor, "B slots"]:
-        """The positions of the first slots, which are as many as the tokens or more."""
-        positions = self.positions.new_full((self.batch_size, slots), NEVER)
-        positions[:, : self.length] = self.positions
-        return positions
+        self.become(slot_positions=self.text.in_slots(self.capacity), at=self.text.arrivals)
 
     def place(self, layer):
         return slice(None), self.at
@@ -59,7 +52,7 @@ class StaticCache(Cache):
 
     def in_graph(self, typical):
         """Only the slots in use are read. One alone would be a graph of its own."""
-        used = self.positions_of(self.capacity if typical else min(self.capacity, max(2, self.length)))
+        used = self.text.in_slots(self.capacity if typical else min(self.capacity, max(2, self.length)))
         return {"slot_positions": used}, [used, *itertools.chain(*self.kv)]
 
     def hides_nothing(self, layer, slots):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from minigpt.attention import NEVER
 from minigpt.cache import checks, in_place
-from minigpt.cache.quantized.planes import Planes, planes, write
+from minigpt.cache.quantized import planes
 from minigpt.cache.quantized.rounding import Rounding
 
 
@@ -40,7 +40,7 @@ class RingAndCodes(Rounding):
         waiting = max(codec.tokens for codec in self.codecs) - 1
         return min(self.capacity, self.residual_length + waiting + self.largest_chunk)
 
-    def planes(self, layer: int, which: int) -> Planes:
+    def coded(self, layer: int, which: int) -> planes.Planes:
         """The codes and their scales and offsets, of keys (0) or values (1)."""
         of_keys = 3 + self.codecs[0].format.parameters
         return self.kv[layer][of_keys:] if which else self.kv[layer][2:of_keys]
@@ -63,9 +63,9 @@ class RingAndCodes(Rounding):
             why = f"a key or value of token {first} to {end - 1} is inf or NaN, which no scale spans: take them back"
             checks.refuse_chunk(self, why)
         pads = (self.positions[:, first:end] == NEVER).repeat(len(self.kv), 1)
-        parts = [part.split(self.batch_size) for part in write(codec, codec.filled(exact, pads))]
+        parts = [part.split(self.batch_size) for part in planes.write(codec, codec.filled(exact, pads))]
         for layer in range(len(self.kv)):
-            codes, *parameters = self.planes(layer, which)
+            codes, *parameters = self.coded(layer, which)
             codes[:, first:end] = parts[0][layer]
             for plane, part in zip(parameters, parts[1:], strict=True):
                 plane[:, first // codec.tokens : end // codec.tokens] = part[layer]
@@ -84,7 +84,7 @@ class RingAndCodes(Rounding):
     def empty(self, rows):
         new, slots = super().empty(rows), self.room
         kv = [
-            (*rings, *(plane for codec in self.codecs for plane in planes(codec, rows, slots, self.device)))
+            (*rings, *(plane for codec in self.codecs for plane in planes.empty(codec, rows, slots, self.device)))
             for rings in new["kv"]
         ]
         return new | {"kv": kv, "rounded": (0, 0)}

@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from minigpt.attention import NEVER
 from minigpt.cache.quantized.planes import read
 from minigpt.cache.quantized.ring_and_codes import RingAndCodes
 from minigpt.config import Config, whole_number
@@ -68,17 +67,16 @@ class QuantizedStaticCache(RingAndCodes):
     def held(self, layer: int, which: int) -> Float[Tensor, "B S K D"]:
         """All keys (0) or values (1) as attention reads them: those of the ring, and the others decoded."""
         codec, slots = self.codecs[which], self.slot_positions.shape[1]
-        codes, *parameters = self.planes(layer, which)
+        codes, *parameters = self.coded(layer, which)
         decoded = read(codec, codes[:, :slots], *(each[:, : slots // codec.tokens] for each in parameters))
         return torch.where(self.exact[which, :, None, None], self.kv[layer][which][:, self.ring_slot[0]], decoded)
 
     def tables(self, slots: int) -> dict[str, Tensor]:
         """Of the first slots: their positions, and where they are read."""
         number, rounded = torch.arange(slots, device=self.device), torch.tensor(self.rounded, device=self.device)
-        positions = self.positions.new_full((self.batch_size, slots), NEVER)
-        positions[:, : self.length] = self.positions
         exact = (number >= rounded[:, None]) & (number < self.length)
-        return {"slot_positions": positions, "exact": exact, "ring_slot": (number % self.slots(0))[None]}
+        ring_slot = (number % self.slots(0))[None]
+        return {"slot_positions": self.text.in_slots(slots), "exact": exact, "ring_slot": ring_slot}
 
     def in_graph(self, typical):
         """Only the slots in use are read. One block alone would be a graph of its own."""
