@@ -38,9 +38,9 @@ class Processes:
 def together(device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[Processes]:
     """Work with the other processes that torchrun has started, and leave them at the end.
 
-    device: where the model computes; "cuda" is from here on this process's own of the machine's GPUs. timeout: seconds
-    to wait for another. Raises ValueError where there are none, or no way to them, and LostProcessError, here and in
-    all others, when one ends or is late.
+    device: where the model computes. From here on "cuda" is the GPU that is this process's own. timeout: seconds to
+    wait for another. Raises ValueError where there are none, or nothing carries what is on that device; and
+    LostProcessError, here and in all others, when one ends or is late.
     """
     if "WORLD_SIZE" not in os.environ:
         raise ValueError(f"this process is alone, and was to work with others: {START}")
