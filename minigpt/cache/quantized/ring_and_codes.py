@@ -77,7 +77,7 @@ class RingAndCodes(Rounding):
 
     reset = in_place.reset
 
-    def wipe(self, left):  # by reset() alone: what a crop takes back is never read
+    def wipe(self, left):  # by reset() alone: codes that a crop takes back are hidden, and finite
         for each in itertools.chain(*self.kv):
             each.zero_()
 
