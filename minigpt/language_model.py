@@ -41,6 +41,7 @@ class LanguageModel(Generation, Pretrained, nn.Module):
         check_numbers("ids", ids, self.config.vocab_size, "the vocabulary")
         B, T = ids.shape
         cache.serve(self, B)
+        # The cache counts on by itself where rows are plain, and then only the end can be wrong.
         if positions is None and not (cache.plain and cache.length + T <= self.config.longest):
             positions = (cache.next_position + torch.arange(T, device=ids.device)).expand(B, T)
         if positions is not None:

@@ -76,7 +76,7 @@ from minigpt.measure.forms.roofline import (
     prefill_nbytes,
 )
 from minigpt.measure.forms.weights import weights
-from minigpt.measure.timed.profile import Step
+from minigpt.measure.timed.parts import Step
 from minigpt.measure.timed.shapes import SHAPES
 from minigpt.recall.corpus import held_out
 from minigpt.show.notebook import WIDTH, refused, show

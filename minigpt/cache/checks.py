@@ -54,7 +54,7 @@ def admit(cache, positions: Tensor | None, ids: Tensor | None) -> None:
         rows(cache, len(each))
     if ids is not None and positions is not None and ids.shape != positions.shape:
         raise CacheError(f"ids must have the shape of positions, {tuple(positions.shape)}, got {tuple(ids.shape)}")
-    new, most, slots = each.shape[1], cache.largest_chunk, cache.capacity
+    new, most, slots = next(iter(given.values())).shape[1], cache.largest_chunk, cache.capacity
     if most is not None and new > most:
         advice = f"feed them in pieces, or make_cache(..., chunk={new})"
         raise CacheError(f"{new} tokens at once, the ring has slack for {most}: {advice}")

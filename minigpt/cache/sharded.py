@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from minigpt.cache import checks
+from minigpt.cache import in_place
 from minigpt.cache.base import Cache
 from minigpt.cache.options import options_of
-from minigpt.cache.state import alone, lasting
 from minigpt.cache.text import Text
 from minigpt.config import Config, whole_number
 from minigpt.places import Device, Dtype
@@ -69,16 +68,7 @@ class ShardedCache(Cache):
     def hides_nothing(self, layer, slots):
         return False  # what is hidden depends on the other parts
 
-    @alone
-    @lasting
-    def crop(self, count: int) -> None:
-        checks.crop(self, count)
-        self.cut(self.length + count, "crop()")
-
-    @alone
-    @lasting
-    def reset(self):
-        self.cut(0, "reset()")
+    crop, reset = in_place.crop, in_place.reset
 
     def wipe(self, left):
         self.kept.crop(min(0, self.share(left) - self.kept.length))  # of a chunk that stopped, it may have none

@@ -3,10 +3,9 @@
 import torch
 
 from minigpt.attention import NEVER
-from minigpt.cache import checks
+from minigpt.cache import in_place
 from minigpt.cache.dynamic import ConcatCache
 from minigpt.cache.errors import CacheError
-from minigpt.cache.state import alone, lasting
 from minigpt.config import Config, whole_number
 from minigpt.places import Device, Dtype
 
@@ -67,11 +66,7 @@ class SlidingWindowCache(ConcatCache):
             shelf[at] = new
         return kept
 
-    @alone
-    @lasting
-    def crop(self, count: int) -> None:
-        checks.crop(self, count)
-        self.cut(self.length + count, "crop()")
+    crop = in_place.crop
 
     def wipe(self, left):
         for keys, values, *ring in self.kv:

@@ -99,17 +99,6 @@ class State:
         """What is new in the state of the first `left` tokens."""
         raise NotImplementedError
 
-    def wipe(self, left: int) -> None:
-        """Of a cache that cuts in place: zero the slots after the first `left`."""
-        raise NotImplementedError
-
-    def cut(self, left: int, verb: str) -> None:
-        """Keep the first `left` tokens, and wipe the slots of the others in place, where attention is given empty slots
-        too: even in a hidden slot a NaN would spoil its sum."""
-        self.become(**self.cropped(left), unfinished=verb)
-        self.wipe(left)
-        self.unfinished = ""
-
     def slots(self, layer: int) -> int:
         """Slots that a layer has from the start."""
         return 0
@@ -121,10 +110,11 @@ class State:
         return torch.zeros(shape, dtype=self.dtype, device=self.device).transpose(1, 2)
 
     def in_graph(self, typical: bool) -> tuple[dict[str, Any], list[Tensor]]:
-        """What else the state must be for `store` to run in a compiled graph, and the tensors whose second size may
-        differ between two calls. They are given whole: `store` may cut them to the size of another of them.
+        """What `store` needs in a compiled graph: attributes to put in the place of this cache's, and the tensors whose
+        second size is left open there, since it changes with the text. They come in whole: `store` may cut one to the
+        size of another.
 
-        typical: for compiling, give sizes that most calls will have, not those of a short text.
+        typical: the graph is being compiled, so give sizes that most calls will have, not those of a short text.
         """
         return {}, []
 

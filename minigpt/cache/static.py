@@ -5,10 +5,8 @@ import itertools
 from jaxtyping import Int
 from torch import Tensor
 
-from minigpt.attention import NEVER
-from minigpt.cache import checks
+from minigpt.cache import in_place
 from minigpt.cache.base import Cache
-from minigpt.cache.state import alone, lasting
 from minigpt.config import Config, whole_number
 from minigpt.places import Device, Dtype
 
@@ -41,13 +39,7 @@ class StaticCache(Cache):
 
     def admit(self, positions, ids=None):
         super().admit(positions, ids)
-        self.become(slot_positions=self.positions_of(self.capacity), at=self.text.arrivals)
-
-    def positions_of(self, slots: int) -> Int[Tensor, "B slots"]:
-        """The positions of the first slots, which are as many as the tokens or more."""
-        positions = self.positions.new_full((self.batch_size, slots), NEVER)
-        positions[:, : self.length] = self.positions
-        return positions
+        self.become(slot_positions=self.text.in_slots(self.capacity), at=self.text.arrivals)
 
     def place(self, layer):
         return slice(None), self.at
@@ -60,23 +52,13 @@ class StaticCache(Cache):
 
     def in_graph(self, typical):
         """Only the slots in use are read. One alone would be a graph of its own."""
-        used = self.positions_of(self.capacity if typical else min(self.capacity, max(2, self.length)))
+        used = self.text.in_slots(self.capacity if typical else min(self.capacity, max(2, self.length)))
         return {"slot_positions": used}, [used, *itertools.chain(*self.kv)]
 
     def hides_nothing(self, layer, slots):
         return False  # not even when all slots are full: every step is like every other
 
-    @alone
-    @lasting
-    def crop(self, count: int) -> None:
-        checks.crop(self, count)
-        self.cut(self.length + count, "crop()")
-
-    @alone
-    @lasting
-    def reset(self):
-        """In place: the addresses stay."""
-        self.cut(0, "reset()")
+    crop, reset = in_place.crop, in_place.reset
 
     def wipe(self, left):
         for shelf in itertools.chain(*self.kv):

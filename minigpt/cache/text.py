@@ -45,6 +45,12 @@ class Text:
         last = self.positions[:, -1:]
         return (last + 1).masked_fill(last == NEVER, 0)
 
+    def in_slots(self, slots: int) -> Int[Tensor, "B slots"]:
+        """The position in each of so many slots, if the tokens fill the first of them: NEVER in the others."""
+        positions = self.positions.new_full((self.rows, slots), NEVER)
+        positions[:, : self.length] = self.positions
+        return positions
+
     @property
     def arrivals(self) -> Int[Tensor, " T"]:
         """The numbers of the last `new` tokens, counted from 0 in the order in which they came."""

@@ -42,6 +42,10 @@ def declare(command):
 
 def run(options) -> int:
     names = cache_names(options.cache)
+    if options.parallel:
+        from minigpt.parallel.processes import own_device
+
+        options.device = own_device(options.device)
     whole, folder = open_model(options)
     tokenizer, ids = open_prompt(options, whole, folder)
     with company(options, whole) as model:

@@ -1,6 +1,7 @@
 """More than one process: the same models and the same caches, cut by heads or by positions.
 
-torch.distributed carries what goes between the processes: gloo on CPUs, NCCL on GPUs. torchrun starts them.
+torch.distributed carries what goes between the processes: gloo what lies on CPUs, NCCL what lies on GPUs (only gloo has
+been run so far). torchrun starts them.
 Processes on one machine's cores are slower than one process alone: they are for what one machine can't hold, or for
 memories that together read faster (`measure.forms.parallel` says from which context on).
 """

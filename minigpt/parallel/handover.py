@@ -66,7 +66,7 @@ def receive_cache(model: LanguageModel, source: int, name: str = "dynamic", **op
 def packed(cache: Cache, model: LanguageModel) -> bytes:
     """The text of a cache, and for each layer the keys and values that it holds, with their positions."""
     with torch.no_grad():
-        cache.serve(model, cache.batch_size)
+        cache.serve(model, cache.batch_size)  # refuses another model, and a pass that has stopped
     if cache.lossy:
         raise CacheError("a cache that rounds can't be handed over, since it would be rounded again: feed it the text")
     tensors = {"model": torch.tensor([number_of(model)]), "ids": cache.ids, "text": cache.positions}

@@ -38,15 +38,19 @@ class Processes:
 def together(device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[Processes]:
     """Work with the other processes that torchrun has started, and leave them at the end.
 
-    timeout: seconds to wait for another. Raises ValueError where there are none, and LostProcessError, here and in all
-    others, when one ends or is late.
+    device: where the model computes. From here on "cuda" is the GPU that is this process's own. timeout: seconds to
+    wait for another. Raises ValueError where there are none, or nothing carries what is on that device; and
+    LostProcessError, here and in all others, when one ends or is late.
     """
     if "WORLD_SIZE" not in os.environ:
         raise ValueError(f"this process is alone, and was to work with others: {START}")
+    backend = backend_for(device)
+    if device.startswith("cuda"):
+        torch.cuda.set_device(own_device(device))
     late = f"not all {os.environ['WORLD_SIZE']} processes have come within {timeout:g} seconds"
     lost = f"another process has ended, or has not answered for {timeout:g} seconds: what this one did is not finished"
     try:
-        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=timedelta(seconds=timeout))
+        dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
     except RuntimeError as error:
         raise LostProcessError(f"{late} ({first_sentence(error)})") from error
     try:
@@ -57,6 +61,23 @@ def together(device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[Processe
         raise
     finally:
         dist.destroy_process_group()
+
+
+def backend_for(device: str) -> str:
+    """What carries tensors, by where they lie. Beside a model on GPUs there are always some on CPUs: what the processes
+    agree on, and a cache that is handed over."""
+    if not device.startswith("cuda"):
+        return "gloo"
+    if not dist.is_nccl_available():
+        raise ValueError(
+            f"processes on {device} talk by NCCL, which this torch lacks: take device cpu, or such a torch"
+        )
+    return "cpu:gloo,cuda:nccl"
+
+
+def own_device(device: str) -> str:
+    """For "cuda", the GPU that has this process's number on its machine: NCCL wants one for each."""
+    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if device == "cuda" else device
 
 
 def first_sentence(error: Exception) -> str:

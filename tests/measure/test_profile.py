@@ -7,8 +7,9 @@ import torch
 
 from minigpt.cache import DynamicCache
 from minigpt.measure.recorded import DATA
-from minigpt.measure.timed import profile
-from minigpt.measure.timed.profile import EAGER, Profile, Step, record
+from minigpt.measure.timed import parts
+from minigpt.measure.timed.parts import Step
+from minigpt.measure.timed.profile import EAGER, Profile, record
 from minigpt.measure.timed.shapes import random_model
 
 LAYERS, TOKENS = 3, 20
@@ -78,7 +79,7 @@ def test_a_cache_that_dawdles_shows_in_its_own_part(gpt, monkeypatch):
         return clock[0] - begin
 
     monkeypatch.setattr(DynamicCache, "store", dawdling)
-    monkeypatch.setattr(profile, "seconds", seconds)
+    monkeypatch.setattr(parts, "seconds", seconds)
     with torch.inference_mode():
         step = Step(gpt, "dynamic", False, TOKENS)
         took = {name: [measure()] for name, measure in step.measures.items()}

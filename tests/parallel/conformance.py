@@ -1,7 +1,7 @@
-"""One of several processes that run the conformance suite together, by heads or by positions: `conformance.py heads`.
+"""One of several processes that run the conformance suite together: `conformance.py heads positions`, or one of them.
 
 Each check is run as it is. What is exchanged: the model is cut, the caches are of one process, and the oracle is the
-whole model. Prints how many checks held, then how many seeded bugs were noticed.
+whole model. Prints, for each way, how many checks held, and how many seeded bugs were noticed of how many.
 """
 
 import sys
@@ -25,7 +25,7 @@ KINDS = {  # those on which a cut can bear
 }
 
 
-def exchange(cut, group):
+def exchange(patch, cut, group):
     """From here on the suite's models are cut."""
     make_whole, one_pass, rounding = situations.random_model, oracles.one_pass, oracles.uncached_reading_rounded
 
@@ -35,18 +35,18 @@ def exchange(cut, group):
         WHOLE[part] = whole
         return part
 
-    situations.random_model = random_model
-    oracles.one_pass = lambda gpt, *text: one_pass(WHOLE[gpt], *text)
-    oracles.ORACLES = dict.fromkeys(oracles.ORACLES, lambda gpt, *rest: rounding(WHOLE[gpt], *rest))
+    patch.setattr(situations, "random_model", random_model)
+    patch.setattr(oracles, "one_pass", lambda gpt, *text: one_pass(WHOLE[gpt], *text))
+    patch.setattr(oracles, "ORACLES", dict.fromkeys(oracles.ORACLES, lambda gpt, *rest: rounding(WHOLE[gpt], *rest)))
 
 
-def shard(group):
+def shard(patch, group):
     """From here on the suite's caches keep a part of the text."""
 
     def make_cache(name, config, **options):
         return ShardedCache(CACHES[name], config, part=group.part, parts=group.count, block=BLOCK, **options)
 
-    situations.make_cache = make_cache
+    patch.setattr(situations, "make_cache", make_cache)
 
 
 def chosen(names, kinds):
@@ -87,22 +87,29 @@ BUGS = {
 }
 
 
-def main(way):
+def conformance(way, group, patch):
+    cut = {"heads": lambda *how: by_heads(*how), "positions": lambda *how: by_positions(*how)}[way]
+    situations.model.cache_clear()
+    exchange(patch, cut, group)
+    names = [name for name in CACHES if name != "none"]
+    if way == "positions":
+        shard(patch, group)
+        names = ["dynamic", "static"]
+    held = 0
+    for check, arguments in chosen(names, KINDS[way]):
+        check(*arguments)
+        held += 1
+    plain = ("dynamic", "full", "GQA", "ragged left padding", "mixed")
+    noticed = [notices(*bug, plain) for bug in BUGS[way]] if group.count > 1 else []
+    print(way, held, sum(noticed), len(noticed))
+
+
+def main(*ways):
     torch.set_num_threads(1)
     with together() as group:
-        cut = {"heads": lambda *how: by_heads(*how), "positions": lambda *how: by_positions(*how)}[way]
-        exchange(cut, group)
-        names = [name for name in CACHES if name != "none"]
-        if way == "positions":
-            shard(group)
-            names = ["dynamic", "static"]
-        held = 0
-        for check, arguments in chosen(names, KINDS[way]):
-            check(*arguments)
-            held += 1
-        plain = ("dynamic", "full", "GQA", "ragged left padding", "mixed")
-        noticed = [notices(*bug, plain) for bug in BUGS[way]] if group.count > 1 else []
-        print(held, sum(noticed), len(noticed))
+        for way in ways:
+            with pytest.MonkeyPatch.context() as patch:
+                conformance(way, group, patch)
 
 
 if __name__ == "__main__":

@@ -29,12 +29,12 @@ class Offloaded(Cache):
     """
 
     storage: Storage
+    moves = "has its layers come and go between two memories"
 
     def __init__(self, config: Config, batch_size: int = 1, *, folder: str | Path | None, **options):
         self.folder, self.process = None if folder is None else Path(folder).resolve(), os.getpid()
         super().__init__(config, batch_size, **options)
 
-    moves = "has its layers come and go between two memories"
     moved = property(lambda self: self.storage.moved)
     nbytes = property(lambda self: sum(self.layer_nbytes(layer) for layer in range(len(self.kv))))
     resident_nbytes = property(lambda self: sum(self.layer_nbytes(layer) for layer in self.storage.near))
@@ -123,9 +123,6 @@ class OffloadedCache(Offloaded, DynamicCache):
 class OffloadedStaticCache(Offloaded, StaticCache):
     """StaticCache, of which only the layer at work and the next are here: the others wait in `folder`."""
 
-    def wipe(self, left):
-        self.storage.forget(left)
-
     def __init__(
         self,
         config: Config,
@@ -136,3 +133,6 @@ class OffloadedStaticCache(Offloaded, StaticCache):
         device: Device = None,
     ):
         super().__init__(config, batch_size, folder=folder, max_cache_len=max_cache_len, dtype=dtype, device=device)
+
+    def wipe(self, left):
+        self.storage.forget(left)

@@ -8,11 +8,12 @@ from torch import Tensor
 from minigpt.cache.quantized.codec import Codec
 from minigpt.cache.quantized.formats import pack, unpack
 
-Planes = tuple[Tensor, ...]  # codes (B, slots, K, bytes of D codes), then scales and offsets (B, blocks, K / h, D / c)
+# Of keys, or of values: codes (B, slots, K, bytes of D codes), then scales and offsets (B, blocks, K / h, D / c).
+Planes = tuple[Tensor, ...]
 
 
-def planes(codec: Codec, rows: int, slots: int, device: torch.device) -> Planes:
-    """Empty ones, which read as zeros. In memory the tokens of a head follow each other, as attention reads them."""
+def empty(codec: Codec, rows: int, slots: int, device: torch.device) -> Planes:
+    """Planes that read as zeros. In memory the tokens of a head follow each other, as attention reads them."""
     (K, D), (t, h, c), bits = codec.token_shape, codec.group, codec.format.bits
     if D * bits % 8:
         raise ValueError(f"{bits}-bit codes of a head of {D} numbers don't fill whole bytes: raise nbits")
@@ -22,7 +23,7 @@ def planes(codec: Codec, rows: int, slots: int, device: torch.device) -> Planes:
 
 
 def write(codec: Codec, x: Float[Tensor, "B T K D"]) -> Planes:
-    """Those of whole blocks."""
+    """The planes of whole blocks."""
     (K, D), (_, h, c) = codec.token_shape, codec.group
     codes, parameters = codec.format.round(codec.split(x))
     of_heads = (each.unflatten(2, (K // h, D // c))[..., 0] for each in parameters)
