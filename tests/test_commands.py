@@ -20,7 +20,7 @@ from minigpt.__main__ import main
 from minigpt.cache import CACHES, DynamicCache
 from minigpt.commands.opening import workers
 from minigpt.commands.out import check_file, check_folder
-from minigpt.commands.parser import COMMANDS
+from minigpt.commands.parser import COMMANDS, parse
 from minigpt.config import GPTConfig
 from minigpt.model import GPT
 from minigpt.pretrained import load_tokenizer
@@ -114,6 +114,16 @@ def test_generate_streams_the_text_that_generate_makes(capsys):
     assert capsys.readouterr().out == streamed
     assert streamed.startswith(prompt)
     assert len(streamed) > len(prompt) + 10
+
+
+@pytest.mark.parametrize("command", ["compare", "generate", "race", "bench"])
+def test_new_tokens_may_be_called_as_in_transformers_and_help_says_so_once(command, capsys):
+    prompt = ["x"] if command == "generate" else []
+    assert parse([command, *prompt, "--max-new-tokens", "7"]).new_tokens == 7
+    assert parse([command, *prompt, "--new-tokens", "7"]).new_tokens == 7
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    assert capsys.readouterr().out.count("--new-tokens N, --max-new-tokens N") == 1
 
 
 def test_generate_draws_repeatably(capsys):
@@ -242,9 +252,9 @@ BAD = {
     "an unknown argument": (["race", "--json"], "minigpt race: error: race takes no --json"),
     "an unknown argument of the main job": (["--nope"], "minigpt compare: error: compare takes no --nope (python"),
     "an argument misspelt": (["bench", "--roundz"], "bench takes no --roundz: did you mean --rounds?"),
-    "a name that transformers has": (
-        ["--max-new-tokens", "4"],
-        "--max-new-tokens 4: did you mean --new-tokens?",
+    "no new tokens by the name that transformers has": (
+        ["generate", "x", "--max-new-tokens", "0"],
+        "argument --new-tokens/--max-new-tokens: must be a whole number, 1 or more, got 0",
     ),
     "a command that would colour the terminal": (["\x1b[31m"], r"no command is named \x1b[31m; there are"),
     "a text too many": (["generate", "To be", "or not"], "generate takes no or not"),

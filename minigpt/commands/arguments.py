@@ -43,7 +43,12 @@ def add_chat(command):
 
 def add_new_tokens(command, default):
     command.add_argument(
-        "--new-tokens", type=count, default=default, metavar="N", help="how many tokens to add (%(default)s)"
+        "--new-tokens",
+        "--max-new-tokens",
+        type=count,
+        default=default,
+        metavar="N",
+        help="how many tokens to add (%(default)s)",
     )
 
 

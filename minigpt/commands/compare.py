@@ -52,6 +52,7 @@ def compare_all(options, model, names, tokenizer, ids) -> int:
     from minigpt.measure.quality.compare import ROUNDS, compare, with_none
     from minigpt.measure.quality.quick_scores import quick_scores, settings_of
     from minigpt.show.progress import progress_bars
+    from minigpt.show.short_text import short_text
     from minigpt.show.tables.compare import as_json, report
     from minigpt.show.tables.quick_scores import report_scores
     from minigpt.show.terminal import Terminal
@@ -72,6 +73,7 @@ def compare_all(options, model, names, tokenizer, ids) -> int:
         setting = {"model": options.model, "dtype": options.dtype, "device": options.device, "seed": seed}
         print(json.dumps(as_json(lines, scores, uncached, tokenizer, ids.shape[1], setting)))
     else:
-        report(lines, uncached, tokenizer, ids.shape[1], Terminal())
+        short = short_text(model, with_none(names), ids.shape[1], options.new_tokens)
+        report(lines, uncached, short, tokenizer, ids.shape[1], Terminal())
         report_scores(scores, Terminal())
     return EXIT_OK if all(line.tokens_equal for line in lines) else EXIT_DIFFERENT

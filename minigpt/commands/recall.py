@@ -10,13 +10,15 @@ SUMMARY = "ask a model memory questions, the bundled one's own or in plain Engli
 
 FIELDS = {
     "cache": "string: the cache through which the model read",
+    "sees": "string: what each token sees through it, as: the last 64 tokens and the first 4",
     "questions": "integer: asked at each distance; in plain English tokens to foresee",
     "recall": "object of numbers: the share answered right (0 to 1), by the largest distance, in tokens from the fact "
     'to the answer, as "50" for 1 to 50',
     "chance": "object of numbers: the share that a guess among the values in view gets right, likewise; in plain "
     "English the share that is right where nothing was read",
-    "bits_per_byte": "number: the model's surprise at a play, in bits for each byte of UTF-8 (one that `train` held "
-    "out; which plays any other model has read, nobody knows here)",
+    "bits_per_byte": "number: the model's surprise at a text, in bits for each byte of UTF-8: at all that `train` held "
+    "out (of the bundled model The Tempest); in plain English at passages of The Tempest, which it may have read",
+    "prose_tokens": "integer: of that text",
 }
 QUESTIONS, PASSAGES = 200, 1  # unless told otherwise
 CACHE, PLAIN_CACHE = "none", "dynamic"  # a passage is long: with no cache each recital reads all of it
@@ -37,8 +39,9 @@ def declare(command):
 def run(options) -> int:
     from minigpt.measure.counted.run import served_by
     from minigpt.recall.corpus import VOCABULARY
-    from minigpt.show.tables.quality import report, report_plain
+    from minigpt.show.tables.recall import report, report_plain
     from minigpt.show.terminal import Terminal
+    from minigpt.show.words import in_view
 
     name = cache_name(options.cache) if options.cache else None
     model, folder = open_model(options)
@@ -46,36 +49,38 @@ def run(options) -> int:
     name = name or (CACHE if known else PLAIN_CACHE)
     served = served_by(name, model)
     examine = taught if known else in_plain_english
-    questions, shares, chance, bits = examine(served, folder, name, options)
+    found = examine(served, folder, name, options)
     if options.json:
-        found = {"recall": shares, "chance": chance, "bits_per_byte": bits}
-        print(json.dumps({"cache": name, "questions": questions, **found}))
+        sees = in_view(served.config.window, served.config.sinks)
+        print(json.dumps(dict(zip(FIELDS, (name, sees, *found), strict=True))))
     else:
-        (report if known else report_plain)(name, shares, chance, bits, questions, Terminal())
+        (report if known else report_plain)(name, served.config, *found, Terminal())
     return EXIT_OK
 
 
 def taught(model, folder, name: str, options):
-    """Of a model that `train` made: how many questions were asked, recall, chance and bits per byte."""
-    from minigpt.recall.corpus import HELD_OUT_FILE, Text
+    """Of a model that `train` made: how many questions were asked, recall, chance, bits per byte, and of how many
+    tokens."""
+    from minigpt.recall.corpus import HELD_OUT_FILE, Text, held_out
     from minigpt.recall.exam import bits_per_byte, chance_by_distance, recall_by_distance
 
     check_knows_questions(model)
     own = folder / HELD_OUT_FILE  # in the model's own tokens
-    text = Text.load(own) if own.exists() else None
+    text = Text.load(own) if own.exists() else held_out()
     questions, seed = options.questions, options.seed
     shares = recall_by_distance(model, name, questions, seed, text)
-    return questions, shares, chance_by_distance(questions, seed, text), bits_per_byte(model, name, text)
+    chance = chance_by_distance(questions, seed, text)
+    return questions, shares, chance, bits_per_byte(model, name, text), len(text.ids)
 
 
 def in_plain_english(model, folder, name: str, options):
     """The same of any other model, which finishes lines that it has read."""
     from minigpt.pretrained import load_tokenizer
-    from minigpt.recall.plain_english import EACH, REST
+    from minigpt.recall.plain_english import EACH, REST, bins_of
     from minigpt.recall.reading import recall_in_plain_english
     from minigpt.show.progress import progress_bars
 
     tokenizer, passages = load_tokenizer(folder), options.passages
     with progress_bars([name], passages) as on_passage:
         found = recall_in_plain_english(model, tokenizer, name, passages, options.seed, lambda: on_passage(name))
-    return passages * EACH * REST, *found
+    return passages * EACH * REST, *found, passages * bins_of(model)[-1][1]
