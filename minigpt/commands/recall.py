@@ -3,7 +3,7 @@
 import json
 
 from minigpt.commands import EXIT_OK
-from minigpt.commands.arguments import add_json, add_model, add_seed, count
+from minigpt.commands.arguments import add_json, add_model, add_questions, add_seed, count
 from minigpt.commands.opening import cache_name, check_knows_questions, open_model
 
 SUMMARY = "ask a model memory questions, the bundled one's own or in plain English"
@@ -26,11 +26,10 @@ CACHE, PLAIN_CACHE = "none", "dynamic"  # a passage is long: with no cache each 
 
 def declare(command):
     add_model(command)
-    command.add_argument("--cache", metavar="NAME", help=f"read through it ({CACHE}; in plain English {PLAIN_CACHE})")
-    command.add_argument(
-        "--questions", type=count, default=QUESTIONS, metavar="N", help="for each distance (%(default)s)"
-    )
-    plain = "in plain English: passages of 4,000 tokens, read and begun again"
+    through = f"read through it (the bundled model {CACHE}, another {PLAIN_CACHE}); an unknown name lists all"
+    command.add_argument("--cache", metavar="NAME", help=through)
+    add_questions(command, QUESTIONS, least=1, of="of the bundled model, at each distance")
+    plain = "another model reads passages of 4,000 tokens in plain English, whose lines are then begun again"
     command.add_argument("--passages", type=count, default=PASSAGES, metavar="N", help=f"{plain} (%(default)s)")
     add_seed(command, 0, "of the questions (%(default)s)")
     add_json(command, FIELDS)
