@@ -110,6 +110,8 @@ def test_a_number_will_do_whatever_library_made_it():
     check(lambda: [2, numpy.float64(0.5), math.nan], lambda: [2.0, 0.5, math.nan], ())
     check(lambda: [numpy.int64(2), numpy.bool_(True)], lambda: [2, True], ())
     check(lambda: range(3), lambda: [0, 1, 2], ())
+    check(lambda: filter(None, [0, 1, 2]), lambda: [1, 2], ())
+    assert "at [1], got 4, wanted 2" in message((each for each in (1, 4)), [1, 2])
 
 
 @pytest.mark.parametrize("answer", [functools.partial(max), max, len, int, dict], ids=repr)

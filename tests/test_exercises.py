@@ -8,6 +8,7 @@ import pytest
 
 import minigpt.exercises
 from minigpt.check import Exercise, WrongAnswer
+from minigpt.exercises.e04_preallocating import replayed
 
 EXERCISES = {
     f"{module.name} {name}": exercise
@@ -41,6 +42,30 @@ def test_a_prompt_that_is_not_fed_in_pieces_is_no_answer():
 
     with pytest.raises(WrongAnswer, match="8 tokens were fed at once: feed 4 at most"):
         EXERCISES["e03_caching prefill"].check(fed_whole)
+
+
+def by_number(keys, k, count):
+    keys[int(count) % len(keys)] = k
+    count += 1
+
+
+def by_a_tensor_of_no_axes(keys, k, count):
+    keys[count[0] % len(keys)] = k[0]
+    count += 1
+
+
+@pytest.mark.parametrize("write", [by_number, by_a_tensor_of_no_axes], ids=lambda write: write.__name__)
+def test_a_write_that_asks_a_recording_for_a_number_is_told_so_by_its_line(write):
+    with pytest.raises(WrongAnswer, match=r"TypeError: a recording has no numbers.*\nIn line \d+ of by_.*: keys\["):
+        EXERCISES["e04_preallocating write"].check(replayed(write))
+
+
+def test_a_write_that_is_wrong_otherwise_has_the_words_of_torch():
+    def write(keys, k, count):
+        keys[count] = k.T
+
+    with pytest.raises(WrongAnswer, match="shape mismatch"):
+        EXERCISES["e04_preallocating write"].check(replayed(write))
 
 
 STORY = "rows 0 1; feed 18; another; feed 4; swap; feed 1; crop 1; feed 1; reorder 1 0; feed 1"
