@@ -20,6 +20,7 @@ FIELDS = {
     "out (of the bundled model The Tempest); in plain English at passages of The Tempest, which it may have read",
     "prose_tokens": "integer: of that text",
 }
+Found = tuple[int, dict[int, float], dict[int, float], float, int]  # what FIELDS has after the first two
 QUESTIONS, PASSAGES = 200, 1  # unless told otherwise
 CACHE, PLAIN_CACHE = "none", "dynamic"  # a passage is long: with no cache each recital reads all of it
 
@@ -57,7 +58,7 @@ def run(options) -> int:
     return EXIT_OK
 
 
-def taught(model, folder, name: str, options):
+def taught(model, folder, name: str, options) -> Found:
     """Of a model that `train` made: how many questions were asked, recall, chance, bits per byte, and of how many
     tokens."""
     from minigpt.recall.corpus import HELD_OUT_FILE, Text, held_out
@@ -72,7 +73,7 @@ def taught(model, folder, name: str, options):
     return questions, shares, chance, bits_per_byte(model, name, text), len(text.ids)
 
 
-def in_plain_english(model, folder, name: str, options):
+def in_plain_english(model, folder, name: str, options) -> Found:
     """The same of any other model, which finishes lines that it has read."""
     from minigpt.pretrained import load_tokenizer
     from minigpt.recall.plain_english import EACH, REST, bins_of

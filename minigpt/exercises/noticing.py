@@ -64,7 +64,7 @@ def noticed(story, *_) -> dict:
     """Which of the five are noticed by the story. Raises ValueError where even the right cache is not exact in it."""
     both = {bug.what: judged(story, bug, "dynamic") for bug in five}
     found = {what: "noticed" if broken.verdict in (WRONG, BREAKS) else "missed" for what, (_, broken) in both.items()}
-    right, _ = next(iter(both.values()))
-    if right.verdict != EXACT:
-        raise ValueError(f"the right cache must be exact in it, and here: {right.verdict}. {right.how}".rstrip(". "))
+    told = next(iter(both.values()))[0]
+    if told.verdict != EXACT:
+        raise ValueError(f"the right cache must be exact in it, and here: {told.verdict}. {told.how}".rstrip(". "))
     return found
