@@ -12,6 +12,11 @@ class ModelFileError(ValueError):
     """A model file is missing, damaged or of another kind. The message names the file and the tensor or key."""
 
 
+def first_line(error: Exception) -> str:
+    """What the hub says in several."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def read_settings(path: Path) -> dict:
     """The content of a config.json."""
     if not path.exists():

@@ -15,7 +15,7 @@ from torch import nn
 from minigpt.config import Config
 from minigpt.file_format import FileFormat
 from minigpt.from_transformers import speaks_transformers
-from minigpt.model_files import LARGEST_JSON, ModelFileError, check_file, read_settings
+from minigpt.model_files import LARGEST_JSON, ModelFileError, check_file, first_line, read_settings
 from minigpt.places import Device, Dtype, usable_device, usable_dtype
 from minigpt.uninitialised import without_init
 from minigpt.weight_files import HEAD, INDEX, WEIGHTS, check_headers, read_headers, read_tensors
@@ -159,5 +159,5 @@ def model_folder(name: str | os.PathLike[str]) -> Path:
         return Path(snapshot_download(name, allow_patterns=files))
     except Exception as error:  # whatever the network or the hub raises: a dozen unrelated types
         raise ModelFileError(
-            f"{name}: no such folder, not in the local hub cache, and the hub did not give it ({error})"
+            f"{name}: no such folder, not in the local hub cache, and the hub did not give it ({first_line(error)})"
         ) from error

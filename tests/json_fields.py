@@ -7,6 +7,7 @@ KINDS = {
     "boolean": lambda value: isinstance(value, bool),
     "null": lambda value: value is None,
     "object": lambda value: isinstance(value, dict),
+    "list": lambda value: isinstance(value, list),
 }
 
 

@@ -110,6 +110,8 @@ def test_a_number_will_do_whatever_library_made_it():
     check(lambda: [2, numpy.float64(0.5), math.nan], lambda: [2.0, 0.5, math.nan], ())
     check(lambda: [numpy.int64(2), numpy.bool_(True)], lambda: [2, True], ())
     check(lambda: range(3), lambda: [0, 1, 2], ())
+    check(lambda: filter(None, [0, 1, 2]), lambda: [1, 2], ())
+    assert "at [1], got 4, wanted 2" in message((each for each in (1, 4)), [1, 2])
 
 
 @pytest.mark.parametrize("answer", [functools.partial(max), max, len, int, dict], ids=repr)
@@ -179,6 +181,24 @@ def test_a_known_mistake_is_told_by_its_own_sentence():
         (torch.tensor(3), 3, "the number is right, but it is a Tensor, and a whole number is wanted"),
         (1, True, "got 1, wanted True"),
         ([True], [1], "at [0], got True, wanted 1"),
+        (
+            RIGHT.tolist(),
+            RIGHT,
+            "the numbers are right, but their type is list, and a tensor is wanted: float32 (5, 5)",
+        ),
+        ([*CAUSAL], CAUSAL, "the numbers are right, but their type is list, and a tensor is wanted: bool (5, 5)"),
+        (RIGHT.numpy(), RIGHT, "the numbers are right, but their type is ndarray, and a tensor is wanted"),
+        ([*-RIGHT], RIGHT, "wanted float32 (5, 5)"),
+        ([[]], RIGHT, "got [[]], wanted float32 (5, 5)"),
+        ([1, [2]], RIGHT, "got [1, [2]], wanted float32 (5, 5)"),
+        (CAUSAL.int(), CAUSAL, "the numbers are right, but they are int32, and bool is wanted"),
+        (torch.tensor([1, 2]), [1, 2], "what it holds is right, but its type is Tensor, and a list is wanted"),
+        ({1, 2}, (1, 2), "what it holds is right, but its type is set, and a list is wanted"),
+        ("ab", ["a", "b"], "got 'ab', wanted a list of 2"),
+        (numpy.array([1, 3]), [1, 2], "got array([1, 3]), wanted a list of 2"),
+        ((1, 2), {"read": 1, "lse": 2}, "got a tuple, wanted a dict with 'read', 'lse'"),
+        ({"read": 1}, {"read": 1, "lse": 2}, "got a dict, with 'read', wanted a dict with 'read', 'lse'"),
+        ({}, {"read": 1}, "got a dict, with nothing in it, wanted a dict with 'read'"),
         ([1, 2], [1, 2, 3], "got a list of 2, wanted one of 3"),
         (torch.tensor([1, 5]), torch.tensor([1, NEVER]), "got 5, wanted NEVER"),
         (

@@ -20,7 +20,7 @@ from minigpt.__main__ import main
 from minigpt.cache import CACHES, DynamicCache
 from minigpt.commands.opening import workers
 from minigpt.commands.out import check_file, check_folder
-from minigpt.commands.parser import COMMANDS
+from minigpt.commands.parser import COMMANDS, parse
 from minigpt.config import GPTConfig
 from minigpt.model import GPT
 from minigpt.pretrained import load_tokenizer
@@ -114,6 +114,16 @@ def test_generate_streams_the_text_that_generate_makes(capsys):
     assert capsys.readouterr().out == streamed
     assert streamed.startswith(prompt)
     assert len(streamed) > len(prompt) + 10
+
+
+@pytest.mark.parametrize("command", ["compare", "generate", "race", "bench"])
+def test_new_tokens_may_be_called_as_in_transformers_and_help_says_so_once(command, capsys):
+    prompt = ["x"] if command == "generate" else []
+    assert parse([command, *prompt, "--max-new-tokens", "7"]).new_tokens == 7
+    assert parse([command, *prompt, "--new-tokens", "7"]).new_tokens == 7
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    assert capsys.readouterr().out.count("--new-tokens N, --max-new-tokens N") == 1
 
 
 def test_generate_draws_repeatably(capsys):
@@ -228,6 +238,11 @@ def test_memory_answers_up_to_its_limits(tmp_path, capsys):
     assert "10000 layers" in " ".join(capsys.readouterr().out.split())
 
 
+def test_memory_draws_a_chart_into_a_folder_that_is_not_there_yet(tmp_path):
+    assert main(["memory", "gpt2", "--chart", str(tmp_path / "new" / "chart.svg")]) == 0
+    assert (tmp_path / "new" / "chart.svg").stat().st_size > 5000
+
+
 @pytest.mark.parametrize("kind", ["svg", "png"])
 def test_memory_draws_a_chart_and_prints_its_table_all_the_same(kind, tmp_path, capsys):
     file = tmp_path / f"chart.{kind}"
@@ -242,9 +257,9 @@ BAD = {
     "an unknown argument": (["race", "--json"], "minigpt race: error: race takes no --json"),
     "an unknown argument of the main job": (["--nope"], "minigpt compare: error: compare takes no --nope (python"),
     "an argument misspelt": (["bench", "--roundz"], "bench takes no --roundz: did you mean --rounds?"),
-    "a name that transformers has": (
-        ["--max-new-tokens", "4"],
-        "--max-new-tokens 4: did you mean --new-tokens?",
+    "no new tokens by the name that transformers has": (
+        ["generate", "x", "--max-new-tokens", "0"],
+        "argument --new-tokens/--max-new-tokens: must be a whole number, 1 or more, got 0",
     ),
     "a command that would colour the terminal": (["\x1b[31m"], r"no command is named \x1b[31m; there are"),
     "a text too many": (["generate", "To be", "or not"], "generate takes no or not"),
@@ -254,9 +269,13 @@ BAD = {
     "caches with commas": (["--cache", "dynamic,static"], "with spaces between several"),
     "two caches where one is wanted": (["recall", "--cache", "static", "dynamic"], "recall takes no dynamic"),
     "a race without a cache": (["race", "--cache", "none"], "name a cache that keeps something"),
-    "questions below zero": (["--questions", "-1"], "argument --questions: must be a whole number, 0 or more, got -1"),
-    "no questions where they are all": (["recall", "--questions", "0"], "must be a whole number, 1 or more, got 0"),
-    "no questions to record": (["quality", "--questions", "0"], "must be a whole number, 1 or more, got 0"),
+    "questions below zero": (["--questions", "-1"], "argument --questions: must be a whole number, 0 to 10000, got -1"),
+    "more questions than can be written": (
+        ["recall", "--questions", "9" * 20],
+        "argument --questions: must be a whole number, 1 to 10000, got 999",
+    ),
+    "no questions where they are all": (["recall", "--questions", "0"], "must be a whole number, 1 to 10000, got 0"),
+    "no questions to record": (["quality", "--questions", "0"], "must be a whole number, 1 to 10000, got 0"),
     "no rounds": (["bench", "--rounds", "0"], "argument --rounds: must be a whole number, 1 or more, got 0"),
     "sinks without a window": (["--sinks", "4"], "--sinks 4 are kept beside a window: add --window N"),
     "streaming without a window": (["--streaming"], "--streaming counts positions within a window: add --window N"),
@@ -316,6 +335,17 @@ BAD = {
     "a device for a config": (["memory", "/dev/zero"], "/dev/zero: must be a regular file"),
     "a size of nothing": (["memory", "gpt2", "--fits", "0GiB"], "got 0GiB"),
     "bits that there are not": (["memory", "gpt2", "--bits", "3"], "invalid choice: 3"),
+    "a model that was not fetched yet": (["memory", "smollm2"], "the command `fetch smollm2` makes it"),
+    "a chart in a folder that can't be": (["memory", "gpt2", "--chart", "/dev/null/x.svg"], "can't be written in"),
+    "dtypes that end in a comma": (
+        ["bench", "--dtype", "float32,"],
+        "must be of float32, float64, bfloat16, float16, with commas between, got 'float32,'",
+    ),
+    "more beams than half the vocabulary": (
+        ["generate", "x", "--num-beams", "513"],
+        "num_beams 513: with a vocabulary",
+    ),
+    "bugs measured into a folder": (["bugs", "--measure", "."], ". is a folder: name a file"),
     "a chart of another kind": (["memory", "gpt2", "--chart", "x.pdf"], "draws a .svg or a .png, got x.pdf"),
     "a device that is not there": (["--device", "warp"], "warp"),
     "a device that no library brings": (["--device", "hpu"], "device hpu can't be used"),
@@ -473,6 +503,18 @@ def test_recall_asks_a_model_about_the_text_that_was_held_out_when_it_was_made(t
 def test_a_file_in_the_place_of_a_model_is_told(file, capsys):
     assert main(["--model", str(file)]) == 2
     assert f"{file} is a file: name the folder that it is in" in capsys.readouterr().err
+
+
+def test_what_the_hub_says_is_one_line(monkeypatch, capsys):
+    def no_hub(*_, **__):
+        raise OSError("no network\nA long explanation\nof several lines")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", no_hub)
+    assert main(["--model", "nobody"]) == 2
+    assert capsys.readouterr().err.endswith("and the hub did not give it (no network)\n")
+    monkeypatch.setattr("minigpt.fetch.smollm2.packaged", lambda: None)
+    assert main(["fetch", "smollm2", "--out", "not-there-yet"]) == 2
+    assert capsys.readouterr().err.endswith("the hub did not give HuggingFaceTB/SmolLM2-135M-Instruct (no network)\n")
 
 
 def test_a_model_without_a_tokenizer_is_told_by_its_file(tmp_path, capsys):

@@ -207,12 +207,17 @@ def test_its_tables_are_80_columns_wide_at_most(monkeypatch, capsys):
         (["static"], "prove takes minigpt, transformers or MODULE:NAME, got static"),
         (["nowhere.to_be:Found"], "nowhere.to_be can't be imported: No module named 'nowhere'"),
         (["minigpt.cache:Nothing"], "minigpt.cache:Nothing can't be found"),
+        (["divides:x"], "divides can't be imported: ZeroDivisionError: division by zero (line 2 of "),
+        (["unfinished:x"], "unfinished can't be imported: "),
         (["builtins:dict"], "in minigpt's interface or in transformers'; <class 'dict'> gives none"),
         (["--only", "cropp"], "no situation is named cropp; there are prefill, chunks,"),
         (["--markdown", "--json"], "--markdown and --json are each an output of its own"),
     ],
 )
-def test_a_wrong_argument_is_told(arguments, told, capsys):
+def test_a_wrong_argument_is_told(arguments, told, tmp_path, monkeypatch, capsys):
+    (tmp_path / "divides.py").write_text("x = 1\nx / 0\n", encoding="utf-8")
+    (tmp_path / "unfinished.py").write_text("def x(:\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
     assert main(["prove", *arguments]) == 2
     assert told in capsys.readouterr().err
 

@@ -18,7 +18,8 @@ from minigpt.measure.timed.race import Lane, race
 from minigpt.model import GPT
 from minigpt.pretrained import load_tokenizer, model_folder
 from minigpt.sampling import greedy
-from minigpt.show.race import reason
+from minigpt.show.race import reason, seen
+from minigpt.show.words import in_view
 
 
 def lanes(new_tokens=20):
@@ -50,6 +51,24 @@ def test_the_lane_whose_clock_is_behind_goes_on():
     race(both)
     assert order[:5] == ["none", "dynamic", "dynamic", "dynamic", "none"]
     assert (order.count("none"), order.count("dynamic")) == (6, 6)
+
+
+@pytest.mark.parametrize(
+    ("window", "sinks", "said"),
+    [
+        (64, 4, "the last 64 tokens and the first 4"),
+        (1, 0, "the last 1 token"),
+        (4096, 0, "the last 4,096 tokens"),
+        ((None, 6, None), 0, "the last 6 tokens, in 1 of 3 layers"),
+        ((6, 3, 6), 2, "the last 3 or 6 tokens and the first 2"),
+    ],
+)
+def test_the_verdict_says_what_a_token_sees_in_a_hybrid_model_too(window, sinks, said):
+    config = GPTConfig(vocab_size=9, context=48, n_layer=3, n_head=1, n_embd=8, window=window, sinks=sinks)
+    assert seen(Lane(GPT(config).eval(), random_ids(1, 5) % 9, 1, "dynamic", greedy)) == [
+        f"what a token sees, without a cache too: {said}"
+    ]
+    assert in_view(None, 0) == "all tokens"
 
 
 def test_what_is_done_between_the_steps_is_on_no_clock():

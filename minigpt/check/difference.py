@@ -1,6 +1,7 @@
 """Where an answer first differs from what was wanted."""
 
 import math
+from collections.abc import Iterable
 
 import numpy
 import torch
@@ -45,8 +46,11 @@ def equal(got, want, tolerance: float) -> bool:
     return plain and isinstance(got, bool) == isinstance(want, bool) and got == want
 
 
-def entries_differ(got: dict, want: dict, axes, tolerance):
-    """What an exercise observes: got and want have the same keys."""
+def entries_differ(got, want: dict, axes, tolerance):
+    """Of a dict that was returned, or of what an exercise observes."""
+    if not isinstance(got, dict) or got.keys() != want.keys():
+        keys = f", with {', '.join(map(repr, got)) or 'nothing in it'}" if isinstance(got, dict) else ""
+        return f"got a {type(got).__name__}{keys}, wanted a dict with {', '.join(map(repr, want))}", None
     for name, wanted in want.items():
         found = difference(got[name], wanted, axes, tolerance)
         if found is not None:
@@ -58,6 +62,9 @@ def sequences_differ(got, want, axes, tolerance):
     if isinstance(got, range):
         got = [*got]
     if not isinstance(got, list | tuple):
+        known = isinstance(got, Tensor | numpy.ndarray | set)
+        if known and sequences_differ(listed(got), want, axes, tolerance) is None:
+            return f"what it holds is right, but its type is {type(got).__name__}, and a list is wanted", None
         return f"got {say(got)}, wanted a list of {len(want)}", None
     for place, pair in enumerate(zip(got, want, strict=False)):
         found = difference(*pair, axes, tolerance)
@@ -68,12 +75,16 @@ def sequences_differ(got, want, axes, tolerance):
 
 def tensors_differ(got, want, axes, tolerance):
     if not isinstance(got, Tensor):
+        known = isinstance(got, numpy.ndarray | list | tuple)
+        if known and sequences_differ(listed(got), want.tolist(), axes, tolerance) is None:
+            kind = type(got).__name__
+            return f"the numbers are right, but their type is {kind}, and a tensor is wanted: {say(want)}", None
         return f"got {say(got)}, wanted {say(want)}", None
     axes = axes if len(axes) == want.ndim else [*"ijklmnop"[: want.ndim]]
     if got.shape != want.shape:
         where = f"got shape {tuple(got.shape)}, wanted {tuple(want.shape)}"
         return where, next(shape_hints(got, want, axes), None)
-    if kind_of(got) != kind_of(want):
+    if kind_of(got) != kind_of(want) and (got != want).any():
         return f"got {say(got)}, wanted {say(want)}", None
     differs = apart(got, want, tolerance)
     if differs.any():
@@ -87,6 +98,13 @@ def tensors_differ(got, want, axes, tolerance):
         one, other = (str(x.dtype).removeprefix("torch.") for x in (got, want))
         return f"the numbers are right, but they are {one}, and {other} is wanted", None
     return None
+
+
+def listed(held: Iterable) -> list:
+    """In lists, however deep, and plain numbers."""
+    if isinstance(held, Tensor | numpy.ndarray):
+        return held.tolist()
+    return [listed(each) if isinstance(each, Tensor | numpy.ndarray | list | tuple) else each for each in held]
 
 
 def kind_of(tensor: Tensor) -> str:

@@ -3,7 +3,7 @@
 import copy
 import inspect
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -68,7 +68,10 @@ class Exercise:
         """What is to be seen of a function after it was called with a copy of the arguments."""
         arguments = copy.deepcopy(case)
         with torch.set_grad_enabled(torch.is_grad_enabled()):  # as it was, whatever an answer leaves behind
-            return self.observe(function(*arguments), *arguments)
+            returned = function(*arguments)
+            if isinstance(returned, Iterator):  # as of `filter`: it can be looked at only once
+                returned = [*returned]
+            return self.observe(returned, *arguments)
 
     def known_mistake(self, got, case: tuple) -> str | None:
         """The sentence of the mistake that does the same as this answer."""

@@ -7,6 +7,7 @@ import os
 from minigpt.commands.json_fields import described
 
 DTYPES = "float32", "float64", "bfloat16", "float16"
+MOST_QUESTIONS = 10_000  # at each distance: all are written before the first is asked
 
 
 def add_model(command):
@@ -21,8 +22,8 @@ def add_weights(command):
     command.add_argument(
         "--model",
         default="recall",
-        help="a folder with a GPT-2, Llama, Mistral, Qwen2 or Qwen3 in Hugging Face's format, or a name: %(default)s, "
-        "or one from the hub, such as gpt2",
+        help="a folder with a GPT-2, Llama, Mistral, Qwen2 or Qwen3 in Hugging Face's format, or a name: %(default)s "
+        "(the bundled GPT, the default), or one from the hub, such as gpt2",
     )
     command.add_argument("--window", type=count, metavar="N", help="let the model see only the last N tokens")
     command.add_argument("--sinks", type=from_zero, default=0, metavar="N", help="... and the first N (%(default)s)")
@@ -37,24 +38,47 @@ def add_weights(command):
 
 def add_chat(command):
     command.add_argument(
-        "--chat", action="store_true", help="put the prompt into the model's chat template (smollm2 has one)"
+        "--chat",
+        action="store_true",
+        help="put the prompt into the model's chat template (the bundled one has none; smollm2 has)",
     )
 
 
 def add_new_tokens(command, default):
     command.add_argument(
-        "--new-tokens", type=count, default=default, metavar="N", help="how many tokens to add (%(default)s)"
+        "--new-tokens",
+        "--max-new-tokens",
+        type=count,
+        default=default,
+        metavar="N",
+        help="how many tokens to add (%(default)s)",
+    )
+
+
+def add_cache(command, default="dynamic"):
+    command.add_argument(
+        "--cache", default=default, metavar="NAME", help="which cache (%(default)s); an unknown name lists all"
     )
 
 
 def add_caches(command):
-    command.add_argument("--cache", nargs="+", metavar="NAME", help="which caches, separated by spaces (default: all)")
+    several = "which caches, separated by spaces (default: all); an unknown name lists all"
+    command.add_argument("--cache", nargs="+", metavar="NAME", help=several)
 
 
 def add_json(command, fields: dict, prints: str = "one object"):
     """fields: what the object holds, as json_fields has it. prints: of such objects."""
     command.add_argument("--json", action="store_true", help="print JSON instead (its fields: below)")
     command.epilog = described(fields, prints)
+
+
+def add_questions(command, default: int, least: int, of: str):
+    """of: whom is asked, and what."""
+
+    def number(text: str) -> int:
+        return whole_number(text, least, MOST_QUESTIONS)
+
+    command.add_argument("--questions", type=number, default=default, metavar="N", help=f"{of} (%(default)s)")
 
 
 def add_seed(command, default: int | None, of: str):

@@ -45,8 +45,8 @@ def declare(command):
 
 
 def dtypes(text: str) -> list[str]:
-    if unknown := set(text.split(",")) - set(DTYPES):
-        raise argparse.ArgumentTypeError(f"must be of {', '.join(DTYPES)}, got {', '.join(sorted(unknown))}")
+    if set(text.split(",")) - set(DTYPES):
+        raise argparse.ArgumentTypeError(f"must be of {', '.join(DTYPES)}, with commas between, got {text!r}")
     return list(dict.fromkeys(text.split(",")))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from minigpt.commands import EXIT_OK
 from minigpt.commands.arguments import add_json
 from minigpt.commands.bugs_fields import FIELDS
+from minigpt.commands.out import check_file
 from minigpt.show.program import program
 
 SUMMARY = "show the bugs that the proof must notice, the shortest text that shows each, and public reports of it"
@@ -60,6 +61,7 @@ def having(words: str, bugs: dict) -> list:
 def measure(options) -> None:
     if options.words or options.json:
         raise ValueError("--measure records all bugs: give neither WORDS nor --json")
+    check_file(options.measure)
     from minigpt.museum import BUGS
     from minigpt.museum.record import record
     from minigpt.show.progress import progress_bars

@@ -3,7 +3,15 @@
 import json
 
 from minigpt.commands import EXIT_DIFFERENT, EXIT_OK
-from minigpt.commands.arguments import add_caches, add_chat, add_json, add_model, add_new_tokens, add_seed, from_zero
+from minigpt.commands.arguments import (
+    add_caches,
+    add_chat,
+    add_json,
+    add_model,
+    add_new_tokens,
+    add_questions,
+    add_seed,
+)
 from minigpt.commands.company import add_parallel, company
 from minigpt.commands.compare_fields import FIELDS
 from minigpt.commands.opening import cache_names, open_model, open_prompt, workers
@@ -29,13 +37,8 @@ def declare(command):
     add_seed(how, 0, "of the drawn text, the same for each cache (%(default)s)")
     how.add_argument("--greedy", action="store_true", help="take the likeliest token each time instead of drawing")
     add_caches(command)
-    command.add_argument(
-        "--questions",
-        type=from_zero,
-        default=6,
-        metavar="N",
-        help="memory questions for the bundled model, at each distance; 0: no table of what is forgotten (%(default)s)",
-    )
+    of = "memory questions for the bundled model, at each distance; 0: no table of what is forgotten"
+    add_questions(command, default=6, least=0, of=of)
     add_parallel(command)
     add_json(command, FIELDS)
 
@@ -56,6 +59,7 @@ def compare_all(options, model, names, tokenizer, ids) -> int:
     from minigpt.measure.quality.compare import ROUNDS, compare, with_none
     from minigpt.measure.quality.quick_scores import quick_scores, settings_of
     from minigpt.show.progress import progress_bars
+    from minigpt.show.short_text import short_text
     from minigpt.show.tables.compare import as_json, report
     from minigpt.show.tables.quick_scores import report_scores
     from minigpt.show.terminal import Terminal
@@ -76,6 +80,7 @@ def compare_all(options, model, names, tokenizer, ids) -> int:
         setting = {"model": options.model, "dtype": options.dtype, "device": options.device, "seed": seed}
         print(json.dumps(as_json(lines, scores, uncached, tokenizer, ids.shape[1], setting)))
     else:
-        report(lines, uncached, tokenizer, ids.shape[1], Terminal())
+        short = short_text(model, with_none(names), ids.shape[1], options.new_tokens)
+        report(lines, uncached, short, tokenizer, ids.shape[1], Terminal())
         report_scores(scores, Terminal())
     return EXIT_OK if all(line.tokens_equal for line in lines) else EXIT_DIFFERENT

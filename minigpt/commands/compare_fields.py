@@ -23,7 +23,8 @@ FIELDS = {
         "list of objects: one for each cache, first `none`, with which all are compared",
         {
             "cache": "string: its name",
-            "window": "integer or null: the last tokens that the model sees with it (null: all)",
+            "window": "integer or list or null: the last tokens that the model sees with it (null: all; list: of "
+            "each layer)",
             "sinks": "integer: the first tokens that it sees too",
             "lossy": "boolean: whether the cache rounds",
             "tokens_equal": "boolean: whether all new tokens are those of its oracle, the uncached model that sees as "

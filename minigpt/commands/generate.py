@@ -3,6 +3,7 @@
 from minigpt.commands import EXIT_OK
 from minigpt.commands.arguments import (
     above_zero,
+    add_cache,
     add_chat,
     add_model,
     add_new_tokens,
@@ -22,7 +23,7 @@ def declare(command):
     add_chat(command)
     add_model(command)
     add_new_tokens(command, default=128)
-    command.add_argument("--cache", default="dynamic", metavar="NAME", help="which cache (%(default)s)")
+    add_cache(command)
     command.add_argument("--do-sample", action="store_true", help="draw each token, instead of taking the likeliest")
     command.add_argument("--temperature", type=above_zero, help="of the draw (%(default)s)")
     command.add_argument(
@@ -59,7 +60,8 @@ def run(options) -> int:
     if options.num_beams == 1:
         model.generate(ids, max_new_tokens=options.new_tokens, streamer=stream, **how)
     else:  # which beam is best is known only at the end
-        stream.put(ids)
-        stream.put(model.generate(ids, max_new_tokens=options.new_tokens, **how)[:, ids.shape[1] :])
+        text = model.generate(ids, max_new_tokens=options.new_tokens, **how)
+        for part in (ids, text[:, ids.shape[1] :]):
+            stream.put(part)
         stream.end()
     return EXIT_OK

@@ -2,8 +2,8 @@
 to them.
 
 FIELDS gives each key of an object as "kind: meaning, with its unit". Where the values have keys of their own, it is a
-pair: that, and their FIELDS. The kinds are JSON's: string, integer, number, boolean, null and object; also "integer or
-null", "list of numbers" (however many), "object of numbers" (whatever its keys).
+pair: that, and their FIELDS. The kinds are JSON's: string, integer, number, boolean, null, object and list; also
+"integer or null", "list of numbers" (however many), "object of numbers" (whatever its keys).
 """
 
 import shutil

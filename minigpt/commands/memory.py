@@ -6,6 +6,7 @@ from pathlib import Path
 from minigpt.commands import EXIT_OK
 from minigpt.commands.arguments import add_json, count
 from minigpt.commands.memory_fields import FIELDS
+from minigpt.commands.out import check_file
 from minigpt.commands.sizes import size, tokens
 from minigpt.measure.forms.architecture import Architecture
 from minigpt.measure.forms.memory import plans, summary
@@ -58,6 +59,8 @@ def readable(name: str, model: Architecture) -> int:
 def check(options):
     if options.chart and options.chart.suffix not in (".svg", ".png"):
         raise ValueError(f"--chart draws a .svg or a .png, got {options.chart}")
+    if options.chart:
+        check_file(options.chart)
     if options.chart and len(options.models) > 1:
         raise ValueError(f"--chart draws one model, got {', '.join(options.models)}: call it for each")
     if options.weights is not None and options.fits is None:
@@ -91,4 +94,5 @@ def draw(options, model, tokens, bits):
 
     name = Path(options.models[0].removesuffix("config.json")).name or options.models[0]
     picture = memory_chart(name, plans(model, options.batch, bits), tokens, options.batch)
+    options.chart.parent.mkdir(parents=True, exist_ok=True)
     picture.save(options.chart, options.chart.suffix[1:])

@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -74,10 +75,16 @@ def found(name: str):
         raise ValueError(f"prove takes minigpt, transformers or MODULE:NAME, got {name}")
     sys.path.insert(0, "")
     try:
-        return getattr(importlib.import_module(module), within)
-    except ImportError as error:
+        imported = importlib.import_module(module)
+    except (ImportError, SyntaxError) as error:  # the second says itself where
         raise ValueError(f"{module} can't be imported: {error}") from error
-    except AttributeError as error:
-        raise ValueError(f"{name} can't be found: {error}") from error
+    except Exception as error:  # whatever a module raises while it is run
+        *_, last = traceback.extract_tb(error.__traceback__)
+        where = f"line {last.lineno} of {last.filename}"
+        raise ValueError(f"{module} can't be imported: {type(error).__name__}: {error} ({where})") from error
     finally:
         sys.path.remove("")
+    try:
+        return getattr(imported, within)
+    except AttributeError as error:
+        raise ValueError(f"{name} can't be found: {error}") from error

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from minigpt.commands import EXIT_OK
-from minigpt.commands.arguments import add_model, add_seed, count
+from minigpt.commands.arguments import add_model, add_questions, add_seed, count
 from minigpt.commands.out import check_file
 
 SUMMARY = "measure recall, bits per byte and rounding errors of every cache and setting (twenty minutes or more)"
@@ -12,10 +12,8 @@ QUESTIONS, PASSAGES = 25, 7  # unless told otherwise; as many passages as the pl
 
 def declare(command):
     add_model(command)
-    command.add_argument(
-        "--questions", type=count, default=QUESTIONS, metavar="N", help="for each distance (%(default)s)"
-    )
-    plain = "for any model but recall: passages of 4,000 tokens, which it reads under each setting"
+    add_questions(command, QUESTIONS, least=1, of="of the bundled model, at each distance")
+    plain = "any other model reads passages of 4,000 tokens in plain English, under each setting"
     command.add_argument("--passages", type=count, default=PASSAGES, metavar="N", help=f"{plain} (%(default)s)")
     add_seed(command, 303, "of the questions (%(default)s)")
     command.add_argument(

@@ -1,7 +1,7 @@
 """The same text with a cache and without, side by side."""
 
 from minigpt.commands import EXIT_DIFFERENT, EXIT_OK
-from minigpt.commands.arguments import add_chat, add_model, add_new_tokens, add_seed
+from minigpt.commands.arguments import add_cache, add_chat, add_model, add_new_tokens, add_seed
 from minigpt.commands.opening import cache_name, open_model, open_prompt
 
 SUMMARY = "write the same text with a cache and without, side by side, and count the rows computed"
@@ -12,7 +12,7 @@ def declare(command):
     command.add_argument("--prompt", default="HAMLET.\nTo be", help="the text to continue")
     add_chat(command)
     add_new_tokens(command, default=400)
-    command.add_argument("--cache", default="dynamic", metavar="NAME", help="which cache (%(default)s)")
+    add_cache(command)
     add_seed(command, 0, "of the drawn text, the same for both (%(default)s)")
 
 

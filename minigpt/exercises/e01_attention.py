@@ -87,13 +87,16 @@ doubled = Exercise(
 
 tree = Exercise(
     reference=ancestors,
-    cases=[([-1, 0, 1, 2],), ([-1, 0, 0, 1],), ([-1, -1, 0, 1, 1, 4],)],
+    cases=[([-1, 0, 1, 2],), ([-1, 0, 0, 1],), ([-1, -1, 0, 1, 1, 4],), ([*range(-1, 9)],)],
     axes="query key",
     mistakes={
         "a token sees those of another branch, only because they stand before it": lambda parents: torch.ones(
             len(parents), len(parents), dtype=torch.bool
         ).tril(),
         "a token sees its parent, but not the parent's parent": parents_only,
+        "a path back to the first token may be as long as the text: go on until there is no parent": lambda parents: (
+            torch.linalg.matrix_power(parents_only(parents).float(), 4) > 0
+        ),
         "-1 is no parent, but as an index it is the last token": last_as_parent,
         "a token must see itself": lambda parents: ancestors(parents) & ~torch.eye(len(parents), dtype=torch.bool),
         "queries are rows, keys are columns": lambda parents: ancestors(parents).T,

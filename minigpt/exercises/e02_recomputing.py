@@ -72,8 +72,11 @@ pairs = Exercise(
 
 reach = Exercise(
     reference=lambda token, layer, window, length: moved(token, layer, window - 1, length),
-    cases=[(3, 2, 4, 20), (5, 0, 4, 20), (10, 2, 4, 12), (3, 2, 1, 8)],
+    cases=[(3, 2, 4, 20), (5, 0, 4, 20), (10, 2, 4, 12), (3, 2, 1, 8), (2, 3, 3, 20), (4, 1, 5, 20)],
     mistakes={
+        "each layer adds as much as the one below it did: it does not double": lambda token, layer, window, length: (
+            moved(token, 2**layer // 2, window - 1, length)
+        ),
         "layer 0 has looked at nothing yet when its keys are made": lambda token, layer, window, length: moved(
             token, layer + 1, window - 1, length
         ),

@@ -36,7 +36,17 @@ def replayed(write):
     """Records a call of write(keys, k, count), and replays it. Returns what then stands in the slots, and the count."""
 
     def replays(slots, tokens):
-        recording = make_fx(write)(torch.zeros(slots, 2), torch.zeros(1, 2), torch.tensor([0]))
+        try:
+            recording = make_fx(write)(torch.zeros(slots, 2), torch.zeros(1, 2), torch.tensor([0]))
+        except RuntimeError as error:
+            if "tracing tensor" not in str(error):
+                raise
+            said = (
+                "a recording has no numbers to give to Python: int(count), count.item() and count[0] as an index ask "
+            )
+            raise TypeError(f"{said}for one, the tensor `count` itself as an index does not").with_traceback(
+                error.__traceback__
+            ) from None
         keys, count = torch.zeros(slots, 2), torch.tensor([0])
         for token in range(tokens):
             recording(keys, torch.full((1, 2), token + 1.0), count)

@@ -1,6 +1,7 @@
 """The exercises of notebook 10."""
 
 import dataclasses
+from collections.abc import Callable
 
 import torch
 
@@ -55,11 +56,12 @@ def names(n_layer: int) -> list[str]:
     return [name for name, _ in GPT(dataclasses.replace(TINY, n_layer=n_layer)).named_parameters()]
 
 
-def of_the_last_layer(*parts: str, others: tuple[str, ...] = ("ln_f",)):
-    """An answer that returns those parts of the last layer, and others that are in no layer."""
+def of_the_last_layer(*parts: str, others: tuple[str, ...] = ("ln_f",), number: Callable = int):
+    """An answer that returns those parts of the last layer, and others that are in no layer. number: makes a layer's
+    number of its digits."""
 
     def answer(names):
-        last = max(int(name.split(".")[1]) for name in names if name.startswith("h."))
+        last = max((name.split(".")[1] for name in names if name.startswith("h.")), key=number)
         return [name for name in names if name.startswith((*(f"h.{last}.{part}" for part in parts), *others))]
 
     return answer
@@ -110,8 +112,11 @@ pairs_with_gradient = Exercise(
 
 exact_names = Exercise(
     reference=of_the_last_layer("attn.c_proj", "ln_2", "mlp"),
-    cases=[(names(3),), (names(1),)],
+    cases=[(names(3),), (names(1),), (names(11),)],
     mistakes={
+        "layers are numbers: as words, 9 would come after 10": of_the_last_layer(
+            "attn.c_proj", "ln_2", "mlp", number=str
+        ),
         "the last layer makes keys and values, too: what it makes them with gets part of its gradient through kept "
         "rows": of_the_last_layer(""),
         "the whole last layer is too much, since it makes keys and values, too; and ln_f, which is behind all layers, "

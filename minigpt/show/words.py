@@ -13,6 +13,17 @@ def listed(beginning: str, parts: Iterable[str]) -> str:
     return f"{beginning} {', '.join(parts)}."
 
 
+def in_view(window: int | list | tuple | None, sinks: int) -> str:
+    """What a token sees, by a config's window and sinks: the last 64 tokens and the first 4."""
+    layers = window if isinstance(window, list | tuple) else [window]
+    widths = sorted({each for each in layers if each})
+    if not widths:
+        return "all tokens"
+    last = f"the last {' or '.join(f'{each:,}' for each in widths)} token{'s' * (widths != [1])}"
+    some = f", in {sum(map(bool, layers))} of {len(layers)} layers" if None in layers else ""
+    return last + (f" and the first {sinks}" if sinks else "") + some
+
+
 def mb(nbytes: int) -> str:
     """37.7, for 37,748,736 bytes"""
     return f"{nbytes / 1e6:.1f}"

@@ -11,7 +11,7 @@ from minigpt.measure.quality.rounding import RoundingError
 from minigpt.measure.quality.scores import Score
 from minigpt.measure.quality.settings import SETTINGS, exact, rounding, sliding
 from minigpt.show.plots.recorded_real import recorded_real
-from minigpt.show.tables.quality import report, report_plain, report_recording
+from minigpt.show.tables.quality import report_recording
 from minigpt.show.tables.quality_real import report_real
 from minigpt.show.tables.setting_names import explained, short_name
 
@@ -101,16 +101,6 @@ def test_words_say_what_a_table_means_before_it_comes(recording):
         assert said in before
 
 
-def test_recall_says_what_was_asked_what_was_right_and_what_a_guess_would_be():
-    lines = printed(report, "static", {50: 1.0, 100: 0.875}, {50: 0.125, 100: 0.2}, 2.178, 40)
-    rows = [line.split() for line in lines]
-    assert ["1", "to", "50", "100.0%", "12.5%"] in rows
-    assert ["51", "to", "100", "87.5%", "20.0%"] in rows
-    assert "Read through the cache static: 40 memory questions at each distance" in lines[1]
-    assert "2.178 bits a byte" in lines[-1]
-    assert max(map(len, lines)) <= 80
-
-
 def test_a_short_name_is_one_setting_and_explained_where_there_is_one_to_explain():
     assert len({short_name(setting) for setting in SETTINGS}) == len(SETTINGS)
     assert short_name(sliding(64, 4)) == "window 64, 4 sinks"
@@ -138,13 +128,3 @@ def test_the_tables_of_a_real_model_have_its_numbers_and_fit_80_columns():
         assert recall.split()[-1] == f"{100 * [*score.by_distance.values()][-1]:.0f}"
     (unread,) = (line for line in lines if line.startswith("not read"))
     assert unread.split()[2:] == [f"{100 * share:.0f}" for share in recording.chance.values()]
-
-
-def test_recall_in_plain_english_says_what_was_asked_and_what_is_owed_to_the_language():
-    lines = printed(report_plain, "dynamic", {250: 0.75, 500: 0.5}, {250: 0.125, 500: 0.25}, 1.625, 40)
-    assert lines[1].startswith("Read through the cache dynamic: lines of a play are begun again")
-    assert [line.split() for line in lines if " to " in line and "%" in line] == [
-        ["1", "to", "250", "75.0%", "12.5%"],
-        ["251", "to", "500", "50.0%", "25.0%"],
-    ]
-    assert lines[-1] == "Surprise at the play: 1.625 bits a byte."

@@ -25,6 +25,8 @@ def load(name: str) -> Architecture:
     """
     path = RECALL if name == "recall" else MODELS / f"{name}.json" if name in NAMES else Path(name)
     path = path / "config.json" if path.is_dir() else path
+    if not path.exists() and name == "smollm2":
+        raise ValueError("smollm2: no such folder here: the command `fetch smollm2` makes it")
     if not path.exists():
         raise ValueError(
             f"{name}: no such file or folder with a config.json, nor a model known by name; "

@@ -13,28 +13,34 @@ from minigpt.measure.quality.scores import Score
 from minigpt.measure.timed.machine import machine
 from minigpt.recall.questions import BINS
 from minigpt.show.escapes import visible
+from minigpt.show.short_text import ShortText
 from minigpt.show.tables.layout import print_table, print_words, table_of
+from minigpt.show.words import in_view
 
 
-def report(lines: list[Line], uncached: Run, tokenizer, prompt: int, console: Console) -> None:
+def report(lines: list[Line], uncached: Run, short: ShortText, tokenizer, prompt: int, console: Console) -> None:
     """Print the text, and two tables, each after what its words mean."""
     tokens = uncached.tokens[0].tolist()
     new = len(tokens) - prompt
     text = Text(visible(tokenizer.decode(tokens[:prompt])), style="dim")
     text.append(visible(continuation(tokenizer, tokens, prompt)), style="bold")
     console.print(text, soft_wrap=True)
-    report_sameness(lines, prompt, new, console)
-    report_savings(lines, console)
+    report_sameness(lines, short, prompt, new, console)
+    report_savings(lines, short, console)
 
 
-def report_sameness(lines: list[Line], prompt: int, new: int, console: Console) -> None:
+def report_sameness(lines: list[Line], short: ShortText, prompt: int, new: int, console: Console) -> None:
     none = lines[0]
     reasons = [
-        f" {each.cache} sees the last {each.window} tokens and the first {each.sinks}."
-        for each in lines
-        if each.window != none.window
+        f" {each.cache} sees {in_view(each.window, each.sinks)}." for each in lines if each.window != none.window
     ]
-    reasons += [f" {each.cache} rounds old tokens; the newest stay exact." for each in lines if each.lossy]
+    reasons += [
+        f" {each.cache} has rounded nothing yet: it keeps the newest {short.exact[each.cache]} tokens exact."
+        if each.cache in short.exact
+        else f" {each.cache} rounds old tokens; the newest stay exact."
+        for each in lines
+        if each.lossy
+    ]
     print_words(
         f"The same text? {new} new tokens after {prompt} of the prompt, without a cache (none) and through each. A "
         "cache must equal its oracle: the model without a cache, seeing only as much of the text, and reading rounded "
@@ -60,14 +66,17 @@ def report_sameness(lines: list[Line], prompt: int, new: int, console: Console) 
     print_table(table, console)
 
 
-def report_savings(lines: list[Line], console: Console) -> None:
+def report_savings(lines: list[Line], short: ShortText, console: Console) -> None:
     none, cached = lines[0], lines[1:]
     once = f"; with a cache, {often(max(each.most_times for each in cached))}" if cached else ""
+    slots = [
+        f" {name} had its {count} slots from the start, for {short.fed} tokens." for name, count in short.slots.items()
+    ]
     print_words(
         "What did it save? A K/V row is the key and the value of one token in one layer; "
         f"{none.kv_rows_needed:,} are needed. Without a cache, the first token's was computed {often(none.most_times)} "
         f"in each layer, an average token's {none.mean_times:.1f} times{once}. Prefill reads the prompt, "
-        "decode adds one token at a time. Bytes are held at the end. Times are medians.",
+        f"decode adds one token at a time. Bytes are held at the end.{''.join(slots)} Times are medians.",
         console,
     )
     table = table_of(

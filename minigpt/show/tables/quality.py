@@ -1,4 +1,4 @@
-"""The tables of `python -m minigpt recall` and of `python -m minigpt quality`."""
+"""The tables of `python -m minigpt quality`."""
 
 from rich.console import Console
 from rich.table import Table
@@ -9,40 +9,6 @@ from minigpt.measure.quality.rounding import RoundingError
 from minigpt.measure.quality.scores import Score
 from minigpt.show.tables.layout import print_table, print_words, table_of
 from minigpt.show.tables.setting_names import explained, short_name
-
-
-def report(
-    cache: str, shares: dict[int, float], chance: dict[int, float], bits: float, questions: int, console: Console
-) -> None:
-    """Print the share of memory questions answered right by distance, and the bits per byte of the held-out play."""
-    print_words(
-        f"Read through the cache {cache}: {questions} memory questions at each distance, the tokens from the fact to "
-        "the answer. A guess is among the values in view.",
-        console,
-    )
-    print_table(by_distance(shares, chance, "by a guess"), console)
-    print_words(f"Surprise at prose never read before: {bits:.3f} bits a byte.", console)
-
-
-def report_plain(
-    cache: str, shares: dict[int, float], unread: dict[int, float], bits: float, tokens: int, console: Console
-) -> None:
-    """The same of a model that finishes lines of a play which it has read. unread: of the same tokens, the share that
-    is predicted where nothing was read."""
-    print_words(
-        f"Read through the cache {cache}: lines of a play are begun again, and should go on as they did; {tokens} "
-        "tokens at each distance from where a line stood to where it recurs.",
-        console,
-    )
-    print_table(by_distance(shares, unread, "not read"), console)
-    print_words(f"Surprise at the play: {bits:.3f} bits a byte.", console)
-
-
-def by_distance(shares: dict[int, float], chance: dict[int, float], without: str) -> Table:
-    table = table_of("distance", "right", without)
-    for low, high in zip([1, *(edge + 1 for edge in shares)], shares, strict=False):
-        table.add_row(f"{low} to {high}", f"{100 * shares[high]:.1f}%", f"{100 * chance[high]:.1f}%")
-    return table
 
 
 def report_recording(recording: Recording, console: Console) -> None:

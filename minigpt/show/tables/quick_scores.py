@@ -2,6 +2,7 @@
 
 from rich.console import Console
 
+from minigpt.measure.quality.quick_scores import PROSE
 from minigpt.measure.quality.reference import PROMPT_TOKENS
 from minigpt.measure.quality.scores import KEPT, Score, name_of
 from minigpt.recall.exam import CHUNK
@@ -16,9 +17,10 @@ def report_scores(scores: list[Score], console: Console) -> None:
         return
     print_words(
         f"What is forgotten? To N: memory questions answered right, of {scores[0].questions}, up to N tokens from the "
-        "fact to the answer. Bits a byte: surprise at prose never read before. Bytes held: at the end of "
-        f"{PROMPT_TOKENS} tokens, in {name_of(KEPT)}, fed one at a time. Texts are read {CHUNK} tokens at once; all "
-        f"before these is rounded. {explained(score.setting for score in scores)}",
+        f"fact to the answer. Bits a byte: surprise at prose never read before, the first {PROSE:,} tokens that "
+        f"training held out. Bytes held: at the end of {PROMPT_TOKENS} tokens, in {name_of(KEPT)}, fed one at a time. "
+        f"Texts are read {CHUNK} tokens at once; all before these is rounded. "
+        f"{explained(score.setting for score in scores)}",
         console,
     )
     distances = [f"to\n{edge}" for edge in scores[0].by_distance]
