@@ -8,7 +8,7 @@ const PROMPT = "HAMLET.\nTo be";
 
 export function breakState(params) {
   const fields = { bug: { values: BROKEN_BY, start: BROKEN_BY[0] }, length: { values: LENGTHS, start: 1 } };
-  return { prompt: PROMPT, ...params, ...stateOf(params, fields) };
+  return { prompt: params.prompt ?? PROMPT, ...stateOf(params, fields) };
 }
 
 export const breakRequest = ({ prompt, bug }) => ({ prompt, bug, newTokens: LENGTHS.length });

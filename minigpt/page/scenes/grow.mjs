@@ -10,7 +10,12 @@ import { growWords } from "./grow_words.mjs";
 import { KeptRuns } from "./kept_runs.mjs";
 import { oneLine } from "./sets.mjs";
 
-export const grow = { name: "grow", words: growWords, mount: (root, page) => new Growing(root, page) };
+export const grow = {
+  name: "grow",
+  words: growWords,
+  read: (params, { config }) => growState(params, config),
+  mount: (root, page) => new Growing(root, page),
+};
 
 /** view: the step that is drawn. chosen: the row that is looked at. */
 class Growing {

@@ -20,7 +20,7 @@ export function growState(params, { n_layer, n_head, context }) {
     group: { values: GROW_GROUPS, start: "channel" },
     token: { values: upTo(context), start: null },
   };
-  return { prompt: PROMPT, ...params, ...stateOf(params, fields) };
+  return { prompt: params.prompt ?? PROMPT, ...stateOf(params, fields) };
 }
 
 /** Small numbers, so that a ring turns, and tokens leave the residual, within a few steps. */
