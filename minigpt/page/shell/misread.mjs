@@ -6,7 +6,7 @@ const LONG = 40; // letters of a value
 export function misread(t, params, used) {
   const amiss = Object.entries(params).filter(([name, said]) => !Object.hasOwn(used, name) || !meant(said, used[name]));
   const told = amiss.map(([name, said]) => {
-    const asked = `${name}=${said.length > LONG ? `${said.slice(0, LONG)}…` : said}`;
+    const asked = `${name}=${said.length > LONG ? `${Array.from(said).slice(0, LONG).join("")}…` : said}`;
     const instead = Object.hasOwn(used, name) ? used[name] : null;
     return instead === null ? t("link_ignored", { asked }) : t("link_instead", { asked, instead: String(instead) });
   });
