@@ -2,12 +2,13 @@
 import { el } from "../shell/dom.mjs";
 import { bandCells, bandLegend, bothTexts, breakTable, codeLines, firstRow, toldBefore } from "./break_it_draw.mjs";
 import { breakFacts, breakFinding } from "./break_it_facts.mjs";
-import { breakKey, breakRequest, breakState, BROKEN_BY, LENGTHS } from "./break_it_state.mjs";
+import { breakKeys, breakRequest, breakState, BROKEN_BY, LENGTHS } from "./break_it_state.mjs";
 import { breakWords } from "./break_it_words.mjs";
 import { KeptRuns } from "./kept_runs.mjs";
 import { whyRefused } from "./refusal.mjs";
 import { buttonSet, promptLine } from "./sets.mjs";
 import { slider } from "./slider.mjs";
+import { pressed } from "./stepping.mjs";
 
 export const breakIt = { name: "break_it", words: breakWords, read: breakState, mount: (root, page) => new Breaking(root, page) };
 
@@ -43,11 +44,7 @@ class Breaking {
   }
 
   key({ key }) {
-    const patch = breakKey(key, this.state);
-    if (key.toLowerCase() === "p") this.parts.prompt.select();
-    else if (patch) this.go(patch);
-    else return false;
-    return true;
+    return pressed(key, breakKeys(this.state), this);
   }
 
   leave() {
