@@ -5,8 +5,20 @@ import functools
 import pytest
 from tabs import SCENES, Visitor, found
 
+import minigpt
 from minigpt.page import browser
 from minigpt.page.build import page
+
+
+@pytest.fixture(scope="session")
+def model():
+    """The bundled model, in torch."""
+    return minigpt.load("recall")
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    return minigpt.load_tokenizer("recall")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ const { Engine } = await from("client.mjs");
 
 const { data, requests } = JSON.parse(readFileSync(0, "utf8"));
 const { model, tokenizer } = load(data);
-const given = { encode: (ids) => [...ids], decode: String, stream: () => String }; // whose text is its ids
+const given = { encode: (ids) => [...ids], decode: String, nameOf: String, stream: () => String }; // whose text is its ids
 
 const KINDS = {
   weights: () =>
@@ -24,6 +24,8 @@ const KINDS = {
       Object.entries(model.weights).map(([name, { buffer }]) => [name, createHash("sha256").update(new Uint8Array(buffer)).digest("hex")]),
     ),
   encoded: ({ texts }) => texts.map((text) => tokenizer.encode(text)),
+  tokens: ({ texts }) => texts.map((text) => tokenizer.tokensOf(text)),
+  named: ({ ids }) => ids.map((id) => tokenizer.nameOf(id)),
   decoded: ({ texts }) => texts.map((ids) => tokenizer.decode(ids)),
   streamed: ({ texts }) => texts.map((ids) => [...ids, null].map(tokenizer.stream())),
 

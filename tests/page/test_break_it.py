@@ -77,7 +77,15 @@ def test_the_right_text_is_the_packages_and_the_broken_one_parts_from_it(visit, 
     assert [each.replace(" ", "␣") for each in marked] == rows(tab)[parted - 1][1:3]
     assert len(set(tab.evaluate(BEFORE_THE_MARK))) == 1
     removed, added = tab.locator(".break-code del").text_content(), tab.locator(".break-code ins").text_content()
-    assert removed[1:] != added[1:]
+    assert [removed[:2], added[:2]] == ["✓ ", "✗ "]
+    assert removed[2:] != added[2:]
+
+
+def test_what_a_cache_was_used_for_before_is_told(visit):
+    tab = visit("scene=break_it&bug=stale_cache&lang=en")
+    expect(tab.locator(".break-line")).to_contain_text("Before, the same cache held another text: “ROMEO.")
+    tab.keyboard.press("b")
+    expect(tab.locator(".break-line")).not_to_contain_text("Before, the same cache")
 
 
 @pytest.mark.parametrize("name", MUSEUM)

@@ -231,25 +231,6 @@ def test_without_a_word_it_takes_the_theme_of_the_device(visit):
     assert visit("", color_scheme="light").get_attribute("html", "class") == "light"
 
 
-def test_printed_the_table_is_there_and_buttons_are_not(visit):
-    tab = visit("scene=memory")
-    found(tab)
-    tab.emulate_media(media="print")
-    assert tab.is_visible("table")
-    assert not tab.is_visible(".switches")
-
-
-def test_printed_a_choice_keeps_the_value_that_is_chosen_and_the_rows_stay(visit):
-    tab = visit("scene=grow&cache=dynamic&step=3")
-    found(tab)
-    tab.emulate_media(media="print")
-    assert [each.text_content() for each in tab.query_selector_all(".set button") if each.is_visible()] == [
-        "dynamic",
-        "0",
-    ]
-    assert tab.is_visible(".grow-picture .grow-row")
-
-
 def test_the_browser_would_refuse_a_request(visit):
     tab = visit("scene=memory")
     tab.evaluate("fetch('https://example.org').catch(() => {})")

@@ -88,6 +88,12 @@ def test_it_is_said_where_a_cache_gains_nothing(visit, runs):
     assert f"the first new token needed {first} rows with it and {first} without" in tab.text_content(".foot")
 
 
+@pytest.mark.parametrize("where", ["race", "grow&cache=none"])
+def test_it_is_said_why_rows_computed_again_are_the_same(visit, where):
+    tab = visit(f"scene={where}&lang=en")
+    tab.wait_for_function("() => document.querySelector('.foot').textContent.includes('are the same as before')")
+
+
 def test_ctrl_enter_in_the_prompt_starts_a_race(visit):
     tab = visit("scene=race&tokens=32")
     tab.keyboard.press("p")

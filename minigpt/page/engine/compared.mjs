@@ -6,8 +6,8 @@ import { generate } from "./generate.mjs";
 const TOLERANCE = 1e-4; // a ring adds the same numbers in another order
 
 /**
- * Yields {step, id, text, right: {id, text}, first} for each new token. The oracle is uncached; of a cache that rounds,
- * the right one. first: null, then the first layer, row and token that differ: {step, layer, position, token (its text),
+ * Yields {step, id, name, text, right: {id, name, text}, first} for each new token. The oracle is uncached; of a
+ * cache that rounds, the right one. first: null, then the first layer, row and token that differ: {step, layer, position, token (its name),
  * what ("missing", "keys", "values", "attention" that the newest token pays to the row), difference}.
  */
 export function* compared(model, tokenizer, request) {
@@ -17,14 +17,16 @@ export function* compared(model, tokenizer, request) {
   const runs = [{ ...right, bug, watch: true }, oracle].map((each) => generate(model, tokenizer, each));
   const texts = tokenizer.encode(request.prompt);
   let first = null;
-  for (const { layers: expected, id: rightId, text: rightText, step } of runs[1]) {
-    const { layers, id, text } = runs[0].next().value;
+  for (const { layers: expected, step, ...wanted } of runs[1]) {
+    const { layers, ...broken } = runs[0].next().value;
     const found = first ?? firstDifference(layers, expected);
-    first ??= found && { step, ...found, token: tokenizer.decode([texts[found.position]]) };
-    texts.push(rightId);
-    yield { step, id, text, right: { id: rightId, text: rightText }, first };
+    first ??= found && { step, ...found, token: tokenizer.nameOf(texts[found.position]) };
+    texts.push(wanted.id);
+    yield { step, ...written(broken), right: written(wanted), first };
   }
 }
+
+const written = ({ id, name, text }) => ({ id, name, text });
 
 function sightOf({ window = null, sinks = 0 } = {}) {
   return { window, sinks };

@@ -11,7 +11,8 @@ import { greedy, sampler } from "./sampling.mjs";
  *
  * cache, options: its name and options; window and sinks are the model's, and any cache takes them. temperature: 0 for
  * the likeliest token. topK: 0 for all. bug: the name of one of BUGS, which brings its own cache unless told. watch: each
- * step also has its layers, see Meter. ms: of the step. rows, needed: K/V rows so far, see Meter.
+ * step also has its layers, see Meter. name: the token by itself. text: what it completes. ms: of the step. rows, needed:
+ * K/V rows so far, see Meter.
  */
 export function* generate(model, tokenizer, request) {
   const { prompt, newTokens = 20, temperature = 0, topK = 0, seed = 0, watch = false } = request;
@@ -27,7 +28,7 @@ export function* generate(model, tokenizer, request) {
     ids.push(id);
     const ms = performance.now() - begin;
     const { rows, needed } = meter, { nbytes, keeps } = cache, length = keeps ? cache.length : 0;
-    yield { step, id, text: write(id), ms, rows, needed, nbytes, length, ...(watch && { layers: meter.layers() }) };
+    yield { step, id, name: tokenizer.nameOf(id), text: write(id), ms, rows, needed, nbytes, length, ...(watch && { layers: meter.layers() }) };
   }
 }
 

@@ -53,6 +53,22 @@ export class Tokenizer {
     return bytes.includes(undefined) ? new TextEncoder().encode(this.tokens[id]) : Uint8Array.from(bytes);
   }
 
+  /** A token by itself, as it can be shown: bytes that are no whole character as <F0>. */
+  nameOf(id) {
+    const bytes = this.bytesOf(id);
+    try {
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    } catch {
+      return Array.from(bytes, (byte) => `<${byte.toString(16).toUpperCase().padStart(2, "0")}>`).join("");
+    }
+  }
+
+  /** The tokens of a text: of each its id, its name, and the text that it completes. */
+  tokensOf(text) {
+    const write = this.stream();
+    return this.encode(text).map((id) => ({ id, name: this.nameOf(id), text: write(id) }));
+  }
+
   /** Ids -> text. */
   decode(ids) {
     const write = this.stream();

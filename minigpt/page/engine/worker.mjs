@@ -14,7 +14,7 @@ export function makeAnswers() {
     begin: ({ kind, run, request }) => void runs.set(run, kinds[kind](model, tokenizer, request)),
     next: ({ run }) => runs.get(run).next(),
     end: ({ run }) => void runs.delete(run),
-    tokens: ({ text }) => tokenizer.encode(text).map((id) => ({ id, text: tokenizer.decode([id]) })),
+    tokens: ({ text }) => tokenizer.tokensOf(text),
     recall: (request) => recall(model, tokenizer, request),
     changedLine: ({ bug }) => changedLine(bug),
   };

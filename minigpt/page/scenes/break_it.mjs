@@ -2,13 +2,15 @@
 import { el } from "../shell/dom.mjs";
 import { bandCells, bandLegend, bothTexts, breakTable, codeLines, firstRow, toldBefore } from "./break_it_draw.mjs";
 import { breakFacts, breakFinding } from "./break_it_facts.mjs";
-import { breakKey, breakRequest, breakState, BROKEN_BY, LENGTHS } from "./break_it_state.mjs";
+import { breakKeys, breakRequest, breakState, BROKEN_BY, LENGTHS } from "./break_it_state.mjs";
 import { breakWords } from "./break_it_words.mjs";
 import { KeptRuns } from "./kept_runs.mjs";
+import { whyRefused } from "./refusal.mjs";
 import { buttonSet, promptLine } from "./sets.mjs";
 import { slider } from "./slider.mjs";
+import { pressed } from "./stepping.mjs";
 
-export const breakIt = { name: "break_it", words: breakWords, mount: (root, page) => new Breaking(root, page) };
+export const breakIt = { name: "break_it", words: breakWords, read: breakState, mount: (root, page) => new Breaking(root, page) };
 
 class Breaking {
   constructor(root, page) {
@@ -42,11 +44,7 @@ class Breaking {
   }
 
   key({ key }) {
-    const patch = breakKey(key, this.state);
-    if (key.toLowerCase() === "p") this.parts.prompt.select();
-    else if (patch) this.go(patch);
-    else return false;
-    return true;
+    return pressed(key, breakKeys(this.state), this);
   }
 
   leave() {
@@ -79,7 +77,7 @@ class Breaking {
 }
 
 /** The buttons, which press a key or go to a state; the places that each step fills; and all of it. */
-function breakParts({ t, button }, press, go) {
+function breakParts({ t, button, data }, press, go) {
   const bugs = buttonSet({ label: t("choose_bug"), key: "B", values: BROKEN_BY, shown: t, onchoose: (bug) => go({ bug, length: 1 }) });
   const prompt = promptLine({ label: t("prompt"), title: t("prompt_keys"), onchange: (text) => go({ prompt: text, length: 1 }) });
   const length = slider({ name: "length", label: t("length"), values: LENGTHS, text: String, onvalue: (value) => go({ length: value }) });
@@ -102,7 +100,7 @@ function breakParts({ t, button }, press, go) {
     why.textContent = t(`why_${state.bug}`);
     texts.setAttribute("aria-busy", String(run.error === null && run.steps.length < state.length));
     refused.hidden = run.error === null;
-    refused.textContent = run.prompt.length ? run.error : t("empty");
+    refused.textContent = run.error && (whyRefused(t, run.prompt.length, run.request.newTokens, data.config.context) ?? run.error);
   }
 
   const all = [

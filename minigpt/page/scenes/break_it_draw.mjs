@@ -28,20 +28,21 @@ export const bandLegend = (t) => ["right", "unseen", "wrong"].map((kind) =>
 
 /** Both texts; the first different token is marked in each. */
 export function bothTexts(t, { prompt }, { tokens, wrong }) {
-  const texts = { right: tokens.map(({ right }) => right.text), broken: tokens.map(({ text }) => text) };
-  return Object.entries(texts).map(([which, parts]) =>
+  const texts = { right: tokens.map(({ right }) => right), broken: tokens };
+  return Object.entries(texts).map(([which, written]) =>
     el("div", { class: `pane break-text-${which}` },
       el("h2", { class: "quiet" }, t(`text_${which}`)),
-      el("p", { class: "break-text" }, el("span", { class: "break-prompt" }, ending(oneLine(prompt))), parted(parts, wrong))));
+      el("p", { class: "break-text" }, el("span", { class: "break-prompt" }, ending(oneLine(prompt))), parted(written, wrong))));
 }
 
 /** Of a long prompt, the end: there the texts begin. */
-const ending = (prompt) => (prompt.length > LONG ? `… ${prompt.slice(-LONG)}` : prompt);
+const ending = (prompt) => (prompt.length > LONG ? `… ${Array.from(prompt).slice(-LONG).join("")}` : prompt);
 
-function parted(parts, wrong) {
-  if (wrong === null) return [oneLine(parts.join(""))];
-  const at = wrong - 1;
-  return [oneLine(parts.slice(0, at).join("")), el("mark", null, oneLine(parts[at]) || "∅"), el("span", { class: "break-after" }, oneLine(parts.slice(at + 1).join("")))];
+function parted(tokens, wrong) {
+  const text = (from, to) => oneLine(tokens.slice(from, to).map((token) => token.text).join(""));
+  if (wrong === null) return [text()];
+  const { text: whole, name } = tokens[wrong - 1];
+  return [text(0, wrong - 1), el("mark", null, oneLine(whole || name)), el("span", { class: "break-after" }, text(wrong))];
 }
 
 /** The first row that differs, in words. */
@@ -53,6 +54,6 @@ export function firstRow(t, first, number) {
 
 /** caption, head and rows for page.table. */
 export function breakTable(t, bug, { tokens }) {
-  const rows = tokens.map(({ at, right, text, kind }) => [at, visible(right.text), visible(text), t(kind)]);
+  const rows = tokens.map(({ at, right, name, kind }) => [at, visible(right.name), visible(name), t(kind)]);
   return [t(bug), [t("token_number"), t("text_right"), t("text_broken"), t("state")], rows];
 }

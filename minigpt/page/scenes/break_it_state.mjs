@@ -1,5 +1,6 @@
 // Where the scene stands, as its address tells it; where a key leads; and what the engine is asked for.
-import { following, moved, stateOf } from "./state.mjs";
+import { following, stateOf } from "./state.mjs";
+import { stepKeys } from "./stepping.mjs";
 
 /** The engine's, by name: engine/bugs.mjs. */
 export const BROKEN_BY = ["wrong_position", "mask_in_the_wrong_corner", "stale_cache", "ring_one_short", "rounded_twice"];
@@ -8,21 +9,14 @@ const PROMPT = "HAMLET.\nTo be";
 
 export function breakState(params) {
   const fields = { bug: { values: BROKEN_BY, start: BROKEN_BY[0] }, length: { values: LENGTHS, start: 1 } };
-  return { prompt: PROMPT, ...params, ...stateOf(params, fields) };
+  return { prompt: params.prompt ?? PROMPT, ...stateOf(params, fields) };
 }
 
 export const breakRequest = ({ prompt, bug }) => ({ prompt, bug, newTokens: LENGTHS.length });
 
-/** What the key changes; null if it is not one of the scene's. */
-export function breakKey(key, { bug, length }) {
-  const changes = {
-    arrowright: () => ({ length: moved(LENGTHS, length, 1) }),
-    arrowleft: () => ({ length: moved(LENGTHS, length, -1) }),
-    pagedown: () => ({ length: moved(LENGTHS, length, 1) }), // of a clicker
-    pageup: () => ({ length: moved(LENGTHS, length, -1) }),
-    home: () => ({ length: 1 }),
-    end: () => ({ length: LENGTHS.length }),
-    b: () => ({ bug: following(BROKEN_BY, bug), length: 1 }),
-  };
-  return changes[key.toLowerCase()]?.() ?? null;
-}
+/** By key, what it changes. */
+export const breakKeys = ({ bug, length }) => ({
+  ...stepKeys("length", LENGTHS, length),
+  end: () => ({ length: LENGTHS.length }),
+  b: () => ({ bug: following(BROKEN_BY, bug), length: 1 }),
+});

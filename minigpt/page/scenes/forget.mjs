@@ -8,7 +8,17 @@ import { forgetWords } from "./forget_words.mjs";
 import { slider } from "./slider.mjs";
 import { debounced, following, moved, stateOf } from "./state.mjs";
 
-export const forget = { name: "forget", words: forgetWords, mount: mountForget };
+const stateIn = (params, { forget: data }) => ({ ...stateOf(params, FIELDS), facts: factsFrom(params.facts, data) });
+
+export const forget = {
+  name: "forget",
+  words: forgetWords,
+  read(params, data) {
+    const state = stateIn(params, data);
+    return { ...state, facts: factsAsText(state.facts) };
+  },
+  mount: mountForget,
+};
 
 const WORKERS = 2; // each answers for one cache at a time
 const FIELDS = {
@@ -21,8 +31,7 @@ function mountForget(root, page) {
   const { t } = page;
   const data = page.data.forget;
   const engines = Array.from({ length: WORKERS }, page.connect);
-  const read = (params) => ({ ...stateOf(params, FIELDS), facts: factsFrom(params.facts, data) });
-  let state = read(page.params);
+  let state = stateIn(page.params, page.data);
   let asking = 0; // the number of the newest question: answers to older ones are dropped
 
   const set = (patch) => {
@@ -130,7 +139,7 @@ function mountForget(root, page) {
       return Boolean(act);
     },
     show(params) {
-      state = read(params);
+      state = stateIn(params, page.data);
       show();
     },
     leave() {

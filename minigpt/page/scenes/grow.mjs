@@ -5,12 +5,18 @@ import { growDetails } from "./grow_details.mjs";
 import { growLegend, growPicture } from "./grow_draw.mjs";
 import { growView, nextSlot } from "./grow_facts.mjs";
 import { growFinding, growRule, growTable } from "./grow_said.mjs";
-import { growKey, growRequest, growState, slotOf } from "./grow_state.mjs";
+import { growKeys, growRequest, growState, slotOf } from "./grow_state.mjs";
 import { growWords } from "./grow_words.mjs";
 import { KeptRuns } from "./kept_runs.mjs";
 import { oneLine } from "./sets.mjs";
+import { pressed } from "./stepping.mjs";
 
-export const grow = { name: "grow", words: growWords, mount: (root, page) => new Growing(root, page) };
+export const grow = {
+  name: "grow",
+  words: growWords,
+  read: (params, { config }) => growState(params, config),
+  mount: (root, page) => new Growing(root, page),
+};
 
 /** view: the step that is drawn. chosen: the row that is looked at. */
 class Growing {
@@ -47,11 +53,7 @@ class Growing {
   }
 
   key({ key }) {
-    const patch = growKey(key, this.state, this.page.data.config, this.view);
-    if (key.toLowerCase() === "p") this.parts.prompt.select();
-    else if (patch) this.go(patch);
-    else return false;
-    return true;
+    return pressed(key, growKeys(this.state, this.page.data.config, this.view), this);
   }
 
   leave() {

@@ -1,4 +1,5 @@
 // What can be pressed and chosen, and the places that each step fills.
+import { whyRefused } from "./refusal.mjs";
 import { buttonSet, promptLine } from "./sets.mjs";
 import { GROW_BITS, GROW_CACHES, GROW_GROUPS } from "./grow_state.mjs";
 
@@ -33,7 +34,7 @@ export function growParts({ t, el, button, data }, press, go) {
     prompt.show(state.prompt);
     picture.setAttribute("aria-busy", String(run.error === null && run.steps.length <= state.step));
     refused.hidden = run.error === null;
-    refused.textContent = run.prompt.length ? run.error : t("empty");
+    refused.textContent = run.error && (whyRefused(t, run.prompt.length, run.request.newTokens, data.config.context) ?? run.error);
   }
 
   const all = [

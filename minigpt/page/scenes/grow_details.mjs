@@ -13,7 +13,7 @@ export function growDetails(t, run, view, { slot: at, layer, head }) {
   const of = { first: FIRST, all: row.key.length };
   const told = t(row.times === 1 ? "once" : "often", { step: row.computed, times: row.times });
   return [
-    el("p", { class: "grow-name" }, visible(slot.text)),
+    el("p", { class: "grow-name" }, visible(slot.name)),
     el("p", { class: "quiet" }, t("place", { layer, position: slot.position })),
     el("dl", { class: "grow-digits" },
       el("dt", null, t("key", of)), el("dd", null, digits(row.key)),

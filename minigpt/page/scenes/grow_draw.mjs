@@ -28,7 +28,7 @@ function line(t, run, view, step, chosen, slot, coming) {
   const label = el("span", { class: "grow-token" },
     slotName(t, run, view, slot),
     slot.replaced === null ? null : el("s", null, visible(slot.replaced)),
-    el("b", null, visible(slot.text)));
+    el("b", null, visible(slot.name)));
   return el("div", { class: `grow-line${slot.slot === coming ? " grow-coming" : ""}` },
     label,
     slot.kinds.map((kind, layer) => cell(t, run, step, chosen, slot, layer, kind)),
@@ -46,7 +46,7 @@ export const percent = (weight) => (weight < 0.005 ? "" : String(Math.round(100 
 
 function cell(t, run, step, chosen, slot, layer, kind) {
   const on = chosen.slot === slot.slot && chosen.layer === layer;
-  const what = { token: visible(slot.text), position: slot.position, slot: slot.slot, layer };
+  const what = { token: visible(slot.name), position: slot.position, slot: slot.slot, layer };
   const bits = run.request.options.nbits;
   return el("button", {
     type: "button",

@@ -4,10 +4,10 @@ const NO_TOKEN = 2 ** 31 - 1; // the engine's NEVER: the position of an empty sl
 
 /** A view of one step. slots: see inSlot. counts: rows of this step, and how many tokens are exact and rounded. */
 export function growView(run, at) {
-  const texts = [...run.prompt, ...run.steps.map(({ text }) => text)];
+  const tokens = [...run.prompt, ...run.steps];
   const step = run.steps[at], before = run.steps[at - 1];
   const newest = Math.max(...step.layers[0].positions.filter((position) => position !== NO_TOKEN));
-  const slots = Array.from(step.layers[0].positions, (_, slot) => inSlot(texts, step, before, slot));
+  const slots = Array.from(step.layers[0].positions, (_, slot) => inSlot(tokens, step, before, slot));
   const held = slots.filter(({ position }) => position !== null).length;
   const [{ keys, values }] = step.layers, bytesOfToken = (step.layers.length * (keys.byteLength + values.byteLength)) / slots.length;
   const rows = step.rows - (before?.rows ?? 0), needed = step.needed - (before?.needed ?? 0);
@@ -22,20 +22,20 @@ export function growView(run, at) {
     rounded: slots.filter(({ rounded }) => rounded).length,
     leaving: slots.filter(({ leaving }) => leaving).length,
     nbytes: step.nbytes,
-    text: texts.slice(0, newest + 1).join(""),
-    next: step.text,
+    text: tokens.slice(0, newest + 1).map(({ text }) => text).join(""),
+    next: step.text || step.name,
   };
 }
 
 /** position: null where it is empty. replaced: the token that it held a step ago. leaving: rounded in this step. */
-function inSlot(texts, step, before, slot) {
+function inSlot(tokens, step, before, slot) {
   const held = positionIn(step, slot), old = before ? positionIn(before, slot) : null;
   const rounded = step.layers[0].state[slot] === 2;
   return {
     slot,
     position: held,
-    text: held === null ? "" : texts[held],
-    replaced: old !== null && old !== held ? texts[old] : null,
+    name: held === null ? "" : tokens[held].name,
+    replaced: old !== null && old !== held ? tokens[old].name : null,
     rounded,
     leaving: rounded && before?.layers[0].state[slot] !== 2,
     kinds: step.layers.map((layer) => kindOf(layer, slot, step.step)),

@@ -17,7 +17,7 @@ const AFTER = {
 
 function turned(t, view) {
   const slot = view.slots.find(({ replaced }) => replaced !== null);
-  if (slot) return t("forgets", { old: visible(slot.replaced), new: visible(slot.text) });
+  if (slot) return t("forgets", { old: visible(slot.replaced), new: visible(slot.name) });
   if (view.gone) return t(view.gone === 1 ? "has_forgotten_one" : "has_forgotten", { gone: view.gone });
   return t("forgets_nothing");
 }
@@ -39,11 +39,11 @@ export function growRule(t, { cache, options }) {
 export function growTable(t, run, view, { layer: chosen, head }) {
   const layers = run.steps[view.at].layers.map((_, layer) => t("layer", { layer }));
   const weight = `${t("attention")} (${t("layer", { layer: chosen })}, ${t("head", { head })})`;
-  const rows = view.slots.map(({ slot, position, text, kinds }) => {
+  const rows = view.slots.map(({ slot, position, name, kinds }) => {
     const row = growRow(run, view.at, slot, chosen, head);
     const how = kinds.map((kind) => t(kind, { bits: run.request.options.nbits }));
     const told = position === null ? ["–", "–", "–"] : [row.computed, row.times, row.weight.toFixed(3)];
-    return [slot, position === null ? "–" : `${position} ${visible(text)}`, ...how, ...told];
+    return [slot, position === null ? "–" : `${position} ${visible(name)}`, ...how, ...told];
   });
   return [
     t("caption", { step: view.at, cache: t(view.cache) }),

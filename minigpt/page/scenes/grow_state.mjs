@@ -1,5 +1,6 @@
 // Where the scene stands, as its address tells it; where a key leads; and what the engine is asked for.
 import { following, moved, stateOf } from "./state.mjs";
+import { stepKeys } from "./stepping.mjs";
 
 export const GROW_CACHES = ["none", "dynamic", "sliding_window", "quantized"];
 export const GROW_BITS = [8, 4, 2];
@@ -20,7 +21,7 @@ export function growState(params, { n_layer, n_head, context }) {
     group: { values: GROW_GROUPS, start: "channel" },
     token: { values: upTo(context), start: null },
   };
-  return { prompt: PROMPT, ...params, ...stateOf(params, fields) };
+  return { prompt: params.prompt ?? PROMPT, ...stateOf(params, fields) };
 }
 
 /** Small numbers, so that a ring turns, and tokens leave the residual, within a few steps. */
@@ -40,14 +41,10 @@ export function growRequest({ prompt, cache, bits, group }) {
   return { prompt, cache, options: options[cache], newTokens: STEPS.length, watch: true };
 }
 
-/** What the key changes; null if it is not one of the scene's. view: what is drawn now, if anything is. */
-export function growKey(key, state, { n_layer, n_head }, view) {
-  const changes = {
-    arrowright: () => ({ step: moved(STEPS, state.step, 1) }),
-    arrowleft: () => ({ step: moved(STEPS, state.step, -1) }),
-    pagedown: () => ({ step: moved(STEPS, state.step, 1) }), // of a clicker
-    pageup: () => ({ step: moved(STEPS, state.step, -1) }),
-    home: () => ({ step: 0 }),
+/** By key, what it changes. view: what is drawn now, if anything is. */
+export function growKeys(state, { n_layer, n_head }, view) {
+  return {
+    ...stepKeys("step", STEPS, state.step),
     arrowup: () => ({ token: neighbour(view, state.token, -1) }),
     arrowdown: () => ({ token: neighbour(view, state.token, 1) }),
     c: () => ({ cache: following(GROW_CACHES, state.cache) }),
@@ -56,7 +53,6 @@ export function growKey(key, state, { n_layer, n_head }, view) {
     b: () => ({ bits: following(GROW_BITS, state.bits) }),
     g: () => ({ group: following(GROW_GROUPS, state.group) }),
   };
-  return changes[key.toLowerCase()]?.() ?? null;
 }
 
 /** The slot that holds the chosen token, or else the newest. */

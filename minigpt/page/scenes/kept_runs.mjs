@@ -1,6 +1,6 @@
 // Runs whose steps are kept, so that going back is instant: each is computed once, as fast as the engine can.
 
-/** steps: those computed so far. prompt: its tokens' texts. error: why there are no more steps. */
+/** steps: those computed so far. prompt: its tokens, as the engine tells them. error: why there are no more steps. */
 class KeptRun {
   steps = [];
   prompt = [];
@@ -18,8 +18,7 @@ class KeptRun {
   /** Computes all steps, and calls `changed` after each. Ends within a step once `left` is set. */
   async follow(engine, kind, changed) {
     try {
-      const tokens = await engine.answer({ what: "tokens", text: this.request.prompt });
-      this.prompt = tokens.map(({ text }) => text);
+      this.prompt = await engine.answer({ what: "tokens", text: this.request.prompt });
       for await (const step of engine[kind](this.request)) {
         if (this.left) return;
         this.steps.push(step);

@@ -7,7 +7,7 @@ import { memoryWords } from "./memory_words.mjs";
 import { slider } from "./slider.mjs";
 import { debounced, following, moved, stateOf } from "./state.mjs";
 
-export const memory = { name: "memory", words: memoryWords, mount: mountMemory };
+export const memory = { name: "memory", words: memoryWords, read: (params, data) => stateOf(params, fieldsOf(data)), mount: mountMemory };
 
 const powersOfTwo = (from, to) => Array.from({ length: to - from + 1 }, (_, at) => 2 ** (from + at));
 const SETTINGS = {
@@ -17,12 +17,14 @@ const SETTINGS = {
   weights: { values: [16, 8, 4], start: 16, text: "in_bits", key: "W" },
 };
 
+const bySize = ({ memory }) => memory.toSorted((a, b) => a.parameters - b.parameters);
+const fieldsOf = (data) => ({ model: { values: bySize(data).map(({ name }) => name), start: "llama-3.1-8b" }, ...SETTINGS });
+
 function mountMemory(root, page) {
   const { t } = page;
   const ours = (model) => (model.name === "recall" ? { ...model, label: t("ours", model) } : model);
-  const models = page.data.memory.map(ours).toSorted((a, b) => a.parameters - b.parameters);
-  const names = models.map(({ name }) => name);
-  const fields = { model: { values: names, start: "llama-3.1-8b" }, ...SETTINGS };
+  const models = bySize(page.data).map(ours);
+  const fields = fieldsOf(page.data);
   let state = stateOf(page.params, fields);
 
   const set = (patch) => {
@@ -47,7 +49,7 @@ function mountMemory(root, page) {
 
   function draw() {
     const all = models.map((model) => factsOf(model, state));
-    const facts = all[names.indexOf(state.model)];
+    const facts = all.find(({ model }) => model.name === state.model);
     for (const [name, { show }] of sliders) show(state[name]);
     list.show(all, state);
     sum.replaceChildren(...sumOfParts(page, facts));

@@ -3,12 +3,13 @@ import { boardOf, findingOf, gainlessOf, tableOf } from "./race_draw.mjs";
 import { askedIn, FEWEST, formOf, next } from "./race_form.mjs";
 import { Race } from "./race_run.mjs";
 import { raceWords } from "./race_words.mjs";
+import { whyRefused } from "./refusal.mjs";
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const PAUSE = 80; // milliseconds between pictures: the lanes, not the drawing, are to have the time
 let last = null; // the race that was run last, to its end or not: shown again when one comes back to it
 
-export const race = { name: "race", words: raceWords, mount };
+export const race = { name: "race", words: raceWords, read: ({ run, ...params }) => ({ run, ...askedIn(params) }), mount };
 
 function mount(root, page) {
   const { el, t } = page;
@@ -102,11 +103,9 @@ function mount(root, page) {
   async function reasonAgainst({ prompt, tokens }) {
     const { context } = page.data.config;
     const count = await countOf(prompt);
-    if (!count) return t("empty");
-    const most = context + 1 - tokens; // the last new token is never fed
-    if (count <= most) return null;
+    const reason = whyRefused(t, count, tokens, context);
     const fewer = context + 1 - count;
-    return t("too_long", { count, tokens, context, most }) + (fewer < FEWEST ? "" : t("or_fewer", { fewer }));
+    return reason && count && fewer >= FEWEST ? reason + t("or_fewer", { fewer }) : reason;
   }
 
   function refuse(reason) {

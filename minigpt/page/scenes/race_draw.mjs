@@ -83,8 +83,8 @@ export function tableOf(t, { without, kept }) {
   const head = ["token", "text", "ms_without", "ms_with", "rows_without", "rows_with"].map((name) => t(name));
   const rows = without.steps.map((step, at) => {
     const other = kept.steps[at];
-    const text = step.id === other.id ? [step.text] : [step.text, other.text];
-    return [at + 1, text.map((each) => JSON.stringify(each)).join(" / "), step.ms.toFixed(2), other.ms.toFixed(2), step.rows, other.rows];
+    const names = step.id === other.id ? [step.name] : [step.name, other.name];
+    return [at + 1, names.map((each) => JSON.stringify(each)).join(" / "), step.ms.toFixed(2), other.ms.toFixed(2), step.rows, other.rows];
   });
   return [t("caption"), head, rows];
 }

@@ -1,5 +1,6 @@
 // What a race is asked for, in the address and in the fields above it.
 import { RACERS } from "./race_run.mjs";
+import { following, stateOf } from "./state.mjs";
 
 const CHOICES = {
   cache: Object.keys(RACERS),
@@ -10,18 +11,13 @@ const CHOICES = {
 export const FEWEST = CHOICES.tokens[0];
 const DEFAULTS = { prompt: "HAMLET.\nTo be", cache: "dynamic", tokens: 192, temperature: 0.8, seed: 0 };
 
-/** The race that an address asks for. What it leaves out, or asks amiss, is as it is by default. */
-export function askedIn(params) {
-  const choose = ([name, values]) => [name, values.find((value) => String(value) === String(params[name])) ?? DEFAULTS[name]];
-  const chosen = Object.fromEntries(Object.entries(CHOICES).map(choose));
-  return { prompt: params.prompt ?? DEFAULTS.prompt, ...chosen };
-}
+const FIELDS = Object.fromEntries(Object.entries(CHOICES).map(([name, values]) => [name, { values, start: DEFAULTS[name] }]));
+
+/** The race that an address asks for. */
+export const askedIn = (params) => ({ prompt: params.prompt ?? DEFAULTS.prompt, ...stateOf(params, FIELDS) });
 
 /** The value after this one; after the last, the first. */
-export function next(name, value) {
-  const values = CHOICES[name];
-  return values[(values.indexOf(value) + 1) % values.length];
-}
+export const next = (name, value) => following(CHOICES[name], value);
 
 /** change(patch): called as a field changes. begin(): at Ctrl Enter in the prompt. Returns the fields, those for the curious apart, and the prompt's label. */
 export function formOf({ el, t, choice }, asked, change, begin) {

@@ -20,7 +20,7 @@ const help = byId("help");
 const skip = byId("skip");
 const data = JSON.parse(byId("data").textContent);
 const left = {}; // of each scene that was left, its part of the address
-let on = null; // { scene, language, dark, mounted }
+let on = null; // { scene, language, dark, check, mounted }
 
 const sceneOf = ({ scene }) => SCENES.find(({ name }) => name === scene) ?? SCENES[0];
 const languageOf = ({ lang }) => LANGUAGES.find((each) => (lang ?? navigator.language).startsWith(each)) ?? "en";
@@ -50,10 +50,11 @@ function update() {
   const params = read();
   const now = { scene: sceneOf(params), language: languageOf(params), dark: isDark(params) };
   if (on && ["scene", "language", "dark"].every((name) => on[name] === now[name])) on.mounted.show(ofScene(params));
-  else mount(now, params);
+  else mount(now);
+  on.check();
 }
 
-function mount(now, params) {
+function mount(now) {
   on?.mounted.leave();
   const { scene, language, dark } = now;
   const t = translator(language, scene.words);
@@ -64,8 +65,8 @@ function mount(now, params) {
   fillBar(bar, t, SCENES, scene, language, dark, act);
   fillHelp(help, t, t("title"), scene.words[language].keys);
   stage.dataset.scene = scene.name;
-  const { root, page } = pageOf(stage, params, t, language, dark, data);
-  on = { ...now, mounted: scene.mount(root, page) };
+  const { root, page, check } = pageOf(stage, scene, t, language, dark, data);
+  on = { ...now, check, mounted: scene.mount(root, page) };
 }
 
 function onKey(event) {

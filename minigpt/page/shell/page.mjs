@@ -2,21 +2,35 @@
 import { connect } from "../engine/client.mjs";
 import { button, choice } from "./controls.mjs";
 import { byId, el, svg } from "./dom.mjs";
-import { change, ofScene } from "./hash.mjs";
+import { change, ofScene, read } from "./hash.mjs";
+import { misread } from "./misread.mjs";
 import { plot } from "./plot.mjs";
 import { table } from "./table.mjs";
 
-export function pageOf(stage, params, t, language, dark, data) {
+export function pageOf(stage, scene, t, language, dark, data) {
   const finding = el("p", { class: "finding", hidden: true });
   const details = el("details", { hidden: true });
   const foot = el("div", { class: "foot" }, details);
   const root = el("div", { class: "scene" });
-  stage.replaceChildren(el("h1", null, t("question")), root, finding, foot);
+  const amiss = el("p", { class: "misread", role: "alert", hidden: true });
+  stage.replaceChildren(el("h1", null, t("question")), amiss, root, finding, foot);
   const say = (text) => byId("say").replaceChildren(text);
+  /** Says below the question what the address asks amiss. */
+  function check() {
+    const params = read();
+    const used = { scene: scene.name, lang: language, theme: dark ? "dark" : "light", ...scene.read(ofScene(params), data) };
+    amiss.textContent = misread(t, params, used);
+    amiss.hidden = !amiss.textContent;
+  }
+  const set = (patch) => {
+    change(patch);
+    check();
+  };
   return {
     root,
+    check,
     page: {
-      connect, data, t, params: ofScene(params), set: change, say, el, svg, button, choice, language, dark,
+      connect, data, t, params: ofScene(read()), set, say, el, svg, button, choice, language, dark,
       plot: (what) => plot({ ...what, language }),
       colour: (name) => colourOf(root, name),
       // Beside the table: what only some want to know.

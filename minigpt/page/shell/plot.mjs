@@ -12,7 +12,9 @@ export function plot({ x, y, lines, across = null, language = "en" }) {
   let shown = [lines, []];
   const redraw = () => {
     const room = roomOf(drawing);
-    if (room) drawing.replaceChildren(...picture(room, ...shown, { x, across, number }));
+    if (!room) return;
+    drawing.setAttribute("viewBox", `0 0 ${room.width} ${room.height}`); // of another size on paper
+    drawing.replaceChildren(...picture(room, ...shown, { x, across, number }));
   };
   new ResizeObserver(redraw).observe(drawing);
   const draw = (now, marks = []) => {
@@ -31,7 +33,7 @@ function roomOf(node) {
   const { width, height } = node.getBoundingClientRect();
   const type = parseFloat(getComputedStyle(node).fontSize);
   const [left, right, top, foot] = [3.2 * type, width - type, type / 2, height - 2.8 * type];
-  return width > 0 && foot > top ? { left, right, top, foot, height, type } : null;
+  return width > 0 && foot > top ? { left, right, top, foot, width, height, type } : null;
 }
 
 function picture(room, lines, marks, { x, across, number }) {

@@ -22,6 +22,11 @@ export const shellWords = {
     table: "The numbers, as a table: {caption}",
     loading: "Reading the model …",
     empty: "The prompt is empty: type a word.",
+    too_long: "{count} tokens and {tokens} new ones, the last of which is never fed, are more than the model's {context}: shorten the prompt to {most} tokens.",
+    link_amiss: "Not valid in this link: {told}.",
+    link_instead: "{asked} (used instead: {instead})",
+    link_ignored: "{asked} (ignored)",
+    link_and: ", ",
   },
   zh: {
     brand: "KV 缓存，现场运行",
@@ -42,6 +47,11 @@ export const shellWords = {
     table: "数据表：{caption}",
     loading: "正在读取模型……",
     empty: "提示词为空：请输入文字。",
+    too_long: "{count} 个词元加 {tokens} 个新词元（最后一个不再输入），超过模型的 {context} 个：请把提示词缩短到 {most} 个词元。",
+    link_amiss: "链接中有无效内容：{told}。",
+    link_instead: "{asked}（改用 {instead}）",
+    link_ignored: "{asked}（已忽略）",
+    link_and: "，",
   },
 };
 
