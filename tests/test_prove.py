@@ -264,6 +264,13 @@ def test_each_script_of_the_recorded_page_shows_what_it_is_there_for():
         shown(scripts["overflow, StaticCache"])
 
 
+def test_what_no_cache_of_an_interface_can_help_is_said(capsys):
+    for cache, exit_code in (("their_bugs:Right", 1), ("minigpt.cache:DynamicCache", 0)):
+        assert main(["prove", cache, "--only", "another text"]) == exit_code
+        told = capsys.readouterr().out
+        assert ("What no cache of this interface can help:\nanother text: `generate` feeds" in told) == exit_code
+
+
 class Crash(DynamicCache):
     def place(self, layer):
         raise IndexError("oops")
@@ -282,7 +289,7 @@ def test_a_cache_that_crashes_where_there_is_a_window_is_not_taken_for_one_that_
             raise IndexError("oops")
         return DynamicCache(config, **sizes)
 
-    with pytest.raises(ValueError, match="ours: IndexError: oops"):
+    with pytest.raises(ValueError, match="minigpt's: IndexError: oops"):
         minigpt.prove(make, ["prefill"])
 
 

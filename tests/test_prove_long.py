@@ -72,3 +72,16 @@ def test_its_script_decodes_up_to_the_wrong_token():
     assert len(right) == 300
     assert max(right) < 1e-10
     assert wrong > 1e-6
+
+
+class Stops(ConcatCache):
+    def store(self, k, v, layer):
+        if self.length > 384:
+            raise IndexError("oops")
+        return super().store(k, v, layer)
+
+
+def test_a_cache_that_stops_is_said_to_break_and_where():
+    verdict = tell(house_of(Stops), "full", DECODED)
+    assert verdict.verdict == "breaks"
+    assert verdict.how.startswith("decode 589, token 384: IndexError: oops; then also feed 1: ")
