@@ -5,11 +5,10 @@ import math
 import torch
 
 from minigpt.proof.sameness import TOLERANCE
-from minigpt.proof.scripts import Script
+from minigpt.proof.scripts import LONGEST, MOST_ROWS, SEED, Script
 from minigpt.proof.situations import text
 
 PAD = -1  # in a text, stands for an id
-MOST_ROWS, LONGEST = 6, 700
 
 
 class NotOfferedError(Exception):
@@ -28,7 +27,7 @@ class Telling:
     as in oracles.py. off: the largest difference so far. fed: whether it has ever taken a token."""
 
     def __init__(self, house, rule: str, pads: list[int]):
-        self.stream, _ = text([0] * MOST_ROWS, LONGEST)
+        self.stream, _ = text([0] * MOST_ROWS, LONGEST, SEED)
         for row, count in enumerate(pads):
             self.stream[row, :count] = PAD
         self.script = Script(house, rule, pads)
