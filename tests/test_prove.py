@@ -18,7 +18,8 @@ from minigpt.cache import CACHES, DynamicCache
 from minigpt.museum import BUGS
 from minigpt.proof.our_caches import our_caches
 from minigpt.proof.prove import prove_house
-from minigpt.proof.stories import MEANINGS, SITUATIONS, steps_of
+from minigpt.proof.situations import LONG
+from minigpt.proof.stories import FEEDS, MEANINGS, SITUATIONS, steps_of
 from minigpt.proof.transformers_caches import transformers_caches
 from minigpt.show.tables.prove import cell
 
@@ -132,7 +133,7 @@ def test_steps_are_read_as_they_are_written():
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_every_story_fits_into_the_texts(situation):
     for story in SITUATIONS[situation]:
-        assert sum(numbers[0] for verb, numbers, _ in steps_of(story) if verb == "feed") < 600
+        assert sum(numbers[0] for verb, numbers, _ in steps_of(story) if verb in FEEDS) < LONG
 
 
 def test_a_class_that_no_module_has_is_proved_and_its_script_says_where_it_goes(monkeypatch):
@@ -268,6 +269,13 @@ def test_each_script_of_the_recorded_page_shows_what_it_is_there_for():
         shown(scripts["overflow, StaticCache"])
 
 
+def test_what_no_cache_of_an_interface_can_help_is_said(capsys):
+    for cache, exit_code in (("their_bugs:Right", 1), ("minigpt.cache:DynamicCache", 0)):
+        assert main(["prove", cache, "--only", "another text"]) == exit_code
+        told = capsys.readouterr().out
+        assert ("What no cache of this interface can help:\nanother text: `generate` feeds" in told) == exit_code
+
+
 class Crash(DynamicCache):
     def place(self, layer):
         raise IndexError("oops")
@@ -286,7 +294,7 @@ def test_a_cache_that_crashes_where_there_is_a_window_is_not_taken_for_one_that_
             raise IndexError("oops")
         return DynamicCache(config, **sizes)
 
-    with pytest.raises(ValueError, match="ours: IndexError: oops"):
+    with pytest.raises(ValueError, match="minigpt's: IndexError: oops"):
         minigpt.prove(make, ["prefill"])
 
 

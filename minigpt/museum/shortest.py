@@ -11,7 +11,7 @@ from minigpt.proof.our_caches import house
 from minigpt.proof.situations import LONG, NAMES, RULES
 from minigpt.proof.stories import RULES_OF, SITUATIONS, steps_of
 
-FEEDS = "feed", "generate", "fill"  # fill 0: all LONG slots
+FEEDS = "feed", "decode", "generate", "fill"  # fill 0: all LONG slots
 FROM_0 = {"rows", "fill", "select", "reorder"}  # what may have a 0
 
 

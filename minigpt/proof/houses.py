@@ -11,18 +11,19 @@ from minigpt.proof.theirs import Theirs
 def house_of(make: Callable) -> Ours | Theirs:
     """Raises ValueError where `make` gives no cache, for neither model."""
     refused = []
-    for kind, verbs in ((Ours, ("serve", "admit", "update")), (Theirs, ("update", "get_seq_length"))):
+    for whose, kind, verbs in (
+        ("minigpt's", Ours, ("serve", "admit", "update")),
+        ("transformers'", Theirs, ("update", "get_seq_length")),
+    ):
         try:
             house = kind(make, *named(make))
             cache = house.driver(house.rules[0], 1).cache
         except Exception as error:
-            refused.append(f"{kind.__name__.lower()}: {type(error).__name__}: {error}")
+            refused.append(f"{whose}: {type(error).__name__}: {error}")
             continue
         if all(hasattr(cache, verb) for verb in verbs):
             return house
-        refused.append(
-            f"{kind.__name__.lower()}: what it gives, {type(cache).__name__}, lacks some of {', '.join(verbs)}"
-        )
+        refused.append(f"{whose}: what it gives, {type(cache).__name__}, lacks some of {', '.join(verbs)}")
     wanted = "a function or class of (config, batch_size, dtype, device) that gives a cache"
     where = "in minigpt's interface or in transformers'"
     raise ValueError(f"prove wants {wanted}, {where}; {make!r} gives none ({'; '.join(refused)})")

@@ -97,6 +97,7 @@ class Ours:
     import_line: str
     made: str
     name: str = ""
+    helpless: ClassVar[dict[str, str]] = {}
 
     def __post_init__(self):
         self.rules = [rule for rule in RULES if self.can_be_made(rule)] or ["full"]

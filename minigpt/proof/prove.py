@@ -11,10 +11,11 @@ from minigpt.proof.verdict import BREAKS, NOT_OFFERED, REFUSES, WRONG, Verdict, 
 
 @dataclass(frozen=True)
 class Proof:
-    """cache: its name. verdicts: by situation."""
+    """cache: its name. verdicts: by situation. helpless: in which no cache of its interface can be right, and why."""
 
     cache: str
     verdicts: dict[str, Verdict]
+    helpless: dict[str, str]
 
     @property
     def wrong(self) -> list[str]:
@@ -46,7 +47,7 @@ def prove_house(name: str, house, situations: Iterable[str] = SITUATIONS, on_ste
     for situation in situations:
         verdicts[situation] = verdict(house, situation)
         on_step()
-    return Proof(name, verdicts)
+    return Proof(name, verdicts, house.helpless)
 
 
 def verdict(house, situation: str) -> Verdict:

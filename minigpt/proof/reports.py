@@ -4,7 +4,6 @@ OF = "https://github.com/huggingface/transformers"
 QUANTIZED = "QuantizedCache, quanto", "QuantizedCache, hqq"
 
 REMARKS = {
-    "another text": "`generate` feeds the tokens beyond the cache's length, and compares no others: so with any cache.",
     "crop": "`is_croppable` of a static cache with a window is False, but `crop` does not look.",
     "refused calls": "the length moves, or the first layer is written, before the call fails.",
 }

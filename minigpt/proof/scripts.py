@@ -2,7 +2,7 @@
 
 import textwrap
 
-SEED = 0
+MOST_ROWS, LONGEST, SEED = 6, 700, 0  # of the texts that stories are told of
 WIDTH = 80
 NEW_TOKENS = 6  # that are generated
 
@@ -68,5 +68,5 @@ OF_THE_TEXT = {
 def ids_lines(pads: list[int]) -> list[str]:
     """The tokens, -1 where there is padding, and the text so far."""
     padded = [f"ids[{row}, :{count}] = -1" for row, count in enumerate(pads) if count]
-    ids = f"ids = torch.randint(53, (6, 700), generator=torch.Generator().manual_seed({SEED}))"
+    ids = f"ids = torch.randint(53, ({MOST_ROWS}, {LONGEST}), generator=torch.Generator().manual_seed({SEED}))"
     return [ids, *padded, f"text = ids[:{len(pads)}, :0]"]

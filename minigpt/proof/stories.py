@@ -1,8 +1,9 @@
 """What a cache lives through in each situation, in words that a person and a program can read.
 
 A story is steps, in order. "rows 0 3 9": three rows, with so many pads on their left. "feed 4": the next 4 tokens of
-every row. "crop 5": take 5 back. "select 2 0", "reorder 2 0 0": these rows, in this order. "repeat 2": each row twice.
-"reset": forget. "fork": go on with a copy; "another": with a new cache; "swap": with the other of the two again.
+every row; "decode 4": the same, one at a time. "crop 5": take 5 back. "select 2 0", "reorder 2 0 0": these rows, in
+this order. "repeat 2": each row twice. "reset": forget. "fork": go on with a copy; "another": with a new cache; "swap":
+with the other of the two again.
 
 After "try" comes what may be refused, and then must have changed nothing: "fill 1": one token more than there are slots
 ("fill 0" is just as many); "strangers 1": a token for another number of rows; "keep 4": a crop that is not negative;
@@ -29,7 +30,13 @@ SITUATIONS = {
         "rows 4 0; feed 1; feed 2; feed 3; feed 4; feed 1",
     ],
     "decode": ["rows 0 0 0; feed 6" + DECODE, "rows 0 5; feed 7" + DECODE],
-    "long text": ["rows 0 5" + EDGES, "rows 0; feed 300; feed 290; feed 1"],
+    "long text": [
+        "rows 0 5" + EDGES,
+        "rows 0; feed 300; feed 290; feed 1",
+        # A cache may change its ways at any length, not only at a power of two, and grow by what its prompt took.
+        "rows 0; feed 1; decode 589; feed 1",
+        "rows 0 5; feed 130; decode 460; feed 1",
+    ],
     "window edge": [
         f"rows 0 0; feed {prompt}; feed {chunk}; feed 1; feed 1; feed {WINDOW}"
         for prompt in (WINDOW - 1, WINDOW, WINDOW + 1, 2 * WINDOW)
@@ -75,6 +82,7 @@ SITUATIONS = {
         "rows 0 0; feed 9; try select 0 7; feed 2",
     ],
 }
+FEEDS = "feed", "decode"
 RULES_OF = {  # of who sees whom, where not all are of interest
     "window edge": [rule for rule in RULES if rule != "full"],
     "long text": [*LONG_RULES],
@@ -88,14 +96,15 @@ def steps_of(story: str) -> list[tuple[str, list[int], bool]]:
 
 
 def longest_text() -> int:
-    """Tokens of the longest text that is fed one way or another: what a cache does later, no story shows."""
+    """Tokens of the longest text that a story feeds: what a cache does later, none shows."""
     stories = [story for of_one in SITUATIONS.values() for story in of_one]
-    return max(sum(sum(numbers) for verb, numbers, _ in steps_of(story) if verb == "feed") for story in stories)
+    return max(sum(sum(numbers) for verb, numbers, _ in steps_of(story) if verb in FEEDS) for story in stories)
 
 
 MEANINGS = {
     "rows": "how many pads each row has on its left",
     "feed": "tokens of each row",
+    "decode": "tokens of each row, one at a time",
     "fill": "up to the last slot, and so many more",
     "crop": "tokens taken back",
     "keep": "a crop by a number that isn't negative",

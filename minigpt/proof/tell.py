@@ -22,7 +22,8 @@ def tell(house, rule: str, story: str) -> Verdict:
         except WronglyToldError as wrong:
             return Verdict(WRONG, rule, so_far, wrong.off, wrong.token, how, str(telling.script))
         except Exception as error:  # whatever a cache raises: it refuses
-            said = f"{' '.join([verb, *map(str, numbers)])}: {in_words(error)}"
+            where = f", token {telling.text.shape[1]}" if verb == "decode" else ""
+            said = f"{' '.join([verb, *map(str, numbers)])}{where}: {in_words(error)}"
             takes_nothing = not telling.fed and not tried
             if how and not tried and not takes_nothing:
                 said = f"{how}; then also {said}"

@@ -5,11 +5,10 @@ import math
 import torch
 
 from minigpt.proof.sameness import TOLERANCE
-from minigpt.proof.scripts import Script
+from minigpt.proof.scripts import LONGEST, MOST_ROWS, SEED, Script
 from minigpt.proof.situations import text
 
 PAD = -1  # in a text, stands for an id
-MOST_ROWS, LONGEST = 6, 700
 
 
 class NotOfferedError(Exception):
@@ -28,7 +27,7 @@ class Telling:
     as in oracles.py. off: the largest difference so far. fed: whether it has ever taken a token."""
 
     def __init__(self, house, rule: str, pads: list[int]):
-        self.stream, _ = text([0] * MOST_ROWS, LONGEST)
+        self.stream, _ = text([0] * MOST_ROWS, LONGEST, SEED)
         for row, count in enumerate(pads):
             self.stream[row, :count] = PAD
         self.script = Script(house, rule, pads)
@@ -40,16 +39,30 @@ class Telling:
         self.others: list = []
 
     def feed(self, count):
+        got = self.answers(count)
+        self.compare(got, self.driver.uncached(self.text, self.history)[:, -count:])
+
+    def decode(self, count):
+        """One token at a time, held to one uncached run: what comes behind a token changes nothing before it."""
+        start, n = self.at, len(self.text)
+        longer = torch.cat([self.text, self.stream[:n, start : start + count]], dim=1)
+        want = self.driver.uncached(longer, [*self.history, *[1] * count])[:, -count:]
+        for token in range(count):
+            self.compare(self.answers(1), want[:, token : token + 1])
+
+    def answers(self, count):
+        """The answers to the next tokens, of each row so many."""
         new = self.stream[: len(self.text), self.at : self.at + count]
         self.script.feed(self.at, count, len(self.text))
         self.at += count
         longer = torch.cat([self.text, new], dim=1)
         got = self.driver.feed(new, longer)
-        self.text = longer
-        self.history, self.fed = [*self.history, count], True
-        self.compare(got, self.driver.uncached(longer, self.history)[:, -count:], new)
+        self.text, self.history, self.fed = longer, [*self.history, count], True
+        return got
 
-    def compare(self, got, want, new):
+    def compare(self, got, want):
+        """To what the newest tokens should be answered."""
+        new = self.text[:, -got.shape[1] :]
         off = (got - want).abs().amax(-1).masked_fill(new == PAD, 0)
         wrong = ~(off <= self.allowed(new.shape[1]))  # so that NaN is wrong
         if wrong.any():

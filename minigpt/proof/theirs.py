@@ -108,6 +108,10 @@ class Theirs:
     made: str
     rules: list[str] = field(default_factory=lambda: [*WINDOWS])
     rounds: bool = False
+    helpless: ClassVar[dict[str, str]] = {
+        "another text": "`generate` feeds the tokens beyond the cache's length and compares no others, and a cache of "
+        "this interface never sees any.",
+    }
 
     def driver(self, rule: str, rows: int) -> Driver:
         config = model(rule).config

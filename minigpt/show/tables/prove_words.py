@@ -25,6 +25,8 @@ def notes(proofs: list[Proof]) -> list[tuple[str, list[str]]]:
         "What rounds": (ROUNDS, off),
     }
     found = [(title, sentences(proofs, kind, say)) for title, (kind, say) in kinds.items()]
+    helpless = {f"{where}: {why}" for proof in proofs for where, why in proof.helpless.items() if where in proof.wrong}
+    found.insert(1, ("What no cache of this interface can help", sorted(helpless)))
     return [(title, said) for title, said in found if said]
 
 
@@ -41,7 +43,7 @@ def sentences(proofs: list[Proof], kind: str, say: Callable[[Verdict], str]) -> 
 
 
 def error(verdict: Verdict) -> str:
-    by = "no error" if verdict.off is None else f"off by up to {verdict.off:.3g}"
+    by = "nothing is raised" if verdict.off is None else f"off by up to {verdict.off:.3g}"
     after = f", after a refused call ({verdict.how})" if verdict.how else ""
     return f"{by}, the first wrong token is {verdict.token}, after `{verdict.story}`{after}"
 
