@@ -55,7 +55,7 @@ def run(options) -> int:
         print(tables.as_markdown(options.caches, proofs))
     else:
         tables.report(options.caches, proofs, Terminal())
-    return EXIT_DIFFERENT if any(proof.wrong or proof.serves_nothing for proof in proofs) else EXIT_OK
+    return EXIT_DIFFERENT if any(proof.to_mend or proof.serves_nothing for proof in proofs) else EXIT_OK
 
 
 def houses_of(caches: str) -> dict[str, Any]:

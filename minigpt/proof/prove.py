@@ -23,6 +23,11 @@ class Proof:
         return [situation for situation, each in self.verdicts.items() if each.verdict in (WRONG, BREAKS)]
 
     @property
+    def to_mend(self) -> list[str]:
+        """Those of them in which a cache of its interface can be right."""
+        return [situation for situation in self.wrong if situation not in self.helpless]
+
+    @property
     def serves_nothing(self) -> bool:
         """Whether it refuses even an ordinary prompt, as one that always crashes does."""
         return "prefill" in self.verdicts and self.verdicts["prefill"].verdict == REFUSES

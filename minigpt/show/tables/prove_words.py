@@ -26,7 +26,7 @@ def notes(proofs: list[Proof]) -> list[tuple[str, list[str]]]:
     }
     found = [(title, sentences(proofs, kind, say)) for title, (kind, say) in kinds.items()]
     helpless = {f"{where}: {why}" for proof in proofs for where, why in proof.helpless.items() if where in proof.wrong}
-    found.insert(1, ("What no cache of this interface can help", sorted(helpless)))
+    found.insert(1, ("What no cache of this interface can help (no failure, by the exit code)", sorted(helpless)))
     return [(title, said) for title, said in found if said]
 
 
