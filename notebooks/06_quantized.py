@@ -756,7 +756,7 @@ show(picture, picture.alt)
 #
 # SmolLM2, of section 6, was examined too. It can't be asked for Romeo's ruby, but for lines of the play: one that it has read is begun again, and it should go on as the line did.
 #
-# **Claim.** 4 bits keep what it remembers. 2 bits, which cost our tiny model nothing, lose most of it.
+# **Claim.** 4 bits keep nearly all that it remembers. 2 bits, which cost our tiny model nothing, lose most of it.
 #
 # **Predict.** 2 bits keep every token a little blurred, a window as large keeps the newest ones sharp. In the tiny model the first was far better. Is it here?
 
@@ -776,7 +776,7 @@ real_better = "2 bits" if kivi.recall > as_many.recall else "the window"
 print(f"recall remembers more with {tiny_better}, {real.model} with {real_better}")
 assert (tiny_better, real_better) == ("2 bits", "the window")
 assert kivi.recall_interval[1] < min(exact_score.recall_interval[0], as_many.recall_interval[0])
-assert four.recall_interval[1] > exact_score.recall
+assert four.recall > 0.9 * exact_score.recall
 assert as_many.more_bits_interval[1] < newest_exact.more_bits_interval[0]
 assert newest_exact.more_bits_interval[1] < kivi.more_bits_interval[0]
 
@@ -785,11 +785,11 @@ picture = recall_of_lines(real)
 show(picture, picture.alt)
 
 # %% [markdown]
-# **Answer.** No: here the window is better, on lines and on prose. It finishes the lines that stand inside of it as the exact cache does, and those further back no better than where nothing was read (the grey line). 2 bits lose most of them at every distance.
+# **Answer.** No: here the window is better, on lines and on prose. It continues the lines that stand inside it as well as the exact cache does, and those further back no better than if nothing had been read (the grey line). 2 bits lose most of them at every distance.
 #
-# So the two models disagree, about the same caches. The tiny one was taught to do one thing, to look a single token up, far back, and does it with much to spare. The real one adds up small errors over 30 layers. It predicts prose from the newest tokens above all, which the window keeps sharp. A residual keeps
+# So the two models disagree about the same caches. The tiny one was taught one thing, to look up a single token far back, and does it with much to spare. The real one adds up small errors over 30 layers. It predicts prose from the newest tokens above all, which the window keeps sharp. A residual keeps
 # the newest 128 sharp for the 2 bits too. They then cost less, but still more than the window.
-# At 4 bits nothing of this is seen. How many bits are enough is a question to the model that will run.
+# At 4 bits hardly any of this is seen. How many bits are enough depends on the model that will run.
 
 # %% [markdown]
 # ## 11. Measure: storage saved is not attention saved
