@@ -769,7 +769,7 @@ shown |= {"2 bits, the newest 128 exact": newest_exact, as_many.setting.name: as
 for name, each in shown.items():
     low, high = each.recall_interval
     print(f"{name}: {each.nbytes / exact_score.nbytes:.0%} of the bytes")
-    print(f"  {each.recall:.0%} of tokens foreseen ({low:.0%} to {high:.0%}), ", end="")
+    print(f"  {each.recall:.0%} of tokens predicted ({low:.0%} to {high:.0%}), ", end="")
     print(f"prose takes {each.more_bits:.4f} bits a byte more")
 tiny_better = "2 bits" if two_bits.recall > window.recall else "the window"
 real_better = "2 bits" if kivi.recall > as_many.recall else "the window"
