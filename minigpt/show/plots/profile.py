@@ -52,7 +52,7 @@ def profile(found: Profile, theme: Theme) -> Picture:
     )
     picture.key({part: theme.mix(*how) for part, how in COLOURS.items()})
     speed = f"{found.bytes_per_second / 1e9:.0f} GB/s"
-    titles["gpt2"] += f"; orange: its bytes at {speed}"
+    titles["gpt2"] += f"; orange: bytes at {speed}"
     foot = f"milliseconds a step, at {found.tokens:,} tokens", where
     panels = picture.panels(1, len(found.steps), sharey=True)
     for panel, (shape, of), words in zip(panels, found.steps.items(), foot, strict=True):
