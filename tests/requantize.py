@@ -10,7 +10,7 @@ from torch import Tensor
 
 from minigpt.cache import CacheError, QuantizedCache
 from minigpt.cache.quantized.codec import Codec
-from minigpt.cache.quantized.formats import HalfQuadratic, MinMax
+from minigpt.cache.quantized.formats import HalfQuadratic, MinMax, unpack
 
 
 class StopsEarly(HalfQuadratic):
@@ -59,6 +59,12 @@ class Again(Codec):
         if self.cut == "strided":
             x = x.reshape(self.numbers, -1).T
         return x.reshape(1, -1, 1, self.numbers)
+
+    def read(self, blocks, into=None):
+        packed, *parameters = blocks.split(self.widths, dim=-1)
+        of_groups = [each.contiguous().view(self.dtype)[..., None] for each in parameters]
+        x = self.join(self.format.read(unpack(packed, self.format.bits)[..., None, :], of_groups))
+        return x if into is None else into.copy_(x)
 
     def join(self, x: Tensor) -> Tensor:
         (K, D), x = self.token_shape, x[0, :, 0]  # (groups, numbers of a group)

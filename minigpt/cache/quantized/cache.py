@@ -28,8 +28,15 @@ class QuantizedCache(Rounding):
         )
 
     def decoded(self, codec: Codec, blocks: Tensor, exact: Tensor) -> Tensor:
-        """All keys (or values) as attention reads them: the blocks decoded, then the residual."""
-        return torch.cat([codec.read(blocks), exact], dim=1) if blocks.shape[1] else exact
+        """All keys (or values) as attention reads them: the blocks decoded, then the residual; in memory the tokens of
+        a head follow each other, as in `grow`."""
+        (B, residual, K, D), rounded = exact.shape, codec.tokens_in(blocks)
+        if not rounded:
+            return exact
+        whole = exact.new_empty(B, K, rounded + residual, D).transpose(1, 2)
+        codec.read(blocks, whole[:, :rounded])
+        whole[:, rounded:] = exact
+        return whole
 
     def moved_on(self, codec: Codec, exact: Tensor, blocks: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
         """Residual and blocks after a chunk: new tokens enter the residual, whole groups leave it and are rounded."""

@@ -74,11 +74,14 @@ class Codec:
         """Bytes of a block: of its codes, of its scales and, where there are any, of its offsets."""
         return [self.numbers * self.format.bits // 8] + [self.groups * self.dtype.itemsize] * self.format.parameters
 
+    def places(self, x: Tensor) -> Tensor:
+        """(B, T, K, D) -> (B, blocks, K / h, D / c, t, h, c), a view: the numbers of a group are in the last three."""
+        t, h, c = self.group
+        return x.unflatten(1, (-1, t)).unflatten(3, (-1, h)).unflatten(5, (-1, c)).permute(0, 1, 3, 5, 2, 4, 6)
+
     def split(self, x: Tensor) -> Tensor:
         """(B, T, K, D) -> (B, blocks, groups, numbers of a group)"""
-        (B, T), (K, D), (t, h, c) = x.shape[:2], self.token_shape, self.group
-        x = x.reshape(B, T // t, t, K // h, h, D // c, c).permute(0, 1, 3, 5, 2, 4, 6)
-        return x.reshape(B, T // t, self.groups, t * h * c)
+        return self.places(x).flatten(4).flatten(2, 3)
 
     def join(self, x: Tensor) -> Tensor:
         """(B, blocks, groups, numbers of a group) -> (B, T, K, D)"""
@@ -111,8 +114,16 @@ class Codec:
         packed = pack(codes.flatten(-2), self.format.bits)
         return torch.cat([packed, *(each.contiguous().view(torch.uint8).flatten(-2) for each in parameters)], dim=-1)
 
-    def read(self, blocks: UInt8[Tensor, "_ N bytes"]) -> Float[Tensor, "B T K D"]:
+    def read(
+        self, blocks: UInt8[Tensor, "_ N bytes"], into: Float[Tensor, "B T K D"] | None = None
+    ) -> Float[Tensor, "B T K D"]:
+        """into: where the numbers are written; if not given, a new tensor."""
+        if into is None:
+            into = blocks.new_empty(len(blocks), self.tokens_in(blocks), *self.token_shape, dtype=self.dtype)
         packed, *parameters = blocks.split(self.widths, dim=-1)
-        codes = unpack(packed, self.format.bits).unflatten(-1, (self.groups, -1))
-        aligned = (each.clone(memory_format=torch.contiguous_format) for each in parameters)  # as `view` wants it
-        return self.join(self.format.read(codes, [each.view(self.dtype)[..., None] for each in aligned]))
+        places = self.places(into)
+        codes = unpack(packed, self.format.bits).view(places.shape)
+        aligned = (each.clone(memory_format=torch.contiguous_format).view(self.dtype) for each in parameters)
+        of_groups = [each.view(*places.shape[:4], 1, 1, 1) for each in aligned]
+        self.format.read(codes, of_groups, places)
+        return into

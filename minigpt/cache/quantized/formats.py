@@ -47,9 +47,13 @@ class MinMax:
         codes = ((upcast(x) - low) / upcast(scale)).round().clamp(0, self.top)
         return codes.to(torch.uint8), [scale, low.to(x.dtype)]
 
-    def read(self, codes: Integer[Tensor, "*G n"], parameters: Parameters) -> Float[Tensor, "*G n"]:
-        scale, offset = parameters
-        return (codes * upcast(scale)).add_(upcast(offset)).to(scale.dtype)  # a pass over all numbers less
+    def read(
+        self, codes: Integer[Tensor, "*G n"], parameters: Parameters, into: Float[Tensor, "*G n"] | None = None
+    ) -> Float[Tensor, "*G n"]:
+        """The numbers. into: where they are written; if not given, a new tensor."""
+        scale, offset = map(upcast, parameters)
+        numbers = floats(codes, scale.dtype, into).mul_(scale).add_(offset)
+        return numbers.to(parameters[0].dtype) if into is None else into.copy_(numbers)
 
     @property
     def top(self) -> int:
@@ -83,9 +87,9 @@ class HalfQuadratic(MinMax):
         errors = numbers - (codes - zero) / inverse
         return (codes - (numbers - shrink(errors)) * inverse).mean(-1, keepdim=True), errors
 
-    def read(self, codes, parameters):
+    def read(self, codes, parameters, into=None):
         scale, zero = parameters
-        return (codes.to(scale.dtype) - zero) * scale
+        return floats(codes, scale.dtype, into).sub_(zero).mul_(scale)
 
 
 @dataclass(frozen=True)
@@ -104,8 +108,14 @@ class Float8:
         codes = (upcast(x) / positive(upcast(scale))).clamp(-448, 448)  # older casts overflow to NaN, not to 448
         return codes.to(torch.float8_e4m3fn).view(torch.uint8), [scale]
 
-    def read(self, codes, parameters):
-        return codes.view(torch.float8_e4m3fn).to(parameters[0].dtype) * parameters[0]
+    def read(self, codes, parameters, into=None):
+        (scale,) = parameters
+        return floats(codes.view(torch.float8_e4m3fn), scale.dtype, into).mul_(scale)
+
+
+def floats(codes: Tensor, dtype: torch.dtype, into: Tensor | None) -> Tensor:
+    """Codes as numbers to compute with in place: where they belong, if that has the dtype. So none is moved twice."""
+    return codes.to(dtype) if into is None or into.dtype != dtype else into.copy_(codes)
 
 
 def shrink(errors: Tensor, beta: float = 10.0, p: float = 0.7) -> Tensor:
