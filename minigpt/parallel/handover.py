@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from minigpt.attention import NEVER
-from minigpt.cache import CacheError, KVCache
+from minigpt.cache import CacheError, KVCache, SlidingWindowCache
 from minigpt.cache.base import Cache
 from minigpt.cache_arguments import new_cache
 from minigpt.language_model import LanguageModel
@@ -75,6 +75,8 @@ def packed(cache: Cache, model: LanguageModel) -> bytes:
         slots = ring[0].shape[1] if ring else cache.length
         tensors |= {f"{layer}.keys": keys[:, :slots], f"{layer}.values": values[:, :slots]}
         tensors |= {f"{layer}.positions": each for each in ring}
+    if isinstance(cache, SlidingWindowCache):
+        tensors |= {"oldest": torch.tensor(cache.oldest)}
     return save({name: each.contiguous().cpu() for name, each in tensors.items()})
 
 
@@ -109,6 +111,8 @@ def unpacked(content: bytes, model: LanguageModel, name: str, options: dict) -> 
         cache.admit(positions[:, chunk], ids[:, chunk])
         for layer, (keys, values) in enumerate(shelves):
             cache.update(keys[:, chunk], values[:, chunk], layer)
+    if "oldest" in tensors:  # a ring that was cropped lacks more than one that was only fed
+        cache.oldest = tensors["oldest"].tolist()
     return cache
 
 

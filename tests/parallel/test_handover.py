@@ -41,6 +41,21 @@ def test_what_a_ring_has_forgotten_no_other_cache_can_have(tmp_path):
             load_cache(tmp_path / "kept", gpt, name, **options)
 
 
+@pytest.mark.parametrize("rule", ["window", "window with sinks", "hybrid"])
+@torch.no_grad()
+def test_a_ring_from_a_file_goes_back_no_further_than_the_first(rule, tmp_path):
+    """After a crop a ring holds fewer tokens than its length tells, and a file has no others."""
+    gpt, (ids, positions) = model(rule), text([0], 24)
+    cache = new_cache("sliding_window", gpt, 1)
+    for piece in pieces(cache, 0, 24):
+        gpt(ids[:, piece], positions[:, piece], cache)
+    cache.crop(-6)
+    save_cache(cache, gpt, tmp_path / "kept")
+    for kept in (cache, load_cache(tmp_path / "kept", gpt, "sliding_window")):
+        with pytest.raises(CacheError, match="take back at most 0"):
+            kept.crop(-3)
+
+
 def test_what_is_no_such_file_is_refused(tmp_path):
     for write in (
         lambda path: save_file({"other": torch.zeros(1)}, path),
