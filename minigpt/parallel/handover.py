@@ -15,6 +15,7 @@ from torch import Tensor
 from minigpt.attention import NEVER
 from minigpt.cache import CacheError, KVCache, SlidingWindowCache
 from minigpt.cache.base import Cache
+from minigpt.cache.sharded import ShardedCache
 from minigpt.cache_arguments import new_cache
 from minigpt.language_model import LanguageModel
 from minigpt.model_files import check_file
@@ -23,7 +24,7 @@ from minigpt.parallel.processes import number_of
 
 def save_cache(cache: Cache, model: LanguageModel, path: str | Path) -> None:
     """Write the text and its keys and values to a file of safetensors; the whole file, or none. model: the one that
-    filled the cache. Raises CacheError for a cache that rounds, or that is in the middle of a pass."""
+    filled the cache. Raises CacheError for a cache that rounds, for a part of one, and in the middle of a pass."""
     path = Path(path)
     part = path.with_name(f"{path.name}.part")
     try:
@@ -65,6 +66,8 @@ def receive_cache(model: LanguageModel, source: int, name: str = "dynamic", **op
 
 def packed(cache: Cache, model: LanguageModel) -> bytes:
     """The text of a cache, and for each layer the keys and values that it holds, with their positions."""
+    if not isinstance(cache, Cache) or isinstance(cache, ShardedCache):
+        raise CacheError(f"only a cache of this package that keeps the whole text can be handed over, not {cache!r}")
     with torch.no_grad():
         cache.serve(model, cache.batch_size)  # refuses another model, and a pass that has stopped
     if cache.lossy:
@@ -92,6 +95,8 @@ def unpacked(content: bytes, model: LanguageModel, name: str, options: dict) -> 
         raise CacheError("the cache was filled by another model, and its keys and values are not this one's")
     length, room = ids.shape[1], max(1, ids.shape[1])
     cache = new_cache(model, len(ids), room, name, options)
+    if not cache.keeps:
+        raise CacheError(f"a {name} cache keeps nothing, so it can't take in what was kept: name another")
     cache.serve(model, len(ids))
     for layer in range(model.config.n_layer):
         held, (_, _, *ring) = tensors.get(f"{layer}.positions"), cache.tensors(layer)
