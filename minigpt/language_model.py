@@ -23,6 +23,7 @@ class LanguageModel(Generation, Pretrained, nn.Module):
     """A model says what its `hidden` and its `lm_head` are, and which of its modules are `attentions`."""
 
     config: Config
+    part_of: tuple[int, int] = 0, 1  # which part of a text, and of how many, its cache keeps (see by_positions)
 
     @speaks_transformers
     def forward(

@@ -243,6 +243,7 @@ def test_after_a_crop_it_holds_just_the_bytes_that_it_tells(left, rows):
 
 REFUSED = [
     ({"backend": "int4"}, "no backend is named 'int4'; there are quanto, hqq, fp8, kivi"),
+    ({"backend": ["kivi"]}, "no backend is named .'kivi'.; there are quanto"),
     ({"nbits": 3}, "nbits must be 1, 2, 4 or 8, got 3"),
     ({"backend": "fp8", "nbits": 4}, "fp8 has 8 bits"),
     ({"q_group_size": 0}, "q_group_size must be a whole number, 1 or more, got 0"),

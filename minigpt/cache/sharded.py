@@ -4,6 +4,7 @@ from typing import Any
 
 from minigpt.cache import in_place
 from minigpt.cache.base import Cache
+from minigpt.cache.errors import CacheError
 from minigpt.cache.options import options_of
 from minigpt.cache.text import Text
 from minigpt.config import Config, whole_number
@@ -49,6 +50,15 @@ class ShardedCache(Cache):
     kv = property(lambda self: self.kept.kv)
     nbytes = property(lambda self: self.kept.nbytes)
     resident_nbytes = property(lambda self: self.kept.resident_nbytes)
+
+    def serve(self, model, batch_size):
+        part, parts = getattr(model, "part_of", (0, 1))  # a model that no one has cut reads the whole text
+        if (part, parts) != (self.part, self.parts):
+            raise CacheError(
+                f"the cache keeps part {self.part} of {self.parts} of a text, and the model joins part {part} of "
+                f"{parts}: serve it with the model that parallel.by_positions gives in this process"
+            )
+        super().serve(model, batch_size)
 
     def share(self, tokens: int) -> int:
         """How many of the first so many tokens are of this part."""

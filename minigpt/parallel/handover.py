@@ -13,8 +13,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from minigpt.attention import NEVER
-from minigpt.cache import CacheError, KVCache
+from minigpt.cache import CacheError, KVCache, SlidingWindowCache
 from minigpt.cache.base import Cache
+from minigpt.cache.sharded import ShardedCache
 from minigpt.cache_arguments import new_cache
 from minigpt.language_model import LanguageModel
 from minigpt.model_files import check_file
@@ -23,7 +24,7 @@ from minigpt.parallel.processes import number_of
 
 def save_cache(cache: Cache, model: LanguageModel, path: str | Path) -> None:
     """Write the text and its keys and values to a file of safetensors; the whole file, or none. model: the one that
-    filled the cache. Raises CacheError for a cache that rounds, or that is in the middle of a pass."""
+    filled the cache. Raises CacheError for a cache that rounds, for a part of one, and in the middle of a pass."""
     path = Path(path)
     part = path.with_name(f"{path.name}.part")
     try:
@@ -65,6 +66,8 @@ def receive_cache(model: LanguageModel, source: int, name: str = "dynamic", **op
 
 def packed(cache: Cache, model: LanguageModel) -> bytes:
     """The text of a cache, and for each layer the keys and values that it holds, with their positions."""
+    if not isinstance(cache, Cache) or isinstance(cache, ShardedCache):
+        raise CacheError(f"only a cache of this package that keeps the whole text can be handed over, not {cache!r}")
     with torch.no_grad():
         cache.serve(model, cache.batch_size)  # refuses another model, and a pass that has stopped
     if cache.lossy:
@@ -75,6 +78,8 @@ def packed(cache: Cache, model: LanguageModel) -> bytes:
         slots = ring[0].shape[1] if ring else cache.length
         tensors |= {f"{layer}.keys": keys[:, :slots], f"{layer}.values": values[:, :slots]}
         tensors |= {f"{layer}.positions": each for each in ring}
+    if isinstance(cache, SlidingWindowCache):
+        tensors |= {"oldest": torch.tensor(cache.oldest)}
     return save({name: each.contiguous().cpu() for name, each in tensors.items()})
 
 
@@ -90,6 +95,8 @@ def unpacked(content: bytes, model: LanguageModel, name: str, options: dict) -> 
         raise CacheError("the cache was filled by another model, and its keys and values are not this one's")
     length, room = ids.shape[1], max(1, ids.shape[1])
     cache = new_cache(model, len(ids), room, name, options)
+    if not cache.keeps:
+        raise CacheError(f"a {name} cache keeps nothing, so it can't take in what was kept: name another")
     cache.serve(model, len(ids))
     for layer in range(model.config.n_layer):
         held, (_, _, *ring) = tensors.get(f"{layer}.positions"), cache.tensors(layer)
@@ -109,6 +116,8 @@ def unpacked(content: bytes, model: LanguageModel, name: str, options: dict) -> 
         cache.admit(positions[:, chunk], ids[:, chunk])
         for layer, (keys, values) in enumerate(shelves):
             cache.update(keys[:, chunk], values[:, chunk], layer)
+    if "oldest" in tensors:  # a ring that was cropped lacks more than one that was only fed
+        cache.oldest = tensors["oldest"].tolist()
     return cache
 
 

@@ -28,6 +28,7 @@ def by_positions(model: Model, processes: Processes) -> Model:
         return joined(parts[..., :-1], parts[..., -1:])
 
     whole = copy.deepcopy(model, {id(weights): weights for weights in model.parameters()})
+    whole.part_of = processes.part, processes.count
     for attention in whole.attentions:
         attention.attend = attend_with_all
     return whole

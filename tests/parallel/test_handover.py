@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from helpers import as_for_a_user
 from safetensors.torch import save_file
 
-from minigpt.cache import CACHES, CacheError
+from minigpt.cache import CACHES, CacheError, make_cache
+from minigpt.cache.sharded import ShardedCache
+from minigpt.parallel import Processes, by_positions
 from minigpt.parallel.handover import load_cache, save_cache
 from minigpt.proof.oracles import uncached
 from minigpt.proof.sameness import assert_same
@@ -39,6 +42,51 @@ def test_what_a_ring_has_forgotten_no_other_cache_can_have(tmp_path):
     for name, options in (("dynamic", {}), ("static", {"max_cache_len": 30}), ("sliding_window", {"chunk": 9})):
         with pytest.raises(CacheError, match="has forgotten what stood in them before"):
             load_cache(tmp_path / "kept", gpt, name, **options)
+
+
+@pytest.mark.parametrize("rule", ["window", "window with sinks", "hybrid"])
+@torch.no_grad()
+def test_a_ring_from_a_file_goes_back_no_further_than_the_first(rule, tmp_path):
+    """After a crop a ring holds fewer tokens than its length tells, and a file has no others."""
+    gpt, (ids, positions) = model(rule), text([0], 24)
+    cache = new_cache("sliding_window", gpt, 1)
+    for piece in pieces(cache, 0, 24):
+        gpt(ids[:, piece], positions[:, piece], cache)
+    cache.crop(-6)
+    save_cache(cache, gpt, tmp_path / "kept")
+    for kept in (cache, load_cache(tmp_path / "kept", gpt, "sliding_window")):
+        with pytest.raises(CacheError, match="take back at most 0"):
+            kept.crop(-3)
+
+
+@torch.no_grad()
+def test_only_a_whole_text_that_is_kept_is_handed_over(tmp_path):
+    gpt, (ids, _) = model(), text([0], 6)
+    part = ShardedCache(CACHES["static"], gpt.config, part=1, parts=2, block=2, dtype=torch.float64)
+    part.serve(by_positions(gpt, Processes(2, 1)), 1)
+    for cache in (part, make_cache("none", gpt.config)):
+        with as_for_a_user(), pytest.raises(CacheError, match="keeps the whole text can be handed over, not <"):
+            save_cache(cache, gpt, tmp_path / "kept")
+    assert not [*tmp_path.iterdir()]
+    cache = new_cache("dynamic", gpt, 1)
+    gpt(ids, cache=cache)
+    save_cache(cache, gpt, tmp_path / "kept")
+    with pytest.raises(CacheError, match="a none cache keeps nothing"):
+        load_cache(tmp_path / "kept", gpt, "none")
+
+
+@torch.no_grad()
+def test_a_part_serves_no_model_that_would_take_it_for_the_whole():
+    gpt, (ids, _) = model(), text([0], 6)
+    for part, parts, served in (
+        (0, 2, gpt),
+        (1, 2, by_positions(gpt, Processes(2, 0))),
+        (0, 1, by_positions(gpt, Processes(2, 0))),
+    ):
+        cache = ShardedCache(CACHES["dynamic"], gpt.config, part=part, parts=parts, dtype=torch.float64)
+        with pytest.raises(CacheError, match=f"keeps part {part} of {parts} of a text, and the model joins part 0 of"):
+            served(ids, cache=cache)
+        assert not cache.length
 
 
 def test_what_is_no_such_file_is_refused(tmp_path):

@@ -34,7 +34,7 @@ def codecs(
     config: Config, backend: str, nbits: int | None, size: int, keys: Choice, values: Choice, dtype: torch.dtype
 ) -> tuple[Codec, Codec]:
     """That of the keys and that of the values. Raises ValueError for what doesn't fit."""
-    if backend not in BACKENDS:
+    if backend not in [*BACKENDS]:
         raise ValueError(f"no backend is named {backend!r}; there are {', '.join(BACKENDS)}")
     usual, token_shape = BACKENDS[backend], (config.n_kv_head, config.head_size)
     names = group_name(backend, *keys) or usual.group_key, group_name(backend, *values) or usual.group_value
