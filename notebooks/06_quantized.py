@@ -40,6 +40,7 @@ import sys
 sys.path.insert(0, "..")  # minigpt is in the folder above
 
 import json
+import statistics
 import textwrap
 import time
 
@@ -418,7 +419,7 @@ for part in ("keys", "values"):
 # ## 6. Keys by channel, values by token
 #
 # That is how **KIVI** does it (Liu et al., arXiv 2402.02750), a quantized cache that others are measured against. In the large models that its authors looked at, a few *channels* of the keys are many
-# times larger than the others, in nearly every token. Is that so in a model that one can run at home? SmolLM2-135M is a Llama of 30 layers. It is no part of this course, so it was measured once, and recorded
+# times larger than the others, in nearly every token. Is that so in a model that one can run at home? SmolLM2-135M-Instruct is a Llama of 30 layers (its weights come rounded to 4 bits). It is no part of this course, so it was measured once, and recorded
 # (`python -m minigpt quality --model smollm2` does it again, in an hour or so).
 #
 # **Claim.** A real model has large channels in its keys, and far less so in its values. So keys want one way to group, and values the other.
@@ -430,8 +431,11 @@ real, sizes = recorded_real(), sizes_by_model()
 for name, of in sizes.items():
     print(f"{name}, {len(of.keys)} layers:")
     for part in ("keys", "values"):
-        low, high = min(of.largest(part)), max(of.largest(part))  # over the layers
-        print(f"  {part:6} largest channel {low:4.1f} to {high:4.1f} times the median")
+        low, middle, high = (f(of.largest(part)) for f in (min, statistics.median, max))
+        print(
+            f"  {part:6} largest channel {middle:.1f} times the median "
+            f"({low:.1f} to {high:.1f} over the layers)"
+        )
 keys, values = (sizes[real.model].largest(part) for part in ("keys", "values"))
 assert min(keys) > 5
 assert [layer for layer, both in enumerate(zip(keys, values)) if both[1] > both[0]] == [0]
@@ -469,7 +473,7 @@ show(picture, picture.alt)
 
 # %% [markdown]
 # **Answer.** Keys by channel and values by token cost least, far outside the intervals of the others; the other way round costs most. Both halves of the rule count: whichever of the two you change, it gets worse. Hqq, which looks for a better
-# offset (section 17), takes away a part of the loss by token; grouping the keys by channel takes away more. With 8 bits no way of rounding costs more than 0.002 bits a byte, and with 1 bit all of them are useless.
+# offset (section 17), takes away a part of the loss by token on this prose; grouping the keys by channel takes away more. With 8 bits no way of rounding costs more than 0.002 bits a byte, and with 1 bit all of them are useless.
 #
 # For the keys, the large channels are the reason (notebook 12 draws those of each layer; in the values one layer is an exception, the first). By token, every group has the large channels in it, and all are rounded as coarsely as these demand. By channel, a large channel sits in groups of its own. For values KIVI
 # gives another reason: attention is **sparse**, that is, a few tokens get nearly all of its weight. By token, an error stays with its token, and most tokens are hardly read. By channel, a token that nobody reads can
@@ -492,14 +496,20 @@ better = (
 )
 turned = two_bits_by["channel", "channel"].more_bits - kivi.more_bits
 print(
-    f"recall would have its values by {better}; {real.model} loses {turned:.3f} bits a byte by that"
+    f"by attention's error recall would have its values by {better}; "
+    f"{real.model} loses {turned:.3f} bits a byte by that"
 )
-assert (better, turned > 0) == ("channel", True)
+print("recall itself, in 2 bits:")
+tiny_by = rounded_to(2, recorded_quality().scores)
+for way in (("channel", "token"), ("channel", "channel")):
+    print(f"  {groups(*way)}: {tiny_by[way].more_bits:.4f} bits a byte more")
+    assert tiny_by[way].more_bits < 0.01 < turned
+assert better == "channel"
 for part in ("keys", "values"):
     assert mean("channel", part) < mean("token", part)
 
 # %% [markdown]
-# The two disagree. The tiny model alone would have taught that everything goes by channel, and a real one contradicts it. Whoever chooses a setting measures it on the model that will run.
+# Attention's error alone would have taught that everything goes by channel. By bits a byte the tiny model hardly cares, and the real one contradicts it. An error of attention's output is not yet a loss of the model: measure what you want to know, on the model that will run.
 #
 # What outliers do can be seen by themselves too: made by hand, in bare numbers and in a whole model, in the appendix (sections 14 and 15).
 
@@ -756,7 +766,7 @@ show(picture, picture.alt)
 #
 # SmolLM2, of section 6, was examined too. It can't be asked for Romeo's ruby, but for lines of the play: one that it has read is begun again, and it should go on as the line did.
 #
-# **Claim.** 4 bits keep nearly all that it remembers. 2 bits, which cost our tiny model nothing, lose most of it.
+# **Claim.** 4 bits keep nearly all that it remembers. 2 bits, which cost our tiny model none of its answers, lose most of it.
 #
 # **Predict.** 2 bits keep every token a little blurred, a window as large keeps the newest ones sharp. In the tiny model the first was far better. Is it here?
 
@@ -773,22 +783,33 @@ for name, each in shown.items():
     print(f"prose takes {each.more_bits:.4f} bits a byte more")
 tiny_better = "2 bits" if two_bits.recall > window.recall else "the window"
 real_better = "2 bits" if kivi.recall > as_many.recall else "the window"
-print(f"recall remembers more with {tiny_better}, {real.model} with {real_better}")
+print(
+    f"over all distances recall remembers more with {tiny_better}, {real.model} with {real_better}"
+)
 assert (tiny_better, real_better) == ("2 bits", "the window")
 assert kivi.recall_interval[1] < min(exact_score.recall_interval[0], as_many.recall_interval[0])
 assert four.recall > 0.9 * exact_score.recall
 assert as_many.more_bits_interval[1] < newest_exact.more_bits_interval[0]
 assert newest_exact.more_bits_interval[1] < kivi.more_bits_interval[0]
+for edge in (2000, 4000):
+    assert (
+        as_many.by_distance[edge] < kivi.by_distance[edge] < exact_score.by_distance[edge] / 1.9
+    )
+for edge, unread in real.chance.items():
+    gained = exact_score.by_distance[edge] - unread
+    assert kivi.by_distance[edge] - unread < gained / 2
 
 # %%
 picture = recall_of_lines(real)
 show(picture, picture.alt)
 
 # %% [markdown]
-# **Answer.** No: here the window is better, on lines and on prose. It continues the lines that stand inside it as well as the exact cache does, and those further back no better than if nothing had been read (the grey line). 2 bits lose most of them at every distance.
+# **Answer.** On prose, yes, and on lines that stand inside it, which it continues as well as the exact cache does. Lines further back it continues no better than if nothing had been read (the grey line). 2 bits lose more than half of what reading adds at every distance, but far back they still keep more than the window. So which
+# of the two remembers more depends on how far back one asks.
 #
-# So the two models disagree about the same caches. The tiny one was taught one thing, to look up a single token far back, and does it with much to spare. The real one adds up small errors over 30 layers. It predicts prose from the newest tokens above all, which the window keeps sharp. A residual keeps
-# the newest 128 sharp for the 2 bits too. They then cost less, but still more than the window.
+# The two models disagree about the same caches all the same. The tiny one was taught one thing, to look up a single token far back, and does it with much to spare; the real one probably adds up small errors over its 30 layers. Prose is predicted from the newest tokens above all, which the window keeps sharp. A residual keeps
+# the newest 128 sharp for the 2 bits too. They then cost less, but still more than the window. (All was read 64 tokens at once: one token at a time, 2 bits without a residual would cost more.)
+#
 # At 4 bits hardly any of this is seen. How many bits are enough depends on the model that will run.
 
 # %% [markdown]

@@ -313,7 +313,7 @@ with refused(ValueError):
 #
 # What left the window is forgotten, as in notebook 05. Streaming makes a text without end, not a memory without end.
 #
-# Does it harm a trained model? SmolLM2 (section 6) has read a play in passages of 4,000 tokens, half its context, so that both ways to count were open to it. How much worse it predicts the play than with the exact cache was recorded:
+# What does it cost a trained model? SmolLM2 (section 6) has read a play in passages of 4,000 tokens, half its context, so that both ways to count were open to it. How much worse it predicts the play than with the exact cache was recorded:
 
 # %%
 recording = recorded_real()
@@ -330,7 +330,7 @@ for bare, plain, counted_within in zip(
     assert counted_within.more_bits < plain.more_bits < bare.more_bits / 5
 
 # %% [markdown]
-# It does no harm: within the cache the positions are even a little better. Without sinks, the same windows cost more than five times as much.
+# Counting within the cache costs nothing here: both windows do at least as well as with positions in the text. What costs is the window itself. Without sinks it costs more than five times as much. All this is within the context; past it only streaming goes on, and that was not measured.
 
 # %% [markdown]
 # ## 5. Heads that share
@@ -452,7 +452,7 @@ else:
 #
 # Rounding suffers from **outliers**, numbers far larger than those that share their scale. The bundled model has hardly any. `python -m minigpt quality --model smollm2` measured each of the real one's channels (its root mean square over 1,024 tokens of prose), and this is what it recorded.
 #
-# **Claim.** In every layer the largest key channel is several times as large as the median one. For values the difference is smaller.
+# **Claim.** In every layer the largest key channel is several times as large as the median one. For values it is less so, in all layers but the first.
 #
 # **Predict.** Groups of 32 numbers share a scale. For keys with such channels, should a group go along the tokens of one channel, or along the channels of one token?
 

@@ -59,9 +59,15 @@ def taught(options, model, console) -> None:
 def in_plain_english(options, model, folder, console) -> None:
     """Any other. The file is written after each passage, and gone on with if the command is given again."""
     from minigpt.measure.quality.real_recording import record
+    from minigpt.measure.quality.real_settings import REAL_SETTINGS
     from minigpt.pretrained import load_tokenizer
     from minigpt.show.tables.quality_real import report_real
 
+    console.print(
+        f"{options.passages} passages under each of {len(REAL_SETTINGS)} settings. {options.out} is saved after each "
+        "reading: if this is interrupted, the same command continues.",
+        highlight=False,
+    )
     recording = record(
         folder.name,
         model,

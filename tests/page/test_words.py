@@ -42,6 +42,11 @@ def test_both_languages_have_the_same_words_with_the_same_values(words, scene):
     assert chinese == english
 
 
+@pytest.mark.parametrize("scene", SCENES)
+def test_no_word_of_a_scene_hides_one_of_the_shell(words, scene):
+    assert not words[scene]["en"].keys() & words[""]["en"].keys() - {"keys"}
+
+
 def values(words: dict) -> dict:
     """What is filled into each word; of the keys, which there are."""
     keys = [key for key, _ in words.get("keys", [])]

@@ -69,6 +69,7 @@ class Growing {
   clear() {
     for (const place of ["picture", "text", "details", "legend"]) this.parts[place].replaceChildren();
     this.page.finding("");
+    this.page.aside(null);
     this.page.table(null);
     this.view = null;
   }

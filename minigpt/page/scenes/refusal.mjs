@@ -2,7 +2,7 @@
 
 /** count: the prompt's tokens. wanted: new ones. null: it can. */
 export function whyRefused(t, count, wanted, context) {
-  if (!count) return t("empty");
+  if (!count) return t("no_prompt");
   const most = context + 1 - wanted; // the last new token is never fed
   return count > most ? t("too_long", { count, tokens: wanted, context, most }) : null;
 }

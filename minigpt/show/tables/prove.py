@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 
 import torch
 from rich.console import Console
@@ -35,6 +36,8 @@ def report(proved: str, proofs: list[Proof], console: Console) -> None:
         console.print(Syntax(script, "python", background_color="default"), soft_wrap=True)
     if others := [title for title, _ in scripts(proofs)[1:]]:
         print_words(f"--only SITUATION shows another's script ({'; '.join(others)}); --markdown shows all.", console)
+    if missing := [f"{name} {said}" for name, said in versions_of(proved).items() if said.startswith("not ")]:
+        print_words(f"{'; '.join(missing)}.", console)
     print_words(verdict_of_all(proofs), console)
 
 
@@ -72,10 +75,16 @@ def as_json(proved: str, proofs: list[Proof]) -> dict:
 def versions_of(proved: str) -> dict[str, str]:
     versions = {"torch": str(torch.__version__)}
     if proved == "transformers":
-        import transformers
-
-        versions["transformers"] = transformers.__version__
+        versions |= {name: installed(name) for name in ("transformers", "optimum-quanto", "hqq")}
     return versions
+
+
+def installed(package: str) -> str:
+    """Its version. Where a library that rounds is missing, transformers' cache that uses it is not proved."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed (and its cache not proved)"
 
 
 def groups(proofs: list[Proof]) -> list[list[Proof]]:

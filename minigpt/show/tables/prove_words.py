@@ -58,10 +58,10 @@ def off(verdict: Verdict) -> str:
 
 
 def scripts(proofs: list[Proof]) -> list[tuple[str, str]]:
-    """For each situation, of the first cache that is wrong there."""
+    """For each situation, of the first cache that is wrong there; those that no cache can help come last."""
     found: dict[str, tuple[str, str]] = {}
     for proof in proofs:
-        for situation in proof.wrong:
+        for situation in sorted(proof.wrong, key=proof.helpless.__contains__):
             found.setdefault(situation, (f"{situation}, {proof.cache}", proof.verdicts[situation].script))
     return list(found.values())
 
