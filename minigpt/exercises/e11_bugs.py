@@ -49,7 +49,7 @@ refused_call = Exercise(
         "the model refuses it before the cache is asked: the row needs a pad": (
             lambda: "rows 0; fill -1; try fill 1; fill 0"
         ),
-        "up to its end the two do the same, and both refuse: feed what still fits after the refusal": (
+        "up to its end both do the same, and refuse: feed something before the refusal, and after it what still fits": (
             lambda: "rows 1; fill -1; try fill 1"
         ),
         "what it feeds after the refusal fits into neither: the right cache must be able to go on": (

@@ -9,7 +9,7 @@ export const raceWords = {
       ["N", "another number of tokens"],
     ],
     prompt: "Prompt",
-    prompt_of: "Prompt: {n} tokens",
+    prompt_of: "Tokens of the prompt: {n}",
     cache: "Cache",
     cache_dynamic: "dynamic",
     cache_sliding_window: "sliding_window",

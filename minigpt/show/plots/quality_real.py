@@ -30,8 +30,7 @@ def prose_against_bytes(recording: RealRecording, theme: Theme) -> Picture:
             f"Marks of {len(scores)} settings by megabytes held, and by bits a byte on a play more than the exact "
             f"cache's {exact.bits_per_byte:.3f} (both axes logarithmic, linear below {LEAST:g}). With 95% intervals:",
             (
-                f"{in_words(each)} {each.more_bits:.3f} "
-                f"({' to '.join(f'{end:.3f}' for end in each.more_bits_interval)})"
+                f"{in_words(each)} {bits(each.more_bits)} ({' to '.join(map(bits, each.more_bits_interval))})"
                 for each in told(scores)
             ),
         ),
@@ -82,18 +81,25 @@ def told(scores: list[RealScore]) -> list[RealScore]:
     ]
 
 
+def bits(more: float) -> str:
+    """A byte: small ones with a digit more."""
+    return f"{more:.3f}" if abs(more) >= 0.01 else f"{more:.4f}"
+
+
 def looks(scores: list[RealScore], theme: Theme) -> tuple[list, list]:
     """What is drawn alike, and how: ways to round, and windows."""
     ink, purple = theme.look("quantized"), theme.look("sliding_window")
     alone, hollow, faint = {"linestyle": "none"}, {"markerfacecolor": theme.paper}, {"alpha": 0.4}
     by = {way: [rounded_to(bits, scores)[way] for bits in BITS] for way in rounded_to(2, scores)}
     otherwise = [*by["channel", "channel"], *by["token", "channel"]]
-    newest = [*rounded_to(2, scores, residual_length=RESIDUAL).values()]
+    newest = rounded_to(2, scores, residual_length=RESIDUAL)
+    open_mark = ink | alone | hollow
     return [
         (by[KIVI], ink | {"label": groups(*KIVI)}),
+        ([newest[KIVI]], open_mark | {"label": f"the same, newest {RESIDUAL} exact"}),
         (by["token", "token"], ink | {"label": "all by token", "marker": "v", "linestyle": "--"}),
+        ([newest["token", "token"]], open_mark | {"label": f"the same, newest {RESIDUAL} exact", "marker": "v"}),
         (otherwise, ink | {"label": "grouped otherwise"} | alone | faint),
-        (newest, ink | {"label": f"{RESIDUAL} tokens exact"} | alone | hollow),
         (family(scores, "hqq"), ink | {"label": "hqq, all by token", "marker": "h", "linestyle": ":"}),
         (family(scores, "fp8"), ink | {"label": "fp8", "marker": "*"} | alone),
     ], [
