@@ -313,7 +313,7 @@ with refused(ValueError):
 #
 # What left the window is forgotten, as in notebook 05. Streaming makes a text without end, not a memory without end.
 #
-# What does it cost a trained model? SmolLM2 (section 6) has read a play in passages of 4,000 tokens, half its context, so that both ways to count were open to it. How much worse it predicts the play than with the exact cache was recorded:
+# What does it cost a trained model? SmolLM2 (section 6) has read a play in passages of half its context, so that both ways to count were open to it. How much worse it predicts the play than with the exact cache was recorded:
 
 # %%
 recording = recorded_real()

@@ -62,7 +62,8 @@ class Again(Codec):
 
     def read(self, blocks, into=None):
         packed, *parameters = blocks.split(self.widths, dim=-1)
-        of_groups = [each.contiguous().view(self.dtype)[..., None] for each in parameters]
+        aligned = (each.clone(memory_format=torch.contiguous_format) for each in parameters)
+        of_groups = [each.view(self.dtype)[..., None] for each in aligned]
         x = self.join(self.format.read(unpack(packed, self.format.bits)[..., None, :], of_groups))
         return x if into is None else into.copy_(x)
 

@@ -57,6 +57,7 @@ FIELDS = {
                     "options": "object: as make_cache takes them",
                     "window": "integer or null: the last tokens that the model sees (null: all)",
                     "sinks": "integer: the first tokens that it sees too",
+                    "streaming": "boolean: whether positions are counted among what it sees",
                 },
             ),
             "questions": "integer: asked at each distance",

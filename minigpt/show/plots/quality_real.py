@@ -28,14 +28,14 @@ def prose_against_bytes(recording: RealRecording, theme: Theme) -> Picture:
         f"cost {two[KIVI].more_bits:.2f} bits a byte, {', '.join(others)}",
         listed(
             f"Marks of {len(scores)} settings by megabytes held, and by bits a byte on a play more than the exact "
-            f"cache's {exact.bits_per_byte:.3f} (both axes logarithmic, linear below {LEAST:g}). With 95% intervals:",
+            f"cache's {exact.bits_per_byte:.3f} (both axes logarithmic, linear below {LEAST:g}); with 95% intervals:",
             (
                 f"{in_words(each)} {bits(each.more_bits)} ({' to '.join(map(bits, each.more_bits_interval))})"
                 for each in told(scores)
             ),
         ),
         theme,
-        size=(10.0, 7.0),
+        size=(10.0, 5.8),
     )
     picture.note(
         f"{exact.sum('nbytes') / 1e3:.0f} kB of a play, read {recording.chunk} tokens at once; bytes after "
@@ -51,7 +51,7 @@ def prose_against_bytes(recording: RealRecording, theme: Theme) -> Picture:
         name_mark(panel, score, "right", (-7, -9))
     name_mark(panel, fine, "left", (9, 11))  # clear of the whiskers beside it
     name_mark(panel, exact, "center", (0, 12))
-    panel.set(xscale="log", xlim=(4.6, 110), xlabel="megabytes held (log scale)")
+    panel.set(xscale="log", xlim=(4.6, 150), xlabel="megabytes held (log scale)")
     panel.set_xticks(TICKS, TICKS)
     panel.set_yscale("symlog", linthresh=LEAST)
     panel.set(ylabel=f"bits a byte more than exact\n(log scale, linear below {LEAST:g})", ylim=(-2 * LEAST, 8))
@@ -61,7 +61,7 @@ def prose_against_bytes(recording: RealRecording, theme: Theme) -> Picture:
     panel.grid(axis="y")
     rounding, seen = ([Line2D([], [], **look) for _, look in each] for each in looks(scores, theme))
     over_grid = {"facecolor": theme.paper, "edgecolor": "none", "framealpha": 1}
-    how = {"borderaxespad": 0, "labelspacing": 0.35}
+    how = {"borderaxespad": 0, "labelspacing": 0.25}
     panel.add_artist(panel.legend(handles=rounding, loc="upper right", **over_grid, **how))
     panel.legend(handles=seen, loc="lower left", frameon=False, **how)
     return picture
