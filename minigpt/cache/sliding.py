@@ -21,6 +21,7 @@ class SlidingWindowCache(ConcatCache):
     """
 
     needs_window = True
+    beside = ("oldest",)  # a ring that was cropped lacks more than one that was only fed
     largest_chunk: int
     oldest: list[int]  # of each layer, the oldest token that is not overwritten
 

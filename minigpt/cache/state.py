@@ -57,6 +57,7 @@ class State:
     layers_written: int
     unfinished = ""
     weights: weakref.ref | None = None  # a weak reference to the first of those of the model that fills this cache
+    beside: tuple[str, ...] = ()  # attributes, of whole numbers, that feeding the text to another does not bring back
     process: int | None = None  # the only one that may use it (None: any): after a fork two would share its files
 
     length = property(lambda self: self.text.length)

@@ -13,9 +13,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from minigpt.attention import NEVER
-from minigpt.cache import CacheError, KVCache, SlidingWindowCache
+from minigpt.cache import CacheError, KVCache
 from minigpt.cache.base import Cache
-from minigpt.cache.sharded import ShardedCache
 from minigpt.cache_arguments import new_cache
 from minigpt.language_model import LanguageModel
 from minigpt.model_files import check_file
@@ -66,7 +65,7 @@ def receive_cache(model: LanguageModel, source: int, name: str = "dynamic", **op
 
 def packed(cache: Cache, model: LanguageModel) -> bytes:
     """The text of a cache, and for each layer the keys and values that it holds, with their positions."""
-    if not isinstance(cache, Cache) or isinstance(cache, ShardedCache):
+    if not isinstance(cache, Cache) or model.part_of[1] > 1:
         raise CacheError(f"only a cache of this package that keeps the whole text can be handed over, not {cache!r}")
     with torch.no_grad():
         cache.serve(model, cache.batch_size)  # refuses another model, and a pass that has stopped
@@ -78,8 +77,7 @@ def packed(cache: Cache, model: LanguageModel) -> bytes:
         slots = ring[0].shape[1] if ring else cache.length
         tensors |= {f"{layer}.keys": keys[:, :slots], f"{layer}.values": values[:, :slots]}
         tensors |= {f"{layer}.positions": each for each in ring}
-    if isinstance(cache, SlidingWindowCache):
-        tensors |= {"oldest": torch.tensor(cache.oldest)}
+    tensors |= {name: torch.tensor(getattr(cache, name)) for name in cache.beside}
     return save({name: each.contiguous().cpu() for name, each in tensors.items()})
 
 
@@ -116,8 +114,7 @@ def unpacked(content: bytes, model: LanguageModel, name: str, options: dict) -> 
         cache.admit(positions[:, chunk], ids[:, chunk])
         for layer, (keys, values) in enumerate(shelves):
             cache.update(keys[:, chunk], values[:, chunk], layer)
-    if "oldest" in tensors:  # a ring that was cropped lacks more than one that was only fed
-        cache.oldest = tensors["oldest"].tolist()
+    cache.become(**{name: tensors[name].tolist() for name in cache.beside if name in tensors})
     return cache
 
 

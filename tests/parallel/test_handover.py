@@ -62,11 +62,16 @@ def test_a_ring_from_a_file_goes_back_no_further_than_the_first(rule, tmp_path):
 @torch.no_grad()
 def test_only_a_whole_text_that_is_kept_is_handed_over(tmp_path):
     gpt, (ids, _) = model(), text([0], 6)
+    cut = by_positions(gpt, Processes(2, 1))
     part = ShardedCache(CACHES["static"], gpt.config, part=1, parts=2, block=2, dtype=torch.float64)
-    part.serve(by_positions(gpt, Processes(2, 1)), 1)
-    for cache in (part, make_cache("none", gpt.config)):
-        with as_for_a_user(), pytest.raises(CacheError, match="keeps the whole text can be handed over, not <"):
-            save_cache(cache, gpt, tmp_path / "kept")
+    part.serve(cut, 1)
+    for cache, served, told in (
+        (part, cut, "keeps the whole text can be handed over, not <"),
+        (part, gpt, "keeps part 1 of 2 of a text, and the model joins part 0 of 1"),
+        (make_cache("none", gpt.config), gpt, "keeps the whole text can be handed over, not <"),
+    ):
+        with as_for_a_user(), pytest.raises(CacheError, match=told):
+            save_cache(cache, served, tmp_path / "kept")
     assert not [*tmp_path.iterdir()]
     cache = new_cache("dynamic", gpt, 1)
     gpt(ids, cache=cache)
