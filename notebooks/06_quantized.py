@@ -792,9 +792,7 @@ assert four.recall > 0.9 * exact_score.recall
 assert as_many.more_bits_interval[1] < newest_exact.more_bits_interval[0]
 assert newest_exact.more_bits_interval[1] < kivi.more_bits_interval[0]
 for edge in (2000, 4000):
-    assert (
-        as_many.by_distance[edge] < kivi.by_distance[edge]
-    )
+    assert as_many.by_distance[edge] < kivi.by_distance[edge]
 for edge, unread in real.chance.items():
     gained = exact_score.by_distance[edge] - unread
     assert kivi.by_distance[edge] - unread < gained / 2
